@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How the C extension is built; everything else stands in pyproject.toml.
+
+Switches, in the environment:
+  TCPDROP_BACKEND=NAME   another row of BACKENDS (tests, ports)
+  TCPDROP_LIMITED_API=1  one build for every CPython from 3.9 (abi3)
+  TCPDROP_WERROR=1       our own warnings, as errors (CI)
+  TCPDROP_SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer
+"""
+
+import os
+import sys
+
+from setuptools import Extension, setup
+
+COMMON = ["_tcpdrop.c", "_table.c", "rows.c", "tuple.c"]
+
+# sys.platform starts with this -> (name, sources, libraries)
+BACKENDS = {
+    "linux": ("linux", ["linux.c", "linux_list.c", "linux_descriptor.c", "inet_diag.c"], ["pthread"]),
+    "": ("unsupported", ["unsupported.c"], []),
+}
+
+WARNINGS = "-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror"
+
+
+def backend():
+    wanted = os.environ.get("TCPDROP_BACKEND")
+    for platform, row in BACKENDS.items():
+        if row[0] == wanted or (not wanted and sys.platform.startswith(platform)):
+            return row
+    raise SystemExit(f"TCPDROP_BACKEND={wanted}: not one of {', '.join(r[0] for r in BACKENDS.values())}")
+
+
+def extension():
+    name, sources, libraries = backend()
+    limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
+    flags = ["-fvisibility=hidden"]
+    link = []
+    if os.environ.get("TCPDROP_WERROR") == "1":
+        flags += WARNINGS.split()
+    if os.environ.get("TCPDROP_SANITIZE") == "1":
+        link = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
+        flags += [*link, "-g", "-O1"]
+    return Extension(
+        "tcpdrop._tcpdrop",
+        [f"src/{file}" for file in COMMON + sources],
+        depends=[f"src/{file}" for file in sorted(os.listdir("src")) if file.endswith(".h")],
+        libraries=libraries,
+        extra_compile_args=flags,
+        extra_link_args=link,
+        define_macros=[("Py_LIMITED_API", "0x03090000")] if limited else [],
+        py_limited_api=limited,
+    ), limited
+
+
+module, limited = extension()
+setup(
+    ext_modules=[module],
+    options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
+    # Not an entry point: pip would write a script that runs without -I.
+    scripts=["bin/tcpdrop"],
+)

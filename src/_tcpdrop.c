@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * _tcpdrop.c - the Python boundary: arguments in, GIL out and back, errno into
+ * OSError.  Cranky and exact: bytes and ints cross, no text.  It names no
+ * operating system and keeps no descriptor.
+ */
+#include "_boundary.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+	PyObject *table_type;
+} module_state;
+
+/* ---- arguments ---------------------------------------------------------- */
+
+static int
+get_scope(PyObject *object, int *scope)
+{
+	long value;
+
+	*scope = TD_OWN_SCOPE;
+	if (object == NULL || object == Py_None)
+		return 1;
+	value = PyLong_AsLong(object);
+	if (value == -1 && PyErr_Occurred())
+		return 0;
+	if (value < -1 || value > INT_MAX) {
+		PyErr_SetString(PyExc_ValueError,
+		    "scope: not a descriptor or zone id");
+		return 0;
+	}
+	*scope = (int)value;
+	return 1;
+}
+
+struct tuple_args {
+	const char *laddr, *raddr;
+	Py_ssize_t laddr_size, raddr_size;
+	long lport, rport;
+	long long ifindex;
+	unsigned long long cookie;
+};
+
+/* The four-tuple, or an exception: before anything is opened. */
+static int
+get_tuple(const struct tuple_args *a, struct td_tuple *t)
+{
+	const char *why = NULL;
+
+	memset(t, 0, sizeof(*t));
+	if (a->laddr_size != a->raddr_size)
+		why = "the addresses are of different families";
+	else if (a->laddr_size != 4 && a->laddr_size != 16)
+		why = "an address is 4 or 16 bytes";
+	else if (a->lport < 0 || a->lport > 65535 || a->rport < 0 ||
+	    a->rport > 65535)
+		why = "a port is 1 to 65535";
+	else if (a->ifindex < 0 || a->ifindex > INT32_MAX)
+		why = "an interface index is 0 to 2147483647";
+	if (why == NULL) {
+		t->family = a->laddr_size == 4 ? 4 : 6;
+		memcpy(t->laddr, a->laddr, (size_t)a->laddr_size);
+		memcpy(t->raddr, a->raddr, (size_t)a->raddr_size);
+		t->lport = (uint16_t)a->lport;
+		t->rport = (uint16_t)a->rport;
+		t->ifindex = (uint32_t)a->ifindex;
+		t->cookie = a->cookie;
+		(void)td_tuple_check(t, &why);
+	}
+	if (why != NULL)
+		PyErr_Format(PyExc_ValueError, "refused: %s", why);
+	return why == NULL;
+}
+
+/* A 64-bit unsigned, which PyArg_Parse would not check for overflow. */
+static int
+get_cookie(PyObject *object, unsigned long long *cookie)
+{
+	*cookie = 0;
+	if (object == NULL)
+		return 1;
+	*cookie = PyLong_AsUnsignedLongLong(object);
+	return *cookie != (unsigned long long)-1 || !PyErr_Occurred();
+}
+
+/* ---- the functions ------------------------------------------------------ */
+
+PyDoc_STRVAR(list_doc,
+    "list_connections(states, program=b'', sport=0, dport=0, *, details=0, "
+    "threads=0, scope=None)\n--\n\n"
+    "The sockets in these states (mask of 1 << state) as a Table, each once.\n\n"
+    "program is inet_diag bytecode (Linux).  A dport leaves listeners out.\n"
+    "details=1 puts INFO_FORMAT behind each row.  threads=0: as many as are\n"
+    "worth it.  scope: descriptor of a network namespace, or a zone id.\n"
+    "Raises OSError with .step.  sock_diag(7).");
+
+static PyObject *
+list_connections(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	module_state *state = PyModule_GetState(module);
+	static char *names[] = {"states", "program", "sport", "dport",
+	    "details", "threads", "scope", NULL};
+	struct td_query query = {.states = 0};
+	struct td_rows rows = {.data = NULL};
+	const char *program = "", *step = "";
+	Py_ssize_t size = 0;
+	PyObject *scope = NULL;
+	unsigned int states, details = 0;
+	int sport = 0, dport = 0, error;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "I|y#ii$IiO", names,
+		&states, &program, &size, &sport, &dport, &details,
+		&query.threads, &scope) ||
+	    !get_scope(scope, &query.scope))
+		return NULL;
+	if ((states & ~TD_ALL_STATES) != 0 || sport < 0 || sport > 65535 ||
+	    dport < 0 || dport > 65535 || details > TD_DETAIL_INFO ||
+	    query.threads < 0)
+		return PyErr_Format(PyExc_ValueError,
+		    "an argument is out of range");
+	query.states = states;
+	query.sport = (uint16_t)sport;
+	query.dport = (uint16_t)dport;
+	query.program = program;
+	query.program_size = (size_t)size;
+	query.details = details;
+	rows.stride = sizeof(struct td_row) +
+	    (details ? sizeof(struct td_info) : 0);
+	for (;;) {
+		Py_BEGIN_ALLOW_THREADS
+		error = td_list(&query, &rows, &step);
+		Py_END_ALLOW_THREADS
+		if (error == 0)
+			return td_table_new(state->table_type, &rows);
+		td_rows_free(&rows);
+		if (error != -EINTR)
+			return td_raise(error, step);
+		if (PyErr_CheckSignals() != 0)
+			return NULL;
+	}
+}
+
+PyDoc_STRVAR(lookup_doc,
+    "lookup(laddr, lport, raddr, rport, *, ifindex=0, scope=None)\n--\n\n"
+    "The row of the connection with exactly this tuple; never a listener.\n\n"
+    "Addresses are 4 or 16 bytes.  An IPv4 tuple also finds the connection\n"
+    "carried by an IPv6 socket.  A socket bound to an interface is found only\n"
+    "with its index.  Raises ValueError for a wildcard, else OSError with .step.");
+
+static PyObject *
+lookup(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"laddr", "lport", "raddr", "rport", "ifindex",
+	    "scope", NULL};
+	struct tuple_args a = {.cookie = 0};
+	struct td_tuple tuple;
+	struct td_row row;
+	const char *step = "";
+	PyObject *scope_object = NULL;
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#l|$LO", names,
+		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
+		&a.rport, &a.ifindex, &scope_object) ||
+	    !get_scope(scope_object, &scope) || !get_tuple(&a, &tuple))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_lookup(&tuple, scope, &row, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	return PyBytes_FromStringAndSize((const char *)&row, sizeof(row));
+}
+
+PyDoc_STRVAR(abort_doc,
+    "abort(laddr, lport, raddr, rport, *, ifindex=0, cookie=0, scope=None)\n"
+    "--\n\n"
+    "Abort the one connection of this tuple, or raise; never a listener.\n\n"
+    "With a cookie only that very socket.  Raises ValueError for a wildcard\n"
+    "before anything is opened, else OSError with .step: ENOENT no such\n"
+    "connection, EPERM not permitted, EOPNOTSUPP not supported.  sock_diag(7).");
+
+static PyObject *
+abort_connection(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"laddr", "lport", "raddr", "rport", "ifindex",
+	    "cookie", "scope", NULL};
+	struct tuple_args a = {.cookie = 0};
+	struct td_tuple tuple;
+	const char *step = "";
+	PyObject *scope_object = NULL, *cookie = NULL;
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#l|$LOO", names,
+		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
+		&a.rport, &a.ifindex, &cookie, &scope_object) ||
+	    !get_scope(scope_object, &scope) || !get_cookie(cookie, &a.cookie) ||
+	    !get_tuple(&a, &tuple))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_abort(&tuple, scope, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(descriptor_doc,
+    "abort_descriptor(fd, laddr, lport, raddr, rport, *, cookie=0)\n--\n\n"
+    "Abort through a descriptor of the socket itself: needs no privilege.\n\n"
+    "Raises as abort(); ENOENT when fd is not the socket of this tuple (and\n"
+    "cookie).  connect(2), AF_UNSPEC.");
+
+static PyObject *
+abort_descriptor(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"fd", "laddr", "lport", "raddr", "rport",
+	    "cookie", NULL};
+	struct tuple_args a = {.cookie = 0};
+	struct td_tuple tuple;
+	const char *step = "";
+	PyObject *cookie = NULL;
+	int fd, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iy#ly#l|$O", names, &fd,
+		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
+		&a.rport, &cookie) ||
+	    !get_cookie(cookie, &a.cookie) || !get_tuple(&a, &tuple))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_abort_descriptor(fd, &tuple, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(rows_doc,
+    "abort_rows(table, indices, *, threads=0, scope=None)\n--\n\n"
+    "Abort table[i] for each i in indices (native uint32, packed) by cookie.\n\n"
+    "One errno a row, 0 for dropped, as packed native ints.");
+
+static PyObject *
+abort_rows(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"table", "indices", "threads", "scope", NULL};
+	module_state *state = PyModule_GetState(module);
+	const struct td_rows *rows;
+	PyObject *object, *scope_object = NULL, *result;
+	const char *indices, *step = "";
+	Py_ssize_t size, i, n;
+	uint32_t *which;
+	int threads = 0, scope, error, *errors;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#|$iO", names,
+		state->table_type, &object, &indices, &size, &threads,
+		&scope_object) ||
+	    !get_scope(scope_object, &scope))
+		return NULL;
+	if (size % 4 != 0)
+		return PyErr_Format(PyExc_ValueError,
+		    "indices: not a whole number of uint32");
+	rows = td_table_rows(object);
+	n = size / 4;
+	which = malloc((size_t)size + 1);
+	errors = calloc((size_t)n + 1, sizeof(*errors));
+	result = NULL;
+	if (which == NULL || errors == NULL) {
+		PyErr_NoMemory();
+		goto out;
+	}
+	memcpy(which, indices, (size_t)size);
+	for (i = 0; i < n; i++)
+		if (which[i] >= rows->count) {
+			PyErr_SetString(PyExc_IndexError,
+			    "indices: beyond the table");
+			goto out;
+		}
+	Py_BEGIN_ALLOW_THREADS
+	error = td_abort_rows(rows, which, (size_t)n, errors, scope, threads,
+	    &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		(void)td_raise(error, step);
+	else
+		result = PyBytes_FromStringAndSize((const char *)errors,
+		    n * (Py_ssize_t)sizeof(*errors));
+out:
+	free(which);
+	free(errors);
+	return result;
+}
+
+PyDoc_STRVAR(interfaces_doc,
+    "interfaces(scope=None)\n--\n\n"
+    "The network interfaces of a scope, {name as bytes: index}.\n"
+    "Raises OSError with .step.  if_nameindex(3).");
+
+static PyObject *
+interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	struct td_interface *list = NULL;
+	PyObject *scope_object = NULL, *result;
+	const char *step = "";
+	size_t n = 0, i;
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !get_scope(scope_object, &scope))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_interfaces(scope, &list, &n, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	result = PyDict_New();
+	for (i = 0; result != NULL && i < n; i++) {
+		PyObject *name = PyBytes_FromString(list[i].name);
+		PyObject *index = PyLong_FromUnsignedLong(list[i].index);
+
+		if (name == NULL || index == NULL ||
+		    PyDict_SetItem(result, name, index) != 0)
+			Py_CLEAR(result);
+		Py_XDECREF(name);
+		Py_XDECREF(index);
+	}
+	free(list);
+	return result;
+}
+
+PyDoc_STRVAR(probe_doc,
+    "probe(scope=None)\n--\n\n"
+    "Return None if this kernel can abort connections; drops nothing.\n\n"
+    "Needs no privilege.  Raises OSError with .step: EOPNOTSUPP when it is\n"
+    "built without, EINVAL when it is too old.");
+
+static PyObject *
+probe(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	PyObject *scope_object = NULL;
+	const char *step = "";
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !get_scope(scope_object, &scope))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_probe(scope, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	Py_RETURN_NONE;
+}
+
+/* ---- the module --------------------------------------------------------- */
+
+#define FUNCTION(name, function, doc) \
+	{name, (PyCFunction)(void (*)(void))(function), \
+	    METH_VARARGS | METH_KEYWORDS, doc}
+
+static PyMethodDef functions[] = {
+	FUNCTION("list_connections", list_connections, list_doc),
+	FUNCTION("lookup", lookup, lookup_doc),
+	FUNCTION("abort", abort_connection, abort_doc),
+	FUNCTION("abort_descriptor", abort_descriptor, descriptor_doc),
+	FUNCTION("abort_rows", abort_rows, rows_doc),
+	FUNCTION("interfaces", interfaces, interfaces_doc),
+	FUNCTION("probe", probe, probe_doc),
+	{NULL, NULL, 0, NULL},
+};
+
+static int
+module_exec(PyObject *module)
+{
+	module_state *state = PyModule_GetState(module);
+
+	state->table_type = PyType_FromSpec(&td_table_spec);
+	if (state->table_type == NULL)
+		return -1;
+	Py_INCREF(state->table_type);
+	if (PyModule_AddObject(module, "Table", state->table_type) != 0) {
+		Py_DECREF(state->table_type);
+		return -1;
+	}
+	if (PyModule_AddStringConstant(module, "BACKEND", td_backend) != 0 ||
+	    PyModule_AddStringConstant(module, "ROW_FORMAT", td_row_format) ||
+	    PyModule_AddStringConstant(module, "ROW_FIELDS", td_row_fields) ||
+	    PyModule_AddStringConstant(module, "INFO_FORMAT", td_info_format) ||
+	    PyModule_AddStringConstant(module, "INFO_FIELDS", td_info_fields))
+		return -1;
+	return 0;
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+	module_state *state = PyModule_GetState(module);
+
+	if (state != NULL)
+		Py_VISIT(state->table_type);
+	return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+	module_state *state = PyModule_GetState(module);
+
+	if (state != NULL)
+		Py_CLEAR(state->table_type);
+	return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+	{Py_mod_exec, (void *)module_exec},
+#ifdef Py_mod_multiple_interpreters
+	{Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+	{Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+	{0, NULL},
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "tcpdrop._tcpdrop",
+	.m_doc = "What the kernel does for tcpdrop; use the tcpdrop package.",
+	.m_size = sizeof(module_state),
+	.m_methods = functions,
+	.m_slots = slots,
+	.m_traverse = module_traverse,
+	.m_clear = module_clear,
+};
+
+PyMODINIT_FUNC PyInit__tcpdrop(void); /* the one symbol we export */
+
+PyMODINIT_FUNC
+PyInit__tcpdrop(void)
+{
+	return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * backend.h - what an operating system must do for us.  No Python here.
+ *
+ * The rules, for every function below:
+ *
+ * - It returns 0 or -errno; the value of errno itself means nothing to the
+ *   caller.  On failure *step names the call that failed, a static string.
+ * - It opens what it needs, close-on-exec, and closes it: there is no state,
+ *   nothing that changes is static, and many threads may call at once.
+ * - It prints nothing, exits nowhere, handles no signal and knows no Python.
+ * - EINTR ends td_list(): repeating a walk is free.  An abort is never
+ *   repeated blindly, for the first try may have worked.
+ *
+ * What an abort must refuse, on every system: a wildcard of any kind and a
+ * tuple of two families are -EINVAL (td_tuple_check() says so before anything
+ * is opened), and a socket in LISTEN is never touched.  One named socket dies,
+ * or the answer is an error:
+ *
+ *   -ENOENT      no such connection, or it has another cookie by now
+ *   -EPERM       it exists and the caller may not
+ *   -EOPNOTSUPP  this kernel cannot
+ */
+#ifndef TD_BACKEND_H
+#define TD_BACKEND_H
+
+#include <limits.h>
+
+#include "rows.h"
+
+/* The name of the system behind this file: "linux", "sunos", "unsupported". */
+extern const char td_backend[];
+
+/*
+ * Where to look: on Linux the descriptor of a network namespace, on illumos a
+ * zone id.  TD_OWN_SCOPE is where the caller is.
+ */
+#define TD_OWN_SCOPE INT_MIN
+
+struct td_tuple {
+	uint8_t family; /* 4 or 6 */
+	uint8_t laddr[16];
+	uint8_t raddr[16];
+	uint16_t lport; /* host order */
+	uint16_t rport;
+	uint32_t ifindex; /* 0: a socket bound to no interface */
+	uint64_t cookie;  /* 0: whichever socket has this tuple now */
+};
+
+/* td_query.details */
+#define TD_DETAIL_INFO 1u /* tcp_info and the congestion control's name */
+
+struct td_query {
+	uint32_t states;     /* mask of 1 << TD_STATE_* */
+	uint16_t sport;	     /* 0: any */
+	uint16_t dport;	     /* 0: any; otherwise listeners are left out */
+	const void *program; /* Linux: inet_diag bytecode; elsewhere -ENOTSUP */
+	size_t program_size;
+	uint32_t details;
+	int threads; /* 0: as many as are worth it */
+	int scope;
+};
+
+struct td_interface {
+	uint32_t index;
+	char name[64];
+};
+
+/* Every socket that the query wants, each once.  rows->stride is set. */
+int td_list(const struct td_query *query, struct td_rows *rows,
+    const char **step);
+
+/* The one connection of this tuple, never a listener. */
+int td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
+    const char **step);
+
+/* Abort the one connection of this tuple (and cookie). */
+int td_abort(const struct td_tuple *tuple, int scope, const char **step);
+
+/*
+ * Abort through a descriptor of the socket itself, which needs no privilege,
+ * after checking that it is this tuple (and cookie).
+ */
+int td_abort_descriptor(int fd, const struct td_tuple *tuple,
+    const char **step);
+
+/*
+ * Abort rows[indices[i]] for each i < n by cookie; errors[i] is 0 or a
+ * positive errno.  The result is negative only if nothing was begun.
+ */
+int td_abort_rows(const struct td_rows *rows, const uint32_t *indices,
+    size_t n, int *errors, int scope, int threads, const char **step);
+
+/* The interfaces of a scope, in memory that the caller frees. */
+int td_interfaces(int scope, struct td_interface **list, size_t *n,
+    const char **step);
+
+/* Can this kernel abort?  Asks for a socket that cannot exist. */
+int td_probe(int scope, const char **step);
+
+/* The same on every system: src/tuple.c. */
+int td_tuple_check(const struct td_tuple *tuple, const char **why);
+int td_is_mapped(const uint8_t addr[16]);
+/* Do both name the same ends?  v4-mapped and plain IPv4 are equal. */
+int td_same_ends(const struct td_tuple *tuple, const struct td_row *row);
+
+#endif

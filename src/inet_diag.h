@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * inet_diag.h - the bytes of a sock_diag conversation: build requests into a
+ * buffer, take replies out of one.  Pure: no system calls, no allocation, no
+ * system headers, so that it compiles and is fuzzed anywhere.  linux.c asserts
+ * these numbers against the kernel's own headers.
+ */
+#ifndef TD_INET_DIAG_H
+#define TD_INET_DIAG_H
+
+#include "backend.h"
+
+enum {
+	TD_NLMSG_ERROR = 2,
+	TD_NLMSG_DONE = 3,
+	TD_TCPDIAG_GETSOCK = 18, /* compat: one walk for both families */
+	TD_SOCK_DIAG_BY_FAMILY = 20,
+	TD_SOCK_DESTROY = 21
+};
+
+enum { TD_NLM_F_REQUEST = 1, TD_NLM_F_ACK = 4, TD_NLM_F_DUMP = 0x300 };
+
+#define TD_EXACT_SIZE 72u	/* a look-up or a destroy */
+#define TD_DUMP_HEADER 76u	/* a dump without bytecode */
+#define TD_RANGE_PROGRAM 44u	/* what a range of ports adds at most */
+
+/*
+ * The sockets whose larger port number is in lo..hi.  Disjoint ranges that
+ * cover 0..65535 divide a dump among threads, clients and servers alike.
+ */
+struct td_range {
+	uint16_t lo;
+	uint16_t hi;
+};
+
+/*
+ * The size of a dump request with this query, or 0 when its bytecode is too
+ * long for one; td_put_dump() writes that many bytes.
+ */
+size_t td_dump_size(const struct td_query *query, struct td_range range);
+void td_put_dump(void *buf, uint32_t seq, const struct td_query *query,
+    struct td_range range);
+
+/* The k-th of n ranges, balanced over the usual ephemeral ports. */
+struct td_range td_range_part(int k, int n);
+
+/* Write a look-up (cookie unchecked): TD_EXACT_SIZE bytes. */
+void td_put_lookup(void *buf, uint32_t seq, const struct td_tuple *tuple);
+
+/* Write a destroy of the socket a reply described: TD_EXACT_SIZE bytes. */
+void td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack);
+
+struct td_message {
+	uint16_t type;
+	uint32_t seq;
+	const unsigned char *payload;
+	size_t size;
+};
+
+/*
+ * Take the next netlink message from *at, `left` bytes: 1 and a message, 0 at
+ * the end, -EBADMSG when the bytes are no message.
+ */
+int td_next_message(const unsigned char **at, size_t *left,
+    struct td_message *message);
+
+/* The errno (0 or positive) of NLMSG_ERROR or NLMSG_DONE; -EBADMSG. */
+int td_message_errno(const struct td_message *message);
+
+/*
+ * Take the socket out of a reply: 0, or -EBADMSG.  row and info (may be NULL)
+ * come zeroed.
+ */
+int td_get_row(const struct td_message *message, struct td_row *row,
+    struct td_info *info);
+
+#endif

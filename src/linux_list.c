@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * linux_list.c - dumping the socket table.  What is odd about this kernel:
+ *
+ * - A dump is not a snapshot: when others come and go it may repeat a socket
+ *   (the cookie tells) or miss one, and no flag says so.
+ * - One netlink socket carries one dump; several sockets dump in parallel.
+ * - Nearly all of the time is the kernel's walk, done inside recv().
+ *
+ * sock_diag(7), net/ipv4/inet_diag.c.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "linux.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * The kernel sizes its next reply by the largest buffer seen so far, up to
+ * 32 KiB: a larger one gains nothing, a smaller one costs calls.
+ */
+enum { BUFFER = 32768 };
+enum { MAX_THREADS = 16, PARALLEL_FROM = 10000 };
+
+struct dump {
+	pthread_t thread;
+	const struct td_query *query;
+	struct td_range range;
+	int fd;
+	struct td_rows rows;
+	int error;
+	const char *step;
+};
+
+/* Take the rows out of one datagram: 1 when the dump is over, 0 to go on. */
+static int
+take_rows(const unsigned char *at, size_t left, struct td_rows *rows)
+{
+	struct td_message m;
+	struct td_row *row;
+	int error;
+
+	while ((error = td_next_message(&at, &left, &m)) == 1) {
+		if (m.seq != 1)
+			return -EPROTO;
+		if (m.type == TD_NLMSG_DONE || m.type == TD_NLMSG_ERROR) {
+			/* The code of DONE is optional in old kernels. */
+			if (m.type == TD_NLMSG_DONE && m.size < 4)
+				return 1;
+			error = td_message_errno(&m);
+			return error > 0 ? -error : error < 0 ? error : 1;
+		}
+		if (m.type != TD_TCPDIAG_GETSOCK)
+			return -EPROTO;
+		row = td_rows_add(rows);
+		if (row == NULL)
+			return -ENOMEM;
+		error = td_get_row(&m, row, td_rows_info(rows, row));
+		if (error != 0)
+			return error;
+	}
+	return error;
+}
+
+static int
+dump(struct dump *d)
+{
+	size_t size = td_dump_size(d->query, d->range), got = 0;
+	unsigned char *buf;
+	int error;
+
+	d->step = "bytecode";
+	if (size == 0)
+		return -E2BIG;
+	d->step = "malloc";
+	buf = malloc(size > BUFFER ? size : BUFFER);
+	if (buf == NULL)
+		return -ENOMEM;
+	td_put_dump(buf, 1, d->query, d->range);
+	error = td_send(d->fd, buf, size, &d->step);
+	while (error == 0) {
+		error = td_receive(d->fd, buf, BUFFER, &got, &d->step);
+		if (error != 0)
+			break;
+		d->step = "dump";
+		error = take_rows(buf, got, &d->rows);
+	}
+	free(buf);
+	return error == 1 ? 0 : error;
+}
+
+static void *
+dump_thread(void *arg)
+{
+	struct dump *d = arg;
+
+	d->error = dump(d);
+	return NULL;
+}
+
+/* How many TCP sockets the thread's own namespace has, about; 0: unknown. */
+static long
+count_sockets(void)
+{
+	static const char *const files[] = {"/proc/thread-self/net/sockstat",
+	    "/proc/thread-self/net/sockstat6"};
+	long total = 0, used, orphans, waiting;
+	char line[256];
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		FILE *f = fopen(files[i], "re");
+
+		if (f == NULL)
+			continue;
+		while (fgets(line, sizeof(line), f) != NULL) {
+			used = orphans = waiting = 0;
+			if (sscanf(line, "TCP: inuse %ld orphan %ld tw %ld", &used,
+				&orphans, &waiting) >= 1 ||
+			    sscanf(line, "TCP6: inuse %ld", &used) == 1)
+				total += used + orphans + waiting;
+		}
+		fclose(f);
+	}
+	return total;
+}
+
+static int
+choose_threads(const struct td_query *query)
+{
+	long cpus;
+
+	if (query->threads > 0)
+		return query->threads < MAX_THREADS ? query->threads : MAX_THREADS;
+	if (query->scope != TD_OWN_SCOPE || count_sockets() < PARALLEL_FROM)
+		return 1;
+	cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	return cpus < 1 ? 1 : cpus > 4 ? 4 : (int)cpus;
+}
+
+/* Start all but the first in threads, run the first here, wait for all. */
+static void
+run_dumps(struct dump *dumps, int n)
+{
+	sigset_t all, before;
+	int k, started = 1;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (; started < n; started++)
+		if (pthread_create(&dumps[started].thread, NULL, dump_thread,
+			&dumps[started]) != 0)
+			break;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	dump_thread(&dumps[0]);
+	for (k = started; k < n; k++) /* no thread to be had: one by one */
+		dump_thread(&dumps[k]);
+	for (k = 1; k < started; k++)
+		pthread_join(dumps[k].thread, NULL);
+}
+
+int
+td_list(const struct td_query *query, struct td_rows *rows, const char **step)
+{
+	struct dump dumps[MAX_THREADS];
+	int n = choose_threads(query), opened = 0, error = 0, k;
+
+	memset(dumps, 0, sizeof(dumps));
+	for (; opened < n; opened++) {
+		struct dump *d = &dumps[opened];
+
+		d->query = query;
+		d->range = td_range_part(opened, n);
+		d->rows.stride = rows->stride;
+		error = td_open_diag(query->scope, &d->fd, step);
+		if (error != 0)
+			goto out;
+	}
+	run_dumps(dumps, n);
+	for (k = 0; k < n && error == 0; k++) {
+		error = dumps[k].error;
+		*step = dumps[k].step;
+	}
+	for (k = 0; k < n && error == 0; k++) {
+		*step = "merge";
+		error = td_rows_join(rows, &dumps[k].rows);
+	}
+	if (error == 0)
+		error = td_rows_unique(rows);
+	if (error == 0)
+		td_rows_trim(rows);
+out:
+	for (k = 0; k < opened; k++) {
+		close(dumps[k].fd);
+		td_rows_free(&dumps[k].rows);
+	}
+	return error;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * unsupported.c - the system of which we know nothing: it builds anywhere, so
+ * that imports, docs and pure tests work on any laptop.  To port to a new
+ * system, copy this file and fill it in; docs/porting.md goes along.
+ */
+#include "backend.h"
+
+#include <errno.h>
+
+const char td_backend[] = "unsupported";
+
+static int
+unsupported(const char **step)
+{
+	*step = "unsupported";
+	return -ENOTSUP;
+}
+
+int
+td_list(const struct td_query *query, struct td_rows *rows, const char **step)
+{
+	(void)query, (void)rows;
+	return unsupported(step);
+}
+
+int
+td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
+    const char **step)
+{
+	(void)tuple, (void)scope, (void)row;
+	return unsupported(step);
+}
+
+int
+td_abort(const struct td_tuple *tuple, int scope, const char **step)
+{
+	(void)tuple, (void)scope;
+	return unsupported(step);
+}
+
+int
+td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
+{
+	(void)fd, (void)tuple;
+	return unsupported(step);
+}
+
+int
+td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
+    int *errors, int scope, int threads, const char **step)
+{
+	(void)rows, (void)indices, (void)n, (void)errors;
+	(void)scope, (void)threads;
+	return unsupported(step);
+}
+
+int
+td_interfaces(int scope, struct td_interface **list, size_t *n,
+    const char **step)
+{
+	(void)scope, (void)list, (void)n;
+	return unsupported(step);
+}
+
+int
+td_probe(int scope, const char **step)
+{
+	(void)scope;
+	return unsupported(step);
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Drop TCP connections on a running host: exactly, safely, at kernel speed.
+
+This is the table of contents.  Names load on first use: a command that drops
+one connection must not pay for the filter language.
+"""
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Capabilities": "capabilities",
+    "Connection": "model",
+    "Connections": "core",
+    "Endpoint": "model",
+    "Error": "errors",
+    "FilterError": "errors",
+    "NotFound": "errors",
+    "NotPermitted": "errors",
+    "NotSupported": "errors",
+    "Protected": "errors",
+    "Refused": "errors",
+    "State": "states",
+    "TooMany": "errors",
+    "check": "capabilities",
+    "connections": "core",
+    "drop_one": "core",
+}
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
+    from .capabilities import Capabilities, check
+    from .core import Connections, connections, drop_one
+    from .errors import (
+        Error,
+        FilterError,
+        NotFound,
+        NotPermitted,
+        NotSupported,
+        Protected,
+        Refused,
+        TooMany,
+    )
+    from .model import Connection, Endpoint
+    from .states import State
+
+__all__ = [
+    "Capabilities",
+    "Connection",
+    "Connections",
+    "Endpoint",
+    "Error",
+    "FilterError",
+    "NotFound",
+    "NotPermitted",
+    "NotSupported",
+    "Protected",
+    "Refused",
+    "State",
+    "TooMany",
+    "__version__",
+    "check",
+    "connections",
+    "drop_one",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tcpdrop' has no attribute {name!r}")
+    module = __import__(f"tcpdrop.{home}", fromlist=[name])
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> "list[str]":
+    return sorted(__all__)

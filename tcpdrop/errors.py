@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What can go wrong, as exceptions; one line each, made for an administrator."""
+
+from __future__ import annotations
+
+import errno as _errno
+
+
+class Error(OSError):
+    """A failure of the kernel or of a rule of ours.
+
+    errno: the system's number, or None.
+    what: the connection or thing concerned, in the classic spelling, or "".
+    step: the call that failed ("sendto", "destroy"), or "".
+    hint: what to do about it, or "".
+    """
+
+    #: the word that stands in JSON for this outcome
+    outcome = "failed"
+
+    def __init__(self, message: str, *, errno: int | None = None, what: str = "", step: str = "", hint: str = "") -> None:
+        super().__init__(errno, message)
+        self.message = message
+        self.what = what
+        self.step = step
+        self.hint = hint
+
+    # OSError(errno, text) would turn into PermissionError and friends by itself.
+    def __new__(cls, *args: object, **kwargs: object) -> Error:
+        return OSError.__new__(cls)
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.message}" if self.what else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = {"errno": self.errno, "what": self.what, "step": self.step, "hint": self.hint}
+        return _rebuild, (type(self), self.message, state)
+
+
+def _rebuild(cls: type[Error], message: str, state: dict[str, object]) -> Error:
+    return cls(message, **state)  # type: ignore[arg-type]
+
+
+class NotFound(Error):
+    """There is no such connection (ENOENT)."""
+
+    outcome = "gone"
+
+
+class NotPermitted(Error, PermissionError):
+    """The connection exists and the caller may not drop it (EPERM)."""
+
+    outcome = "not_permitted"
+
+
+class NotSupported(Error):
+    """This kernel or system cannot do it (EOPNOTSUPP)."""
+
+    outcome = "not_supported"
+
+
+class Refused(Error):
+    """A rule of tcpdrop's own said no; nothing was dropped."""
+
+    outcome = "protected"
+
+
+class Protected(Refused):
+    """The connection carries the operator's own session, or a rule protects it."""
+
+
+class TooMany(Refused):
+    """More connections match than were approved."""
+
+
+class FilterError(ValueError):
+    """A filter or a selector cannot be read; column counts from 1, or is None."""
+
+    def __init__(self, message: str, column: int | None = None) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+_UNSUPPORTED = {
+    _errno.EOPNOTSUPP,
+    getattr(_errno, "ENOTSUP", _errno.EOPNOTSUPP),
+    _errno.EPROTONOSUPPORT,
+    _errno.EAFNOSUPPORT,
+    _errno.ENOSYS,
+}
+
+
+def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
+    """The one place that turns what the C module raised into our errors."""
+    step = getattr(error, "step", "")
+    number = error.errno
+    if number == _errno.ENOENT:
+        return NotFound("not found", errno=number, what=what, step=step, hint=hint)
+    if number in (_errno.EPERM, _errno.EACCES):
+        return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
+    if number in _UNSUPPORTED:
+        return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
+    text = f"{step}: {error.strerror}" if step else str(error.strerror)
+    return Error(text, errno=number, what=what, step=step, hint=hint)

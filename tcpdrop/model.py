@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Values: Endpoint and Connection, over the packed rows of the C module.
+
+A row is bytes in `_tcpdrop.ROW_FORMAT`; unpacked it is a plain tuple, whose
+places have the names LADDR, RADDR, ... below.  Filters work on these tuples,
+and a Connection is made of one only for who asks.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from . import _tcpdrop
+from .addresses import unmapped, unpack
+
+ROW = Struct(_tcpdrop.ROW_FORMAT)
+INFO = Struct(_tcpdrop.INFO_FORMAT)
+ROW_FIELDS = _tcpdrop.ROW_FIELDS.split()
+INFO_FIELDS = _tcpdrop.INFO_FIELDS.split()
+
+# Places in an unpacked row, in the order of ROW_FIELDS (a test compares).
+LADDR, RADDR, COOKIE, INODE, CGROUP, CREATED, LPORT, RPORT, FAMILY, STATE = range(10)
+TIMER, BACKOFF, IFINDEX, UID, RECVQ, SENDQ, PID, FLAGS = range(10, 18)
+# Places in an unpacked info, in the order of INFO_FIELDS.
+BYTES_SENT, BYTES_RECEIVED, LAST_SENT, LAST_RECEIVED, RTT, RETRANS, CC, KNOWN = range(8)
+
+# Bits of FLAGS and of KNOWN (src/rows.h).
+ROW_UID, ROW_QUEUES, ROW_MPTCP, ROW_CGROUP, ROW_MARK = 1, 2, 4, 8, 16
+INFO_TIMES, INFO_BYTES, INFO_CC, INFO_RETRANS = 1, 2, 4, 8
+
+STATE_NAMES = (
+    "",
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSED",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+)
+(ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSED, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING) = range(1, 12)
+
+ALL_STATES = 0xFFE
+#: what `list` and `drop` select when no state is named anywhere
+USUAL_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED | 1 << TIME_WAIT)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .states import State
+
+    Row = tuple[Any, ...]
+    Info = tuple[Any, ...]
+
+
+class Endpoint(tuple):  # type: ignore[type-arg]
+    """One end of a connection: (addr, port), addr as canonical text, a v4-mapped one as IPv4."""
+
+    __slots__ = ()
+
+    def __new__(cls, addr: str, port: int) -> Endpoint:
+        return tuple.__new__(cls, (addr, port))
+
+    def __getnewargs__(self) -> tuple[str, int]:
+        return (self[0], self[1])
+
+    @property
+    def addr(self) -> str:
+        return self[0]  # type: ignore[no-any-return]
+
+    @property
+    def port(self) -> int:
+        return self[1]  # type: ignore[no-any-return]
+
+    def __str__(self) -> str:
+        return f"[{self[0]}]:{self[1]}" if ":" in self[0] else f"{self[0]}:{self[1]}"
+
+    def __repr__(self) -> str:
+        return f"Endpoint(addr={self[0]!r}, port={self[1]})"
+
+
+def packed_addr(row: Row, at: int) -> bytes:
+    """The address at LADDR or RADDR: 4 bytes, also when v4-mapped, or 16."""
+    return row[at][:4] if row[FAMILY] == 4 else unmapped(row[at])
+
+
+class Owner:
+    """Who holds a socket: pids None is unknown, () is nobody."""
+
+    __slots__ = ("pids", "process")
+
+    def __init__(self, pids: tuple[int, ...] | None = None, process: str | None = None) -> None:
+        self.pids = pids
+        self.process = process
+
+
+_UNKNOWN_OWNER = Owner()
+
+
+class Connection:
+    """One TCP socket as the kernel showed it at one moment.  Immutable; None is unknown.
+
+    Equal when the same socket in the same place was seen: same cookie (where
+    there is one), tuple and network namespace, whatever its state or queues.
+    """
+
+    __slots__ = ("_info", "_row", "netns", "owner", "zone")
+
+    def __init__(
+        self,
+        row: Row,
+        info: Info | None = None,
+        *,
+        netns: str | None = None,
+        zone: int | None = None,
+        owner: Owner = _UNKNOWN_OWNER,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "_row", row)
+        put(self, "_info", info)
+        put(self, "netns", netns)
+        put(self, "zone", zone)
+        put(self, "owner", owner)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Connection cannot be changed: {name}")
+
+    # ---- identity
+
+    def _key(self) -> tuple[object, ...]:
+        row = self._row
+        return (row[COOKIE], packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT], row[IFINDEX], self.netns, self.zone)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Connection) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (self._row, self._info, self.netns, self.zone, self.owner.pids, self.owner.process)
+
+    def __str__(self) -> str:
+        """The classic spelling: LADDR LPORT RADDR RPORT."""
+        row = self._row
+        return f"{unpack(packed_addr(row, LADDR))} {row[LPORT]} {unpack(packed_addr(row, RADDR))} {row[RPORT]}"
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.local} {self.remote} {self.state_name}>"
+
+    # ---- what the row says
+
+    @property
+    def local(self) -> Endpoint:
+        return Endpoint(unpack(packed_addr(self._row, LADDR)), self._row[LPORT])
+
+    @property
+    def remote(self) -> Endpoint:
+        return Endpoint(unpack(packed_addr(self._row, RADDR)), self._row[RPORT])
+
+    @property
+    def state(self) -> State:
+        from .states import State
+
+        return State(self._row[STATE])
+
+    @property
+    def state_name(self) -> str:
+        """The state's name, without the cost of the enumeration."""
+        return STATE_NAMES[self._row[STATE]]
+
+    @property
+    def family(self) -> str:
+        """'inet' or 'inet6': what is on the wire."""
+        return "inet" if len(packed_addr(self._row, LADDR)) == 4 else "inet6"
+
+    @property
+    def mapped(self) -> bool:
+        """Is it IPv4 carried by an IPv6 socket?"""
+        return bool(self._row[FAMILY] == 6) and self.family == "inet"
+
+    @property
+    def cookie(self) -> str | None:
+        """The kernel's identity of the socket, opaque; unique until reboot."""
+        return f"{self._row[COOKIE]:x}" if self._row[COOKIE] else None
+
+    @property
+    def inode(self) -> int | None:
+        """None: no process holds it (TIME_WAIT, an orphan, not yet accepted)."""
+        return self._row[INODE] or None
+
+    @property
+    def uid(self) -> int | None:
+        return self._row[UID] if self._row[FLAGS] & ROW_UID else None
+
+    @property
+    def ifindex(self) -> int | None:
+        """The interface it is bound to."""
+        return self._row[IFINDEX] or None
+
+    @property
+    def recvq(self) -> int | None:
+        """Bytes the application has not read (LISTEN: connections waiting)."""
+        return self._row[RECVQ] if self._row[FLAGS] & ROW_QUEUES else None
+
+    @property
+    def sendq(self) -> int | None:
+        """Bytes the peer has not acknowledged (LISTEN: the backlog)."""
+        return self._row[SENDQ] if self._row[FLAGS] & ROW_QUEUES else None
+
+    @property
+    def pids(self) -> tuple[int, ...] | None:
+        if self._row[PID]:
+            return (self._row[PID],)
+        return self.owner.pids
+
+    @property
+    def pids_kind(self) -> str | None:
+        """'holder' (Linux: who has a descriptor) or 'creator' (illumos)."""
+        if self._row[PID]:
+            return "creator"
+        return None if self.owner.pids is None else "holder"
+
+    @property
+    def process(self) -> str | None:
+        """The name of the holding process."""
+        return self.owner.process
+
+    # ---- what only details=True fetches
+
+    def _known(self, bit: int) -> bool:
+        return self._info is not None and bool(self._info[KNOWN] & bit)
+
+    @property
+    def idle_ms(self) -> int | None:
+        """Since data last moved, either way."""
+        return min(self._info[LAST_SENT], self._info[LAST_RECEIVED]) if self._known(INFO_TIMES) else None  # type: ignore[index]
+
+    @property
+    def age_ms(self) -> int | None:
+        """At least this old: Linux keeps no creation time, only when data last moved."""
+        return max(self._info[LAST_SENT], self._info[LAST_RECEIVED]) if self._known(INFO_TIMES) else None  # type: ignore[index]
+
+    @property
+    def rtt_us(self) -> int | None:
+        return self._info[RTT] if self._known(INFO_TIMES) else None  # type: ignore[index]
+
+    @property
+    def retrans(self) -> int | None:
+        """Segments sent again in its whole life."""
+        return self._info[RETRANS] if self._known(INFO_RETRANS) else None  # type: ignore[index]
+
+    @property
+    def bytes_sent(self) -> int | None:
+        return self._info[BYTES_SENT] if self._known(INFO_BYTES) else None  # type: ignore[index]
+
+    @property
+    def bytes_received(self) -> int | None:
+        return self._info[BYTES_RECEIVED] if self._known(INFO_BYTES) else None  # type: ignore[index]
+
+    @property
+    def cc(self) -> str | None:
+        """The congestion control's name."""
+        return self._info[CC].rstrip(b"\0").decode("ascii", "replace") if self._known(INFO_CC) else None  # type: ignore[index]
+
+    def as_dict(self) -> dict[str, object]:
+        """The connection under the keys of JSON schema 1; the same on every system."""
+        pids = self.pids
+        return {
+            "family": self.family,
+            "mapped": self.mapped,
+            "local_addr": self.local.addr,
+            "local_port": self.local.port,
+            "remote_addr": self.remote.addr,
+            "remote_port": self.remote.port,
+            "state": self.state_name,
+            "pids": None if pids is None else list(pids),
+            **{key: getattr(self, key) for key in _PLAIN_KEYS},
+        }
+
+
+_PLAIN_KEYS = (
+    *("pids_kind", "process", "uid", "inode", "cookie", "ifindex", "netns", "zone", "recvq", "sendq"),
+    *("idle_ms", "age_ms", "rtt_us", "retrans", "bytes_sent", "bytes_received", "cc"),
+)
+
+
+def _rebuild(row: Row, info: Info | None, netns: str | None, zone: int | None, pids: tuple[int, ...] | None, process: str | None) -> Connection:
+    return Connection(row, info, netns=netns, zone=zone, owner=Owner(pids, process))
+
+
+def from_bytes(raw: bytes, *, netns: str | None = None, zone: int | None = None) -> Connection:
+    """A Connection of one packed row, with its details if they are behind it."""
+    info = INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
+    return Connection(ROW.unpack_from(raw), info, netns=netns, zone=zone)
