@@ -33,7 +33,7 @@ def backend():
 
 
 def extension():
-    name, sources, libraries = backend()
+    _, sources, libraries = backend()
     limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
     flags = ["-fvisibility=hidden"]
     link = []

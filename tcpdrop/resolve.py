@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Host names to addresses.  The only module that may ask the resolver, and only for names."""
+
+from __future__ import annotations
+
+import socket
+
+from .addresses import printable, unpack
+from .exact import Quad
+from .operands import End
+
+
+def quads(local: End, remote: End, *, family: int = 0) -> list[Quad]:
+    """Every pair of addresses of one family that the two ends may mean.
+
+    family: 4, 6, or 0 for both.  Raises ValueError for a name or a service that
+    nobody knows, and when no family is common to both ends.
+    """
+    ports = local.port_number(), remote.port_number()
+    dev = local.dev or remote.dev
+    pairs = [(a, b) for a in _addresses(local) for b in _addresses(remote) if len(a) == len(b)]
+    if not pairs and not (local.numeric_host and remote.numeric_host):
+        raise ValueError(f"'{printable(local.host)}' and '{printable(remote.host)}' have no address family in common")
+    if not pairs:  # let Quad say it with both addresses
+        pairs = [(local.packed(), remote.packed())]
+    wanted = [pair for pair in pairs if not family or len(pair[0]) == (4 if family == 4 else 16)]
+    if not wanted:
+        raise ValueError(f"{unpack(pairs[0][0])} and {unpack(pairs[0][1])} are not IPv{family}, as -{family} demands")
+    return [Quad(a, ports[0], b, ports[1], dev) for a, b in wanted]
+
+
+def _addresses(end: End) -> list[bytes]:
+    if end.numeric_host:
+        return [end.packed()]
+    try:
+        answers = socket.getaddrinfo(end.host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise ValueError(f"'{printable(end.host)}': {reason}") from None
+    found: list[bytes] = []
+    for family, _, _, _, address in answers:
+        if family in (socket.AF_INET, socket.AF_INET6):
+            packed = socket.inet_pton(family, str(address[0]).partition("%")[0])
+            if packed not in found:
+                found.append(packed)
+    return found
