@@ -8,7 +8,6 @@ are only dropped or printed never become a hundred thousand objects.
 from __future__ import annotations
 
 from _collections_abc import Sequence
-
 from array import array
 
 from .model import INFO, INODE, ROW, Connection, Owner
@@ -21,6 +20,23 @@ if TYPE_CHECKING:
     from . import _tcpdrop
 
 
+class Rows:
+    """Saved rows in the shape of a Table: for connections that were given one by one."""
+
+    def __init__(self, rows: list[bytes]) -> None:
+        self._rows = rows
+        self.stride = ROW.size
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._rows[index]
+
+    def tobytes(self) -> bytes:
+        return b"".join(self._rows)
+
+
 class Part:
     """The selected rows of one table, and where that table was read."""
 
@@ -28,7 +44,7 @@ class Part:
 
     def __init__(
         self,
-        table: _tcpdrop.Table,
+        table: _tcpdrop.Table | Rows,
         indices: array[int] | None,
         *,
         where: str | int | None = None,
@@ -73,6 +89,11 @@ class Part:
             netns=self.netns,
             owner_of=self.owner_of,
         )
+
+
+def part_of(connections: list[Connection], where: str | int | None = None) -> Part:
+    """Given connections as a part; they keep their identity, not their details."""
+    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where)
 
 
 class Connections(Sequence):  # type: ignore[type-arg]
