@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 
 from . import _tcpdrop
-from .addresses import unmapped, unpack
+from .addresses import is_number, printable, unmapped, unpack
 from .errors import Error, NotFound, NotPermitted, NotSupported, Protected, Refused, from_os_error
 from .model import COOKIE, IFINDEX, INODE, ROW, Connection
 
@@ -74,8 +74,6 @@ def find(quad: Quad, scope: int | None = None) -> Connection:
 
 def _indices(quad: Quad, scope: int | None) -> list[int]:
     """Interface indices to ask for: the named one, or none and then each."""
-    if quad.dev.isdigit():
-        return [int(quad.dev)]
     try:
         known = _tcpdrop.interfaces(scope)
     except OSError as error:
@@ -83,14 +81,16 @@ def _indices(quad: Quad, scope: int | None) -> list[int]:
     if not quad.dev:
         return [0, *known.values()]
     index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
+    if index is None and is_number(quad.dev):
+        index = next((number for number in known.values() if str(number) == quad.dev), None)
     if index is None:
-        raise ValueError(f"there is no interface '{quad.dev}'")
+        raise ValueError(f"there is no interface '{printable(quad.dev)}'")
     return [index]
 
 
 def _dev_name(index: int | None, scope: int | None) -> str:
     names = {number: name.decode("utf-8", "replace") for name, number in _tcpdrop.interfaces(scope).items()}
-    return names.get(index or 0, "no interface")
+    return printable(names.get(index or 0, "no interface"))
 
 
 def protect_session(connection: Connection, quad: Quad, session: OwnSession, scope: int | None = None) -> None:
