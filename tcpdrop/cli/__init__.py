@@ -77,6 +77,10 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
         from .help import NO_OPERANDS
 
         streams.note(NO_OPERANDS)
+        if parsed.machine:
+            from .report import error_object
+
+            streams.data(error_object("no operands"))
         return USAGE
     raise UsageError(_likely_reading(parsed))
 

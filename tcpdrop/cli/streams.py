@@ -21,12 +21,12 @@ class Streams:
         self._err = err
         #: the first failure to write data
         self.error: OSError | None = None
-        if out is None:  # started with stdout closed
-            self.error = OSError(9, "standard output is closed")
 
     def data(self, text: str) -> None:
         """One or more lines for stdout."""
-        if self.error is None and self._out is not None:
+        if self._out is None:  # started with stdout closed
+            self.error = OSError(9, "it is closed")
+        elif self.error is None:
             try:
                 self._out.write(text + "\n")
             except OSError as error:
