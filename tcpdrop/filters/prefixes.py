@@ -31,6 +31,10 @@ class Address(Mergeable):
     __slots__ = ()
 
     @property
+    def word(self) -> str:
+        return self.end
+
+    @property
     def end(self) -> str:
         return self.args[0]  # type: ignore[no-any-return]
 

@@ -75,6 +75,10 @@ class Port(Mergeable):
     __slots__ = ()
 
     @property
+    def word(self) -> str:
+        return PORT_WORDS[self.end]
+
+    @property
     def end(self) -> str:
         return self.args[0]  # type: ignore[no-any-return]
 
