@@ -15,8 +15,8 @@ from . import _tcpdrop, netns
 from .capabilities import MARK_COND, missing_right, missing_support
 from .errors import Error, NotPermitted, NotSupported, TooMany, from_os_error
 from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
-from .report import DROPPED, FAILED, GONE, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
-from .table import Rows
+from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
+from .table import Connections, Rows
 
 #: rows a call: above the number from which threads are worth it, and less than
 #: a tenth of a second, so that a signal is answered
@@ -24,11 +24,11 @@ SLICE = 16384
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .model import Row
     from .safety import Guard
-    from .table import Connections, Part
+    from .table import Part
 
     #: asked with the victims before the first drop; raises Refused to stop
     Approve = Callable[[Connections], None]
@@ -82,6 +82,9 @@ class Run:
                     raise
             self._drop(this)
             self.attempted += len(victims)
+            for place in victims:  # a signal came first: untouched
+                if this.codes[place] == WOULD_DROP:
+                    this.codes[place] = LISTED
         return this
 
     def _check_bound(self, number: int) -> None:
@@ -103,6 +106,30 @@ class Run:
                         _tcpdrop.list_connections(0, MARK_COND, scope=scope)
                 except OSError as error:
                     raise explained(from_os_error(error)) from None
+
+    def verify(self, again: Connections) -> Connections:
+        """Compare with what is there now: mark what did not die, return what is new."""
+        if not len(again):
+            return again
+        alive = self._dropped_cookies()
+        seen = {row[COOKIE] for this in self.report.rounds for row in _rows(this.connections)}
+        new: list[int] = []
+        for place, row in enumerate(_rows(again)):
+            if row[COOKIE] in alive:
+                this, at = alive[row[COOKIE]]
+                this.codes[at] = FAILED
+                this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
+            elif row[COOKIE] not in seen:
+                new.append(place)
+        return again.choose(new)
+
+    def _dropped_cookies(self) -> dict[int, tuple[Round, int]]:
+        found = {}
+        for this in self.report.rounds:
+            for place, row in enumerate(_rows(this.connections)):
+                if this.codes[place] == DROPPED and row[COOKIE]:
+                    found[row[COOKIE]] = (this, place)
+        return found
 
     # ---- the drop itself
 
@@ -166,6 +193,33 @@ class Run:
             if (raddr, rport, laddr, lport) in dropped:
                 this.codes[start + place] = DROPPED
                 this.errors.pop(start + place, None)
+
+
+def _rows(connections: Connections) -> Iterator[Row]:
+    for part in connections.parts:
+        yield from ROW.iter_unpack(part.data())
+
+
+def still_there(report: Report) -> Connections:
+    """Of the connections that a run dropped one by one, those whose very socket still exists."""
+    alive: list[Part] = []
+    for this in report.rounds:
+        start = 0
+        for part in this.connections.parts:
+            places = [place for place in range(len(part)) if this.codes[start + place] == DROPPED]
+            with netns.opened(part.where) as scope:
+                alive.append(part.chosen([place for place in places if _exists(part, place, scope)]))
+            start += len(part)
+    return Connections(alive)
+
+
+def _exists(part: Part, place: int, scope: int | None) -> bool:
+    row = ROW.unpack_from(part.table[part.indices[place]])
+    try:
+        found = _tcpdrop.lookup(*_ends(part, place), ifindex=row[IFINDEX], scope=scope)
+    except OSError:
+        return False  # not found; any other failure would have been the drop's own
+    return bool(ROW.unpack(found)[COOKIE] == row[COOKIE])
 
 
 def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:

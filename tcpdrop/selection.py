@@ -7,19 +7,18 @@ from array import array
 
 from . import _tcpdrop, netns
 from .errors import NotFound, NotSupported, from_os_error
-from .model import CLOSED, LISTEN, ROW, USUAL_STATES, Owner
+from .model import ALL_STATES, CLOSED, LISTEN, ROW, USUAL_STATES, Owner
 from .table import Connections, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Optional
+    from collections.abc import Callable, Iterator
 
     from .filters import Facts, Filter
     from .model import Row
 
 #: every state a connection can be in
-CONNECTION_STATES = 0xFFE & ~(1 << LISTEN | 1 << CLOSED)
+CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 
 
 def select(
@@ -28,9 +27,12 @@ def select(
     where: str | int | None = None,
     details: bool = False,
     owners: bool = False,
+    droppable: bool = False,
     threads: int = 0,
 ) -> Connections:
     """What the filter certainly matches; without one, every connection in a usual state.
+
+    droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
 
     where: None, a network namespace for netns.path_of(), or "all" of them.
     details: fetch tcp_info as well.  owners: find who holds each one.
@@ -38,7 +40,8 @@ def select(
     """
     parts, undecidable = [], 0
     for place, label in netns.places(where):
-        part, unsure = _select_in(chosen, place, label, details=details, threads=threads)
+        states = CONNECTION_STATES if droppable else ALL_STATES
+        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
         if owners:
             _find_owners(part)
         parts.append(part)
@@ -47,7 +50,7 @@ def select(
 
 
 def _select_in(
-    chosen: Filter | None, where: str | int | None, label: str | None, *, details: bool, threads: int
+    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
 ) -> tuple[Part, int]:
     with netns.opened(where) as scope:
         if chosen is None:
@@ -58,7 +61,7 @@ def _select_in(
         facts = _gather(chosen, scope)
         plan = plan_for(chosen, facts=facts)
         table = _dump(
-            plan.states,
+            plan.states & states,
             plan.program,
             plan.sport,
             plan.dport,
@@ -91,7 +94,7 @@ def _gather(chosen: Filter, scope: int | None) -> Facts:
         raise from_os_error(error) from None
 
 
-def _owner_of(facts: Facts):  # type: ignore[no-untyped-def]
+def _owner_of(facts: Facts) -> Callable[[int], Owner] | None:
     owners = facts.owners
     if owners is None:
         return None
@@ -126,7 +129,7 @@ def _dump(
     raise translated
 
 
-def answers(rule: Filter, *, where: str | int | None) -> Iterator[tuple[Row, Optional[bool]]]:
+def answers(rule: Filter, *, where: str | int | None) -> Iterator[tuple[Row, bool | None]]:
     """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
 
     For protecting rules: what is unknown is handed out too.

@@ -96,5 +96,3 @@ def _say_where_else(parsed: Parsed, streams: Streams) -> None:
 
     if parsed.text("netns") is None and next(netns.others(), None) is not None:
         streams.note("tcpdrop: nothing matched in this network namespace; there are others: --netns")
-
-
