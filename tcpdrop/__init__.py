@@ -28,6 +28,7 @@ _HOMES = {
     "connections": "core",
     "drop": "core",
     "drop_one": "core",
+    "keep_dropping": "keeping",
 }
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
         TooMany,
     )
     from .filters import Filter
+    from .keeping import keep_dropping
     from .model import Connection, Endpoint
     from .report import Report, Result
     from .states import State
@@ -72,6 +74,7 @@ __all__ = [
     "connections",
     "drop",
     "drop_one",
+    "keep_dropping",
 ]
 
 

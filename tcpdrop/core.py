@@ -100,7 +100,7 @@ def drop(
     from . import audit
     from .choose import arrange
     from .dropping import Run, still_there
-    from .safety import Guard, rules_of
+    from .safety import guard_for
     from .selection import select
 
     given = _given(target, netns)
@@ -110,7 +110,7 @@ def drop(
         _check_breadth(chosen, everything=all)
     elif selectors or all:
         raise TypeError("connections were given: selectors and all=True do not go with them")
-    guard = Guard(include_self=include_self, rules=rules_of(_filters(protect)), spare_kernel=all)
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
     run = Run(guard, dry_run=dry_run, max_drops=max_drops)
     selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
     run.report.undecidable = selection.undecidable
@@ -138,6 +138,14 @@ def _given(target: object, netns: str | int | None) -> Connections | None:
     return Connections([part_of(listed, netns)])
 
 
+def selection_of(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter:
+    """What a drop without all=True means."""
+    found = _filter(chosen, selectors)
+    _check_breadth(found, everything=False)
+    assert found is not None  # noqa: S101 - _check_breadth() saw to it
+    return found
+
+
 def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
     if chosen is None and not everything:
         raise ValueError("nothing is selected; to drop every connection say all=True")
@@ -145,15 +153,6 @@ def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
         raise ValueError("all=True does not go with a selection")
     if chosen is not None and chosen.names_listen:
         raise FilterError("LISTEN is no connection: a listening socket is never dropped")
-
-
-def _filters(given: Filter | str | Iterable[Filter | str] | None) -> list[Filter]:
-    from .filters import Filter
-
-    if given is None:
-        return []
-    some = [given] if isinstance(given, (str, Filter)) else list(given)
-    return [one if isinstance(one, Filter) else Filter(one) for one in some]
 
 
 def drop_one(

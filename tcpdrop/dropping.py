@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from array import array
 
 from . import _tcpdrop, netns
 from .capabilities import MARK_COND, missing_right, missing_support
 from .errors import Error, NotPermitted, NotSupported, TooMany, from_os_error
+from .keeping import wait
 from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
 from .table import Connections, Rows
@@ -44,11 +46,17 @@ class Run:
         dry_run: bool = False,
         max_drops: int | None = None,
         threads: int = 0,
+        rate: int | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.guard = guard
         self.max_drops = max_drops
         self.threads = threads
+        #: drops a second at most
+        self.rate = rate
+        #: told between slices how far a round is
+        self.progress = progress
         #: asked between slices: has a signal come?
         self.stopped = stopped
         self.report = Report(dry_run=dry_run)
@@ -142,16 +150,22 @@ class Run:
     def _drop_part(self, part: Part, this: Round, start: int) -> None:
         places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
         with netns.opened(part.where) as scope:
-            for first in range(0, len(places), SLICE):
+            began = time.monotonic()
+            step = SLICE if self.rate is None else max(1, self.rate // 10)
+            for first in range(0, len(places), step):
+                if self.rate is not None:
+                    wait(began + first / self.rate - time.monotonic(), self.stopped)
                 if self.stopped():
                     return
-                some = places[first : first + SLICE]
+                self.progress(first, len(places))
+                some = places[first : first + step]
                 try:
                     answers = self._abort(part, some, scope)
                 except OSError as error:
                     self._all_failed(some, this, start, from_os_error(error))
                     return
                 self._note(part, this, start, some, answers, scope)
+            self.progress(len(places), len(places))
         self._settle_mirrors(part, this, start, places)
 
     def _abort(self, part: Part, places: list[int], scope: int | None) -> array[int]:

@@ -141,6 +141,20 @@ def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
             found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
 
 
+def guard_for(
+    *,
+    include_self: bool = False,
+    protect: Filter | str | Iterable[Filter | str] | None = None,
+    spare_kernel: bool = False,
+) -> Guard:
+    """The guard of a call from Python."""
+    from .filters import Filter
+
+    some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
+    filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
+    return Guard(include_self=include_self, rules=rules_of(filters), spare_kernel=spare_kernel)
+
+
 def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
     """The host's own rules and the caller's, each with what to call it.  Raises Refused for an untrustworthy file."""
     from . import config

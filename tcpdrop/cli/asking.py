@@ -29,12 +29,15 @@ class Asker:
         self._broad = broad
         #: named one by one: never asked
         self._exact = exact
-        self.asked = False
+        self._approved = False
 
     def approve(self, victims: Connections) -> None:
-        """Return to go on.  Raises Refused."""
-        if self._parsed.flag("yes") or self._exact:
-            return
+        """Return to go on.  Raises Refused.  A run that repeats itself is approved once."""
+        if not (self._approved or self._exact or self._parsed.flag("yes")):
+            self._decide(victims)
+        self._approved = True
+
+    def _decide(self, victims: Connections) -> None:
         terminal = self._terminal()
         if terminal:
             if len(victims) > 1 or self._broad:
@@ -53,7 +56,6 @@ class Asker:
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
     def _ask(self, victims: Connections) -> None:
-        self.asked = True
         sys.stderr.write(f"{question(victims)} [y/N] ")
         sys.stderr.flush()
         if self._parsed.text("from") == "-":

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..choose import arrange
 from ..dropping import Run, still_there
 from ..errors import Error, FilterError, Refused
@@ -12,10 +14,11 @@ from ..selection import select
 from ..table import Connections
 from . import saying
 from .asking import Asker
+from .keeping import Keeping, keep
 from .options import Parsed, UsageError
 from .selecting import filter_of, number
 from .signals import Stop
-from .status import FAILED, REFUSED, status_of
+from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
 
 #: rounds after the first that drop what came up meanwhile, with --yes
@@ -31,13 +34,16 @@ def run(parsed: Parsed, streams: Streams) -> int:
     bound = _bound(parsed)
     protect = [_protecting(text) for text in parsed.texts("protect") or []]
     given = _given(parsed)
+    rate = number(parsed, "rate", "--rate")
+    if rate == 0:
+        raise UsageError("--rate is 1 or more a second")
     job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.
     guard = Guard(include_self=parsed.flag("include_self"), rules=rules_of(protect), spare_kernel=chosen is None and given is None)
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
-        work = Run(guard, dry_run=job.dry_run, max_drops=bound, stopped=stop)
+        work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, stopped=stop, progress=Progress(streams))
         status = job.run(work)
         if stop.number:
             status = 128 + stop.number
@@ -80,6 +86,18 @@ def _given(parsed: Parsed) -> Connections | None:
     return read(source, parsed.text("netns"))
 
 
+class Progress:
+    """On a terminal, how far a run is that takes longer than a second."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._began = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() - self._began > 1 and self._streams.interactive:
+            self._streams.progress("" if done >= of else f"{done} of {of}")
+
+
 class Job:
     """One command: its rounds, and what they say."""
 
@@ -89,6 +107,7 @@ class Job:
         self.chosen = chosen
         self.given = given
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
+        self.keeping = Keeping(parsed)
         # -a, -s STATE and --all are broad; a filter with more in it is not.
         broad = parsed.flag("all") or (set(parsed.given) & {"states"} != set() and self._only_states())
         self.asker = Asker(parsed, streams, broad=broad, exact=given is not None)
@@ -107,6 +126,10 @@ class Job:
 
     def run(self, work: Run) -> int:
         report = work.report
+        if self.keeping.wanted and not self.dry_run:
+            status = keep(work, self.keeping, self.select, self.asker, self.parsed, self.streams)
+            self._say_end(report, stopped=work.stopped())
+            return self._allowed(status)
         selection = self.select()
         report.undecidable = selection.undecidable
         this = work.round(selection, self.asker.approve)
@@ -141,6 +164,15 @@ class Job:
         work.report.later = len(work.verify(self.select()))
 
     def _finish(self, report: Report, *, stopped: bool) -> int:
+        self._say_end(report, stopped=stopped)
+        if report.refusal is not None:
+            return self._refused(report.refusal)
+        return self._allowed(status_of(report.counts, undecidable=report.undecidable))
+
+    def _allowed(self, status: int) -> int:
+        return 0 if status == NOTHING and self.parsed.flag("allow_none") else status
+
+    def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
         if parsed.machine:
             from .report import report_as_json
@@ -152,10 +184,8 @@ class Job:
         if not len(report) and not report.undecidable:
             self.streams.note("tcpdrop: nothing matched")
         saying.say_summary(report, self.streams, stopped=stopped)
-        status = status_of(report.counts, undecidable=report.undecidable)
-        if report.refusal is not None:
-            status = self._refused(report.refusal)
-        return 0 if status == 1 and parsed.flag("allow_none") else status
+        if self.given is None and not self.keeping.wanted and not parsed.flag("quiet"):
+            saying.say_hint(report, self.streams)
 
     def _refused(self, refusal: Error) -> int:
         """A dry run ends as the real one would."""

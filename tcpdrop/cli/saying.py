@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..addresses import unpack
 from ..output import classic_lines
 from ..report import DROPPED, WOULD_DROP, Report, Round
 from .options import Parsed
@@ -55,3 +56,12 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
         streams.note(f"tcpdrop: {report.undecidable} more could not be decided: not permitted to see who holds them; none was touched")
     if report.later:
         streams.note(f"tcpdrop: {report.later} more match now")
+
+
+def say_hint(report: Report, streams: Streams) -> None:
+    """What people run into next, once, where a person reads it."""
+    gone = {address for this in report.rounds if this.codes.count(DROPPED) for address in this.absent}
+    for address in gone:
+        streams.note(f"tcpdrop: this host has no address {unpack(address)} any more: those peers were not told")
+    if streams.interactive and report.counts.get("dropped"):
+        streams.note("tcpdrop: clients may reconnect: block them first, or use --for")
