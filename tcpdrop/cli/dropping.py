@@ -14,6 +14,7 @@ from ..selection import select
 from ..table import Connections
 from . import saying
 from .asking import Asker
+from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
 from .selecting import filter_of, number
@@ -182,7 +183,7 @@ class Job:
             counts = report.counts
             self.streams.data(str(counts.get("dropped", 0) + counts.get("would_drop", 0)))
         if not len(report) and not report.undecidable:
-            self.streams.note("tcpdrop: nothing matched")
+            self.streams.note(f"tcpdrop: {nothing_matched(parsed, self.chosen)}")
         saying.say_summary(report, self.streams, stopped=stopped)
         if self.given is None and not self.keeping.wanted and not parsed.flag("quiet"):
             saying.say_hint(report, self.streams)

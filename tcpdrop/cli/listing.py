@@ -7,6 +7,7 @@ from ..choose import ORDERS, arrange
 from ..selection import select
 from ..table import Connections
 from . import fields
+from .elsewhere import nothing_matched
 from .options import Parsed, UsageError
 from .selecting import filter_of, number
 from .status import status_of
@@ -33,8 +34,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
     _print(connections, parsed, names, streams)
     if connections.undecidable:
         streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: not permitted to see who holds them")
-    if not len(connections):
-        _say_where_else(parsed, streams)
+    elif not len(connections):
+        streams.note(f"tcpdrop: {nothing_matched(parsed, chosen)}")
     status = status_of({"listed": len(connections)}, undecidable=connections.undecidable)
     return 0 if status == 1 and parsed.flag("allow_none") else status
 
@@ -89,10 +90,3 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
             lines = table_lines(Connections([part]))
             if lines:
                 streams.data("\n".join([f"# {part.netns}", HEADER, *lines] if label else [HEADER, *lines]))
-
-
-def _say_where_else(parsed: Parsed, streams: Streams) -> None:
-    from .. import netns
-
-    if parsed.text("netns") is None and next(netns.others(), None) is not None:
-        streams.note("tcpdrop: nothing matched in this network namespace; there are others: --netns")
