@@ -7,7 +7,8 @@ import socket
 import struct
 
 import pytest
-from support import procnet
+from support import netns, procnet
+from support.checks import mapped, refuses, row_of
 from support.wait import until
 
 from tcpdrop import _tcpdrop, model
@@ -16,22 +17,6 @@ pytestmark = pytest.mark.privileged
 
 FAMILIES = ("inet", "inet6", "mapped")
 ZERO_COOKIE_MEANS_ANY = 0
-
-
-def mapped(addr):
-    return procnet.MAPPED + addr
-
-
-def row_of(tup, **where):
-    return model.ROW.unpack(_tcpdrop.lookup(*tup, **where))
-
-
-def refuses(code, function, *args, **kwargs):
-    with pytest.raises(OSError) as caught:
-        function(*args, **kwargs)
-    assert caught.value.errno == code, caught.value
-    assert caught.value.step
-    return caught.value
 
 
 def assert_dropped(pair, backend):
@@ -194,12 +179,12 @@ def test_the_same_tuple_in_two_namespaces(holder, other_namespace, backend, fami
     here = holder.pair(family)
     twin = there.pair(family, port=here.rport, client_port=here.lport)
     assert twin.tuple == here.tuple
-    before = os.readlink("/proc/thread-self/ns/net")
+    before = netns.here()
     assert row_of(here.tuple)[model.COOKIE] != row_of(twin.tuple, scope=fd)[model.COOKIE]
     # The cookie of one is no key to the other.
     refuses(errno.ENOENT, _tcpdrop.abort, *here.tuple, cookie=row_of(twin.tuple, scope=fd)[model.COOKIE])
     _tcpdrop.abort(*twin.tuple, scope=fd)
-    assert os.readlink("/proc/thread-self/ns/net") == before
+    assert netns.here() == before
     assert_dropped(twin, backend)
     assert here.alive()
     refuses(errno.ENOENT, _tcpdrop.abort, *twin.tuple, scope=fd)

@@ -7,11 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from support import procnet
 from support.wait import until
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holder_main.py")
+SCRIPT = Path(__file__).resolve().with_name("holder_main.py")
 
 
 def _encode(value):
