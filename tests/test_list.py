@@ -94,7 +94,6 @@ def test_no_state_is_no_socket(crowd):
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_ports(crowd, threads):
     """sport and dport, also where ranges divide the walk; a dport leaves listeners out."""
-    there, fd = crowd
     _, witness = both(crowd, ALL)
     some = sorted({key[2] for key in witness} | {key[4] for key in witness})[1 :: len(witness) // 10]
     assert len(some) > 5
@@ -228,7 +227,7 @@ assert marks() == {0}, marks()
 
 def test_a_scope_shows_its_own_sockets_and_no_others(crowd, holder):
     pair = holder.pair()
-    there, fd = crowd
+    fd = crowd[1]
     mine = {ends_of(row) for row in rows(ALL)}
     theirs = {ends_of(row) for row in rows(ALL, scope=fd)}
     assert pair.tuple in mine
