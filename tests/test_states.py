@@ -12,6 +12,7 @@ import socket
 import pytest
 from support import procnet
 from support.checks import listed, refuses, row_of
+from support.holder import fresh_ports
 from support.packets import ACK, FIN, HOST, PEER, SYN, Wire
 from support.wait import until
 
@@ -136,12 +137,13 @@ def test_fin_wait2_without_one(holder, family):
 
 @pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
 def test_time_wait(holder, family):
-    pair = holder.pair(family)
+    ports = fresh_ports()
+    pair = holder.pair(family, **ports)
     pair.close()
     in_state(pair.tuple, "TIME_WAIT")
     drop(pair.tuple)
     # The pair of ports is free at once: the same tuple again, without waiting.
-    again = holder.pair(family, port=pair.rport, client_port=pair.lport)
+    again = holder.pair(family, **ports)
     assert again.tuple == pair.tuple
     assert again.alive()
 

@@ -2,6 +2,7 @@
 """A sibling process that holds the victims, driven over a pipe (holder_main.py)."""
 
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -19,6 +20,14 @@ def _encode(value):
     if isinstance(value, bytes):
         return {"b": value.hex()}
     return [_encode(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+_FRESH = itertools.count(10000)
+
+
+def fresh_ports():
+    """Two ports below the ephemeral ones that no test had yet: for tuples that are made twice."""
+    return {"port": next(_FRESH), "client_port": next(_FRESH)}
 
 
 class Job:
