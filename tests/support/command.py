@@ -3,11 +3,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 COMMAND = Path(sysconfig.get_path("scripts"), "tcpdrop")
 LOGIN = Path(__file__).resolve().with_name("login_main.py")
@@ -27,6 +30,16 @@ def run(*argv, env=None, cwd="/", **how):
     how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **how}
     done = subprocess.run([os.fspath(arg) for arg in argv], env={**os.environ, **(env or {})}, cwd=cwd, **how)
     return Done(done.returncode, *((data or b"").decode("utf-8", "surrogateescape") for data in (done.stdout, done.stderr)))
+
+
+def needs(*wrapper):
+    """Skip the test where this wrapper cannot be had."""
+    if shutil.which(wrapper[0]) is None:
+        pytest.skip(f"no {wrapper[0]} here")
+    done = run(*wrapper, "true")
+    if done.status:
+        pytest.skip(f"{' '.join(wrapper[:4])}: {done.err.strip()}")
+    return wrapper
 
 
 def tcpdrop(*args, wrapper=(), **how):
