@@ -10,7 +10,7 @@ import struct
 import pytest
 from support import netns, procnet
 from support.command import line, needs, run, tcpdrop, words
-from support.holder import Pair, end
+from support.holder import Pair, end, fresh_ports
 from support.wait import until
 
 from tcpdrop import cli
@@ -187,13 +187,13 @@ def twins(holder):
         run("ip", "link", "del", names[0])
 
 
-def link_local(holder, dev, ports=(0, 0)):
-    """A connection over one interface; its ports can be chosen."""
-    listener = holder.listener("inet6", addr=f"fe80::7%{dev}", port=ports[1], device=dev.encode())
+def link_local(holder, dev, ports):
+    """A connection over one interface."""
+    listener = holder.listener("inet6", addr=f"fe80::7%{dev}", port=ports["port"], device=dev.encode())
     client = holder.socket("inet6")
     client.call("setsockopt", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, dev.encode())
     client.call("setsockopt", socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    client.call("bind", (f"fe80::7%{dev}", ports[0]))
+    client.call("bind", (f"fe80::7%{dev}", ports["client_port"]))
     client.call("connect", (f"fe80::7%{dev}", listener.name()[1]))
     pair = Pair(client, listener.accept(), holder.pid)
     listener.close()
@@ -201,7 +201,7 @@ def link_local(holder, dev, ports=(0, 0)):
 
 
 def test_link_local_with_and_without_its_interface(holder, twins):
-    pair = link_local(holder, twins[0])
+    pair = link_local(holder, twins[0], fresh_ports())
     laddr, lport, raddr, rport = words(pair)
     index = socket.if_nametoindex(twins[0])
     for operands in (
@@ -222,8 +222,8 @@ def test_link_local_with_and_without_its_interface(holder, twins):
 
 
 def test_one_tuple_on_two_interfaces_is_refused_until_one_is_named(holder, twins):
-    first = link_local(holder, twins[0])
-    second = link_local(holder, twins[1], (first.lport, first.rport))
+    ports = fresh_ports()
+    first, second = (link_local(holder, name, ports) for name in twins)
     assert words(first) == words(second)
     status, out, err = tcpdrop(*words(first))
     assert (status, out) == (4, "")
@@ -262,8 +262,8 @@ def test_another_namespace_by_pid_and_by_path(other_namespace):
 
 def test_the_same_tuple_in_two_namespaces(holder, other_namespace):
     theirs, _ = other_namespace
-    mine = holder.pair()
-    other = theirs.pair(port=mine.rport, client_port=mine.lport)
+    ports = fresh_ports()
+    mine, other = holder.pair(**ports), theirs.pair(**ports)
     assert words(mine) == words(other)
     assert tcpdrop(f"--netns={theirs.pid}", *words(mine)) == dropped(mine)
     assert mine.alive()

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from support.command import COMMAND, line, needs, run, tcpdrop, words
+from support.holder import fresh_ports
 
 from tcpdrop import _tcpdrop, cli
 
@@ -108,8 +109,8 @@ def test_every_pair_of_one_family_is_tried(holder, main, names, family):
 
 def test_both_families_at_once(holder, main):
     """Same ports, one connection of each family: the name means both."""
-    four = holder.pair()
-    six = holder.pair("inet6", port=four.rport, client_port=four.lport)
+    ports = fresh_ports()
+    four, six = holder.pair(**ports), holder.pair("inet6", **ports)
     lport, rport = words(four)[1::2]
     for option, pairs in (("-4", [four]), ("-6", [six]), ("-n", [four, six])):
         status, out, err = main("-n", option, "many", lport, "many", rport)
@@ -136,8 +137,8 @@ def test_an_address_named_twice_is_tried_once(main):
 
 
 def test_a_protected_pair_does_not_hide_the_dropped_one(holder, main, monkeypatch):
-    four = holder.pair()
-    six = holder.pair("inet6", port=four.rport, client_port=four.lport)
+    ports = fresh_ports()
+    four, six = holder.pair(**ports), holder.pair("inet6", **ports)
     lport, rport = words(four)[1::2]
     monkeypatch.setenv("SSH_CONNECTION", f"127.0.0.1 {rport} 127.0.0.1 {lport}")
     status, out, err = main("many", lport, "many", rport)
