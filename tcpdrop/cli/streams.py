@@ -44,6 +44,7 @@ class Streams:
                 self._err.write(text + "\n")
                 self._err.flush()
             except OSError:
+                _silence(self._err)
                 self._err = None
 
     def progress(self, text: str) -> None:
@@ -68,8 +69,12 @@ class Streams:
             except OSError as error:
                 self.error = self.error or error
         if self.error is not None and self._out is sys.stdout and self._out is not None:
-            # Python flushes stdout again at its end and would complain.
-            try:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
-            except (OSError, ValueError):
-                pass  # then it complains; the status is right all the same
+            _silence(self._out)
+
+
+def _silence(stream: TextIO) -> None:
+    """Python flushes the stream again at its end, would complain, and exit with 120."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        pass  # no descriptor behind it: nothing is flushed
