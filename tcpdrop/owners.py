@@ -122,7 +122,7 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
 def _all_pids() -> list[int]:
     """Ascending: servers first, and their children, who inherit, behind them."""
     try:
-        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
     except OSError:
         return []
 
@@ -139,7 +139,7 @@ def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, li
     readable = True
     mine: set[int] = set()
     try:
-        for name in os.listdir(directory):  # noqa: PTH208
+        for name in os.listdir(directory):
             try:
                 link = readlink(name, dir_fd=directory)
             except (FileNotFoundError, ProcessLookupError):
@@ -165,7 +165,7 @@ def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, li
 
 def _some_are_hidden() -> bool:
     try:
-        os.stat("/proc/1")  # hidepid=2 denies that it exists
+        os.stat("/proc/1")
         return os.readlink("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE
     except OSError:
         return True

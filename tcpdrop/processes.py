@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Optional
-
 _UNIT_SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap")
 
 
@@ -16,9 +12,9 @@ class Processes:
     __slots__ = ("_cgroups", "_comms", "_uids")
 
     def __init__(self) -> None:
-        self._comms: dict[int, Optional[str]] = {}
-        self._uids: dict[int, Optional[frozenset[int]]] = {}
-        self._cgroups: dict[int, Optional[str]] = {}
+        self._comms: dict[int, str | None] = {}
+        self._uids: dict[int, frozenset[int] | None] = {}
+        self._cgroups: dict[int, str | None] = {}
 
     def comm(self, pid: int) -> str | None:
         """The command's name, at most 15 bytes; bytes that are not UTF-8 as surrogates."""

@@ -10,7 +10,6 @@ from .nodes import CGROUPS, INTERFACES, LISTENERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import Optional
 
     from ..owners import Owners
 
@@ -44,7 +43,7 @@ class Facts:
         self.cgroups = cgroups
         self.now = now
         self.per_ms = per_ms
-        self._cgroup_ids: dict[str, Optional[frozenset[int]]] = {}
+        self._cgroup_ids: dict[str, frozenset[int] | None] = {}
 
     def ifindex(self, name: str) -> int | None:
         return None if self.interfaces is None else self.interfaces.get(name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..errors import FilterError
 from ..model import ALL_STATES, LISTEN, USUAL_STATES
 from . import literal, support
 from .nodes import Node, both, either, negate, walk
@@ -33,6 +34,7 @@ class Filter:
     __slots__ = ("_test", "node")
 
     node: Node
+    _test: Test | None
 
     def __init__(self, text: str | Iterable[str]) -> None:
         object.__setattr__(self, "node", parse(text))
@@ -85,7 +87,7 @@ class Filter:
         """The compiled form: test(row, info, facts) -> True, False or None, unknown."""
         if self._test is None:
             object.__setattr__(self, "_test", self.node.compiled())
-        return self._test  # type: ignore[no-any-return]
+        return self._test  # type: ignore[return-value]
 
     def matches(self, connection: Connection, facts: Facts | None = None) -> bool:
         """Is it certain that this connection is meant?  What is unknown does not match, also under not.
@@ -125,7 +127,8 @@ class Filter:
     @property
     def names_listen(self) -> bool:
         """Does it ask for LISTEN by name?  `state all` does not: it asks for connections of every state."""
-        return any(positive and isinstance(node, State) and node.mask >> LISTEN & 1 and node.mask != ALL_STATES for node, positive in walk(self.node))
+        asked = [node.mask for node, positive in walk(self.node) if positive and isinstance(node, State)]
+        return any(mask >> LISTEN & 1 and mask != ALL_STATES for mask in asked)
 
     # ---- literal constructors: values, never language
 
@@ -173,7 +176,7 @@ class Filter:
         from .sockets import Family
 
         if given not in ("inet", "inet6"):
-            raise TypeError("family cannot be None") if given is None else literal.FilterError("family is inet or inet6")
+            raise TypeError("family cannot be None") if given is None else FilterError("family is inet or inet6")
         return Filter.of(Family(4 if given == "inet" else 6))
 
     @staticmethod

@@ -8,6 +8,7 @@ value that cannot be read is a FilterError without column.
 
 from __future__ import annotations
 
+from ..addresses import is_number
 from ..errors import FilterError
 from ..model import STATE_NAMES
 from . import values
@@ -81,7 +82,7 @@ def states(given: object) -> Node:
 
 
 def _state(text: str) -> int:
-    if values.is_number(text) and len(text) <= 2 and 0 < int(text) < len(STATE_NAMES):
+    if is_number(text) and len(text) <= 2 and 0 < int(text) < len(STATE_NAMES):
         return 1 << int(text)
     return values.state_mask(text)
 

@@ -40,8 +40,12 @@ if TYPE_CHECKING:
     Reading = Callable[[Row, Optional[Info], Facts], Optional[int]]
 
 COMPARE = {
-    **{"=": operator.eq, "!=": operator.ne, "<": operator.lt},
-    **{"<=": operator.le, ">": operator.gt, ">=": operator.ge},
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -67,12 +71,12 @@ def _age(row: Row, info: Info | None, facts: Facts) -> int | None:
 READINGS: dict[str, tuple[Reading, str]] = {
     "idle": (_info(INFO_TIMES, lambda info: min(info[LAST_SENT], info[LAST_RECEIVED])), "ms"),
     "age": (_age, "ms"),
-    "rtt": (_info(INFO_TIMES, lambda info: info[RTT]), "us"),  # type: ignore[no-any-return]
+    "rtt": (_info(INFO_TIMES, lambda info: info[RTT]), "us"),
     "recvq": (_queue(RECVQ), "size"),
     "sendq": (_queue(SENDQ), "size"),
-    "bytes-sent": (_info(INFO_BYTES, lambda info: info[BYTES_SENT]), "size"),  # type: ignore[no-any-return]
-    "bytes-received": (_info(INFO_BYTES, lambda info: info[BYTES_RECEIVED]), "size"),  # type: ignore[no-any-return]
-    "retrans": (_info(INFO_RETRANS, lambda info: info[RETRANS]), "count"),  # type: ignore[no-any-return]
+    "bytes-sent": (_info(INFO_BYTES, lambda info: info[BYTES_SENT]), "size"),
+    "bytes-received": (_info(INFO_BYTES, lambda info: info[BYTES_RECEIVED]), "size"),
+    "retrans": (_info(INFO_RETRANS, lambda info: info[RETRANS]), "count"),
 }
 
 
@@ -117,7 +121,7 @@ class Congestion(Node):
     def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
         if info is None or not info[KNOWN] & INFO_CC:
             return None
-        return info[CC].rstrip(b"\0").decode("ascii", "replace") == self.args[0]  # type: ignore[no-any-return]
+        return bool(info[CC].rstrip(b"\0").decode("ascii", "replace") == self.args[0])
 
     def needs(self) -> frozenset[str]:
         return frozenset([DETAILS])

@@ -62,7 +62,7 @@ def _filter(reader: Reader, depth: int) -> Node:
 def _connective(reader: Reader) -> str:
     """'and', 'or', or '' at the end of the list; nothing between two terms is 'and'."""
     token = reader.token
-    if token.kind == END or token.text == ")" and token.kind == SYMBOL:
+    if token.kind == END or (token.text == ")" and token.kind == SYMBOL):
         return ""
     if token.kind in (WORD, SYMBOL) and token.text in CONNECTIVES:
         reader.advance()

@@ -18,8 +18,6 @@ from .sockets import Dev, Family, Loopback, Port, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
-
     from .bytecode import Condition
     from .facts import Facts
     from .filter import Filter
@@ -39,12 +37,12 @@ class Plan:
 
     __slots__ = ("dport", "exact", "program", "pushed", "sport", "states")
 
-    def __init__(self, states: int, sport: int = 0, dport: int = 0, program: bytes = b"", *, exact: bool = True, pushed: tuple[Node, ...] = ()) -> None:
+    def __init__(self, states: int, *, pushed: tuple[Node, ...] = ()) -> None:
         self.states = states
-        self.sport = sport
-        self.dport = dport
-        self.program = program
-        self.exact = exact
+        self.sport = 0
+        self.dport = 0
+        self.program = b""
+        self.exact = True
         self.pushed = pushed
 
     def __repr__(self) -> str:
@@ -67,17 +65,16 @@ _NEVER = _Push(exact=True, never=True)
 _UNKNOWN = _Push(exact=False)
 
 
-def plan_for(chosen: Filter | Node | None, *, base: int | None = None, facts: Facts | None = None, backend: str | None = None) -> Plan:
+def plan_for(chosen: Filter | None, facts: Facts | None = None, *, base: int | None = None, backend: str | None = None) -> Plan:
     """The request for a filter.
 
     base: the states to look in; None: the usual ones and those the filter names.
     facts: interfaces and cgroups, for `dev` and `cgroup`; without, user space decides those.
     """
-    node = getattr(chosen, "node", chosen)
-    if base is None:
-        base = getattr(chosen, "base_states", USUAL_STATES)
-    if node is None:
-        return Plan(base)
+    if chosen is None:
+        return Plan(USUAL_STATES if base is None else base)
+    node = chosen.node
+    base = chosen.base_states if base is None else base
     states = base & possible_states(node)
     parts = node.args if isinstance(node, And) else (node,)
     plan = Plan(states)
@@ -198,7 +195,7 @@ def _any(found: list[_Push]) -> _Push:
     return _Push(bytecode.some(conditions), exact=all(one.exact for one in found))
 
 
-def _condition(node: Node, facts: Facts | None) -> tuple[Optional[Condition], bool]:
+def _condition(node: Node, facts: Facts | None) -> tuple[Condition | None, bool]:
     """The condition of a predicate, and whether it is exact."""
     if isinstance(node, Port):
         return _port_condition(node), True

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 _ADDRESS = "an address like 10.0.0.1, 10.0.0.0/8, 10.0.0.1:443 or [2001:db8::1]:443"
 _PORT = "a port like 443, 80,443 or 1000-2000"
 _ENDS = {
-    **{"local": "local", "src": "local", "remote": "remote", "dst": "remote", "host": "host"},
-    **{"lport": "local", "sport": "local", "rport": "remote", "dport": "remote", "port": "host"},
+    "local": "local",
+    "src": "local",
+    "remote": "remote",
+    "dst": "remote",
+    "host": "host",
+    "lport": "local",
+    "sport": "local",
+    "rport": "remote",
+    "dport": "remote",
+    "port": "host",
 }
 _VALUES = {
     "idle": "a duration like 90s, 10m, 8h or 2d",
@@ -104,8 +112,8 @@ def _named(reader: Reader, word: str) -> Node:
         from .measures import Congestion
 
         return Congestion(reader.value(word, "a congestion control like cubic", values.name))
-    from . import owned
     from ..processes import unit_name
+    from . import owned
 
     if word == "comm":
         return owned.Comm(reader.value(word, "a command's name or pattern", values.comm))

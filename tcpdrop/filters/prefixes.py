@@ -127,7 +127,7 @@ def _matcher(values: list[Value]) -> Match:
             number, prefixes = int.from_bytes(addr[12:], "big"), short4
         else:
             number, prefixes = int.from_bytes(addr, "big"), short6
-        for shift, wanted in prefixes:
+        for shift, wanted in prefixes:  # noqa: SIM110 (a generator would cost more than the look-up)
             if number >> shift in wanted:
                 return True
         return False

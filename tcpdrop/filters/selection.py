@@ -80,7 +80,7 @@ def facts_of(connection: Connection, needs: frozenset[str], facts: Facts | None)
     known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=False, everyone=True)
     if pids and connection.process is not None:
         known.processes.remember(pids[0], connection.process)
-    own = Facts(
+    return Facts(
         listeners=facts.listeners,
         ephemeral=facts.ephemeral,
         interfaces=facts.interfaces,
@@ -89,4 +89,3 @@ def facts_of(connection: Connection, needs: frozenset[str], facts: Facts | None)
         now=facts.now,
         per_ms=facts.per_ms,
     )
-    return own

@@ -47,7 +47,7 @@ class State(Mergeable):
         return cls("state", mask)
 
     def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        return self.args[1] >> row[STATE] & 1 == 1  # type: ignore[no-any-return]
+        return bool(self.args[1] >> row[STATE] & 1)
 
     def compiled(self) -> Test:
         wanted = [self.args[1] >> number & 1 == 1 for number in range(256)]
@@ -133,7 +133,7 @@ class Family(Node):
     __slots__ = ()
 
     def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        return on_wire(row) == self.args[0]
+        return bool(on_wire(row) == self.args[0])
 
     def __str__(self) -> str:
         return "family inet" if self.args[0] == 4 else "family inet6"

@@ -10,6 +10,9 @@ from __future__ import annotations
 from ..addresses import is_number, pack, pack_prefix, parse_port, printable
 from ..state_names import state_number
 from .sockets import STATE_GROUPS
+from .units import parse_duration as duration
+
+__all__ = ["address", "comm", "duration", "name", "pid", "port", "port_range", "state_mask", "uid"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,19 @@ from __future__ import annotations
 
 #: Words for operators, ss's; the symbols mean the same.
 COMPARISONS = {
-    **{"=": "=", "==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="},
-    **{"eq": "=", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="},
+    "=": "=",
+    "==": "=",
+    "!=": "!=",
+    "<": "<",
+    "<=": "<=",
+    ">": ">",
+    ">=": ">=",
+    "eq": "=",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
 }
 COMPARISON_WORDS = ("eq", "ne", "lt", "le", "gt", "ge")
 CONNECTIVES = {"and": "and", "&": "and", "&&": "and", "or": "or", "|": "or", "||": "or"}
