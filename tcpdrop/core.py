@@ -116,7 +116,7 @@ def drop(
     run.report.undecidable = selection.undecidable
     run.round(arrange(selection, order, limit))
     if verify and not dry_run:
-        run.verify(still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
+        run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
     audit.to_logging(run.report, reason)
     return run.report
 

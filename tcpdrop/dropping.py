@@ -115,8 +115,13 @@ class Run:
                 except OSError as error:
                     raise explained(from_os_error(error)) from None
 
-    def verify(self, again: Connections) -> Connections:
+    def verify(self, look: Callable[[], Connections]) -> Connections:
         """Compare with what is there now: mark what did not die, return what is new."""
+        try:
+            again = look()
+        except Error as error:  # the outcomes so far must not be lost
+            self.report.unverified = error
+            return Connections([])
         if not len(again):
             return again
         alive = self._dropped_cookies()
@@ -144,11 +149,14 @@ class Run:
     def _drop(self, this: Round) -> None:
         start = 0
         for part in this.connections.parts:
-            self._drop_part(part, this, start)
+            places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
+            try:
+                self._drop_part(part, this, start, places)
+            except Error as error:  # this namespace has gone: the others' outcomes must not be lost
+                self._all_failed(places, this, start, error)
             start += len(part)
 
-    def _drop_part(self, part: Part, this: Round, start: int) -> None:
-        places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
+    def _drop_part(self, part: Part, this: Round, start: int, places: list[int]) -> None:
         with netns.opened(part.where) as scope:
             began = time.monotonic()
             step = SLICE if self.rate is None else max(1, self.rate // 10)
@@ -162,8 +170,7 @@ class Run:
                 try:
                     answers = self._abort(part, some, scope)
                 except OSError as error:
-                    self._all_failed(some, this, start, from_os_error(error))
-                    return
+                    raise from_os_error(error) from None
                 self._note(part, this, start, some, answers, scope)
             self.progress(len(places), len(places))
         self._settle_mirrors(part, this, start, places)
@@ -177,8 +184,9 @@ class Run:
 
     def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
         for place in places:
-            this.codes[start + place] = FAILED
-            this.errors[start + place] = error
+            if this.codes[start + place] == WOULD_DROP:
+                this.codes[start + place] = FAILED
+                this.errors[start + place] = error
 
     def _note(self, part: Part, this: Round, start: int, places: list[int], answers: array[int], scope: int | None) -> None:
         codes = this.codes

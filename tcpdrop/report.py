@@ -91,6 +91,8 @@ class Report:
         self.undecidable = 0
         #: connections that appeared after the approval and were left alone
         self.later = 0
+        #: why it could not be looked again afterwards
+        self.unverified: Error | None = None
         #: what the real run would be refused for (dry runs only)
         self.refusal: Error | None = None
 

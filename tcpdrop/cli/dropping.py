@@ -145,12 +145,12 @@ class Job:
     def _verify(self, work: Run) -> None:
         """Look again; with --yes what came up meanwhile is dropped too, a bounded number of times."""
         if self.given is not None:
-            work.verify(still_there(work.report))
+            work.verify(lambda: still_there(work.report))
             return
         for _ in range(FURTHER_ROUNDS):
             if work.stopped():
                 return
-            new = work.verify(self.select())
+            new = work.verify(self.select)
             if not len(new):
                 return
             if not self.parsed.flag("yes") or self.parsed.text("limit") is not None:
@@ -162,7 +162,7 @@ class Job:
                 self.streams.note(f"tcpdrop: {error}")
                 work.report.later = len(new)
                 return
-        work.report.later = len(work.verify(self.select()))
+        work.report.later = len(work.verify(self.select))
 
     def _finish(self, report: Report, *, stopped: bool) -> int:
         self._say_end(report, stopped=stopped)

@@ -54,6 +54,8 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
         streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
     if report.undecidable:
         streams.note(f"tcpdrop: {report.undecidable} more could not be decided: not permitted to see who holds them; none was touched")
+    if report.unverified is not None:
+        streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
     if report.later:
         streams.note(f"tcpdrop: {report.later} more match now")
 
