@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from support.command import COMMAND, line, run, tcpdrop, words
+from support.command import COMMAND, run, tcpdrop, words
 
 STRAY = ("tcpdrop.py", "argparse.py", "socket.py", "errno.py", "struct.py", "json.py", "sitecustomize.py", "usercustomize.py")
 
@@ -143,8 +143,3 @@ def test_what_is_slow_is_loaded_when_it_is_needed():
 def test_importing_the_package_is_cheap():
     code = "import sys; before = set(sys.modules); import tcpdrop; print(sorted(set(sys.modules) - before))"
     assert run(sys.executable, "-I", "-c", code).out == "['tcpdrop']\n"
-
-
-def test_the_command_is_documented_as_it_is_installed():
-    assert line is not None
-    assert os.access(COMMAND, os.X_OK)
