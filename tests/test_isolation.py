@@ -65,6 +65,8 @@ def test_by_a_relative_path_and_by_sh():
     directory, name = os.path.split(COMMAND)
     assert run(f"./{name}", "--version", cwd=directory) == tcpdrop("--version")
     assert run("sh", COMMAND, "--version") == tcpdrop("--version")
+    assert run("sh", name, "--version", cwd=directory) == tcpdrop("--version")
+    assert run("sh", "-c", "tcpdrop --version", cwd=directory, env={"PATH": f":{os.environ['PATH']}"}) == tcpdrop("--version")
     assert run("sh", "-c", f"PATH={directory}; tcpdrop --version") == tcpdrop("--version")
 
 
