@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from support import unsupported
-from support.command import COMMAND, NO_CAPABILITIES, line, needs, run, tcpdrop, words
+from support.command import COMMAND, NO_CAPABILITIES, NOBODY, line, needs, run, tcpdrop, words
 
 from tcpdrop.model import JSON_KEYS
 
@@ -16,11 +16,6 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="right
 DROP_KEYS = {"method", "peer_told", "protected_by", "outcome", "errno", "error"}
 EPERM, ENOENT, EOPNOTSUPP = 1, 2, 95
 
-#: an ordinary user; the one capability is for reading the interpreter, wherever that is installed
-NOBODY = (
-    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search"),
-    *("--ambient-caps=-all,+dac_read_search", "--bounding-set=-all,+dac_read_search"),
-)
 WHO = {"nobody": NOBODY, "root without capabilities": NO_CAPABILITIES}
 
 

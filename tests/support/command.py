@@ -19,6 +19,13 @@ LOGIN = Path(__file__).resolve().with_name("login_main.py")
 NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 
+#: an ordinary user; the one capability is for reading the interpreter, wherever that is installed
+NOBODY = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search"),
+    *("--ambient-caps=-all,+dac_read_search", "--bounding-set=-all,+dac_read_search"),
+)
+
+
 class Done(NamedTuple):
     status: int
     out: str
