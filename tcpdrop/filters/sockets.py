@@ -50,7 +50,7 @@ class State(Mergeable):
         return bool(self.args[1] >> row[STATE] & 1)
 
     def compiled(self) -> Test:
-        wanted = [self.args[1] >> number & 1 == 1 for number in range(256)]
+        wanted = [bool(self.args[1] >> number & 1) for number in range(256)]
 
         def in_state(row: Row, info: Info | None, facts: Facts) -> Answer:
             return wanted[row[STATE]]
