@@ -153,7 +153,9 @@ class Job:
             new = work.verify(self.select)
             if not len(new):
                 return
-            if not self.parsed.flag("yes") or self.parsed.text("limit") is not None:
+            if self.parsed.text("limit") is not None:
+                return  # more matched from the start
+            if not self.parsed.flag("yes"):
                 work.report.later = len(new)
                 return
             try:
