@@ -24,7 +24,11 @@ get_scope(PyObject *object, int *scope)
 	*scope = TD_OWN_SCOPE;
 	if (object == NULL || object == Py_None)
 		return 1;
+	object = PyNumber_Index(object); /* AsLong() takes a float in 3.9 */
+	if (object == NULL)
+		return 0;
 	value = PyLong_AsLong(object);
+	Py_DECREF(object);
 	if (value == -1 && PyErr_Occurred())
 		return 0;
 	if (value < -1 || value > INT_MAX) {
