@@ -135,6 +135,9 @@ class Connection:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Connection cannot be changed: {name}")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Connection cannot be changed: {name}")
+
     # ---- identity
 
     def _key(self) -> tuple[object, ...]:
