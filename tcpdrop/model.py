@@ -141,9 +141,6 @@ class Connection:
     def owner(self) -> Owner:
         return self._owner
 
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Connection cannot be changed: {name}")
-
     # ---- identity
 
     def _key(self) -> tuple[object, ...]:
