@@ -220,7 +220,7 @@ def test_an_end_in_one_operand_that_is_none(refused, operand):
         (["10.0.0.1", "1", "10.0.0.2"], "3 operands: one of LADDR LPORT RADDR RPORT is missing in '10.0.0.1 1 10.0.0.2'"),
         ([*GOOD, "x"], "5 operands: a connection is"),
         ([*GOOD, *GOOD], "8 operands: a connection is"),
-        (["lst"], "1 operand: 'lst' is no command (list, check, demo); to drop one connection give"),
+        (["lst"], f"1 operand: 'lst' is no command ({', '.join(cli.VERBS)}); to drop one connection give"),
         (["\x1b[2J"], "1 operand"),
         (["\x1b[2J", "1", "2"], r"'\x1b[2J 1 2'"),
         ([""], "1 operand"),
