@@ -17,7 +17,7 @@ COMMON = ["_tcpdrop.c", "_table.c", "rows.c", "tuple.c"]
 
 # sys.platform starts with this -> (name, sources, libraries)
 BACKENDS = {
-    "linux": ("linux", ["linux.c", "linux_list.c", "linux_descriptor.c", "inet_diag.c"], ["pthread"]),
+    "linux": ("linux", ["linux.c", "linux_list.c", "linux_drop.c", "linux_threads.c", "linux_descriptor.c", "inet_diag.c"], ["pthread"]),
     "": ("unsupported", ["unsupported.c"], []),
 }
 
@@ -33,7 +33,7 @@ def backend():
 
 
 def extension():
-    name, sources, libraries = backend()
+    _, sources, libraries = backend()
     limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
     flags = ["-fvisibility=hidden"]
     link = []

@@ -338,13 +338,3 @@ td_probe(int scope, const char **step)
 	close(fd);
 	return error;
 }
-
-int
-td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
-    int *errors, int scope, int threads, const char **step)
-{
-	(void)rows, (void)indices, (void)n, (void)errors;
-	(void)scope, (void)threads;
-	*step = "abort_rows";
-	return -ENOTSUP;
-}

@@ -17,4 +17,18 @@ int td_send(int fd, const void *buf, size_t size, const char **step);
  */
 int td_receive(int fd, void *buf, size_t size, size_t *got, const char **step);
 
+enum { TD_MAX_THREADS = 16 };
+
+/*
+ * How many threads are worth it: `wanted`, or by the number of sockets when
+ * that is 0.  Below some 10,000 starting them costs more than they gain.
+ */
+int td_choose_threads(int wanted, size_t sockets);
+
+/*
+ * Run f on each of n records, `size` bytes apart, the first in this thread;
+ * return when all are done.  No signal is delivered to the others.
+ */
+void td_run_threads(void *(*f)(void *), void *records, size_t size, int n);
+
 #endif

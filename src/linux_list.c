@@ -15,8 +15,6 @@
 #include "linux.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +25,8 @@
  * 32 KiB: a larger one gains nothing, a smaller one costs calls.
  */
 enum { BUFFER = 32768 };
-enum { MAX_THREADS = 16, PARALLEL_FROM = 10000 };
 
 struct dump {
-	pthread_t thread;
 	const struct td_query *query;
 	struct td_range range;
 	int fd;
@@ -73,6 +69,8 @@ static int
 dump(struct dump *d)
 {
 	size_t size = td_dump_size(d->query, d->range), got = 0;
+	/* A refusal carries the whole request back, behind 20 bytes. */
+	size_t room = size + 20 > BUFFER ? size + 20 : BUFFER;
 	unsigned char *buf;
 	int error;
 
@@ -80,13 +78,13 @@ dump(struct dump *d)
 	if (size == 0)
 		return -E2BIG;
 	d->step = "malloc";
-	buf = malloc(size > BUFFER ? size : BUFFER);
+	buf = malloc(room);
 	if (buf == NULL)
 		return -ENOMEM;
 	td_put_dump(buf, 1, d->query, d->range);
 	error = td_send(d->fd, buf, size, &d->step);
 	while (error == 0) {
-		error = td_receive(d->fd, buf, BUFFER, &got, &d->step);
+		error = td_receive(d->fd, buf, room, &got, &d->step);
 		if (error != 0)
 			break;
 		d->step = "dump";
@@ -132,45 +130,15 @@ count_sockets(void)
 	return total;
 }
 
-static int
-choose_threads(const struct td_query *query)
-{
-	long cpus;
-
-	if (query->threads > 0)
-		return query->threads < MAX_THREADS ? query->threads : MAX_THREADS;
-	if (query->scope != TD_OWN_SCOPE || count_sockets() < PARALLEL_FROM)
-		return 1;
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return cpus < 1 ? 1 : cpus > 4 ? 4 : (int)cpus;
-}
-
-/* Start all but the first in threads, run the first here, wait for all. */
-static void
-run_dumps(struct dump *dumps, int n)
-{
-	sigset_t all, before;
-	int k, started = 1;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (; started < n; started++)
-		if (pthread_create(&dumps[started].thread, NULL, dump_thread,
-			&dumps[started]) != 0)
-			break;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	dump_thread(&dumps[0]);
-	for (k = started; k < n; k++) /* no thread to be had: one by one */
-		dump_thread(&dumps[k]);
-	for (k = 1; k < started; k++)
-		pthread_join(dumps[k].thread, NULL);
-}
-
 int
 td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 {
-	struct dump dumps[MAX_THREADS];
-	int n = choose_threads(query), opened = 0, error = 0, k;
+	struct dump dumps[TD_MAX_THREADS];
+	/* Another namespace's count cannot be read from here. */
+	long sockets = query->threads == 0 && query->scope == TD_OWN_SCOPE ?
+	    count_sockets() : 0;
+	int n = td_choose_threads(query->threads, (size_t)sockets);
+	int opened = 0, error = 0, k;
 
 	memset(dumps, 0, sizeof(dumps));
 	for (; opened < n; opened++) {
@@ -183,7 +151,7 @@ td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 		if (error != 0)
 			goto out;
 	}
-	run_dumps(dumps, n);
+	td_run_threads(dump_thread, dumps, sizeof(dumps[0]), n);
 	for (k = 0; k < n && error == 0; k++) {
 		error = dumps[k].error;
 		*step = dumps[k].step;

@@ -14,6 +14,8 @@ const char td_info_format[] = "=QQIIII16sII";
 const char td_info_fields[] = "bytes_sent bytes_received last_sent "
 			      "last_received rtt retrans cc known zero";
 
+enum { JOIN_STEP = 8192 };
+
 static int
 resize(struct td_rows *rows, size_t room)
 {
@@ -75,10 +77,16 @@ td_rows_join(struct td_rows *to, struct td_rows *from)
 	if (from->count > to->room - to->count &&
 	    resize(to, to->count + from->count) < 0)
 		return -ENOMEM;
-	if (from->count != 0)
-		memcpy(to->data + to->count * to->stride, from->data,
-		    from->count * from->stride);
-	to->count += from->count;
+	/* From the end, giving back what is copied: never all of it twice. */
+	while (from->count != 0) {
+		size_t n = from->count < JOIN_STEP ? from->count : JOIN_STEP;
+
+		from->count -= n;
+		memcpy(td_rows_at(to, to->count), td_rows_at(from, from->count),
+		    n * to->stride);
+		to->count += n;
+		td_rows_trim(from);
+	}
 	td_rows_free(from);
 	return 0;
 }

@@ -25,10 +25,6 @@ class Error(OSError):
         self.step = step
         self.hint = hint
 
-    # OSError(errno, text) would turn into PermissionError and friends by itself.
-    def __new__(cls, *args: object, **kwargs: object) -> Error:
-        return OSError.__new__(cls)
-
     def __str__(self) -> str:
         text = f"{self.what}: {self.message}" if self.what else self.message
         return f"{text} ({self.hint})" if self.hint else text

@@ -109,7 +109,9 @@ class Connection:
     there is one), tuple and network namespace, whatever its state or queues.
     """
 
-    __slots__ = ("_info", "_row", "netns", "owner", "zone")
+    # Properties keep these from being changed.  A __setattr__ that refuses
+    # would cost more than the rest of making one, for each of 100,000 rows.
+    __slots__ = ("_info", "_netns", "_owner", "_row", "_zone")
 
     def __init__(
         self,
@@ -120,15 +122,24 @@ class Connection:
         zone: int | None = None,
         owner: Owner = _UNKNOWN_OWNER,
     ) -> None:
-        put = object.__setattr__
-        put(self, "_row", row)
-        put(self, "_info", info)
-        put(self, "netns", netns)
-        put(self, "zone", zone)
-        put(self, "owner", owner)
+        self._row = row
+        self._info = info
+        self._netns = netns
+        self._zone = zone
+        self._owner = owner
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Connection cannot be changed: {name}")
+    @property
+    def netns(self) -> str | None:
+        """The network namespace that was asked for, as it was named; None: the caller's own."""
+        return self._netns
+
+    @property
+    def zone(self) -> int | None:
+        return self._zone
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner
 
     # ---- identity
 
@@ -233,40 +244,47 @@ class Connection:
 
     # ---- what only details=True fetches
 
-    def _known(self, bit: int) -> bool:
-        return self._info is not None and bool(self._info[KNOWN] & bit)
+    def _known(self, bit: int) -> Info | None:
+        return self._info if self._info is not None and self._info[KNOWN] & bit else None
 
     @property
     def idle_ms(self) -> int | None:
         """Since data last moved, either way."""
-        return min(self._info[LAST_SENT], self._info[LAST_RECEIVED]) if self._known(INFO_TIMES) else None  # type: ignore[index]
+        info = self._known(INFO_TIMES)
+        return None if info is None else min(info[LAST_SENT], info[LAST_RECEIVED])
 
     @property
     def age_ms(self) -> int | None:
         """At least this old: Linux keeps no creation time, only when data last moved."""
-        return max(self._info[LAST_SENT], self._info[LAST_RECEIVED]) if self._known(INFO_TIMES) else None  # type: ignore[index]
+        info = self._known(INFO_TIMES)
+        return None if info is None else max(info[LAST_SENT], info[LAST_RECEIVED])
 
     @property
     def rtt_us(self) -> int | None:
-        return self._info[RTT] if self._known(INFO_TIMES) else None  # type: ignore[index]
+        info = self._known(INFO_TIMES)
+        return None if info is None else info[RTT]
 
     @property
     def retrans(self) -> int | None:
         """Segments sent again in its whole life."""
-        return self._info[RETRANS] if self._known(INFO_RETRANS) else None  # type: ignore[index]
+        info = self._known(INFO_RETRANS)
+        return None if info is None else info[RETRANS]
 
     @property
     def bytes_sent(self) -> int | None:
-        return self._info[BYTES_SENT] if self._known(INFO_BYTES) else None  # type: ignore[index]
+        info = self._known(INFO_BYTES)
+        return None if info is None else info[BYTES_SENT]
 
     @property
     def bytes_received(self) -> int | None:
-        return self._info[BYTES_RECEIVED] if self._known(INFO_BYTES) else None  # type: ignore[index]
+        info = self._known(INFO_BYTES)
+        return None if info is None else info[BYTES_RECEIVED]
 
     @property
     def cc(self) -> str | None:
         """The congestion control's name."""
-        return self._info[CC].rstrip(b"\0").decode("ascii", "replace") if self._known(INFO_CC) else None  # type: ignore[index]
+        info = self._known(INFO_CC)
+        return None if info is None else info[CC].rstrip(b"\0").decode("ascii", "replace")
 
     def as_dict(self) -> dict[str, object]:
         """The connection under the keys of JSON schema 1; the same on every system."""
@@ -290,7 +308,9 @@ _PLAIN_KEYS = (
 )
 
 
-def _rebuild(row: Row, info: Info | None, netns: str | None, zone: int | None, pids: tuple[int, ...] | None, process: str | None) -> Connection:
+def _rebuild(
+    row: Row, info: Info | None, netns: str | None, zone: int | None, pids: tuple[int, ...] | None, process: str | None
+) -> Connection:
     return Connection(row, info, netns=netns, zone=zone, owner=Owner(pids, process))
 
 
@@ -298,3 +318,10 @@ def from_bytes(raw: bytes, *, netns: str | None = None, zone: int | None = None)
     """A Connection of one packed row, with its details if they are behind it."""
     info = INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
     return Connection(ROW.unpack_from(raw), info, netns=netns, zone=zone)
+
+
+#: every key of as_dict(), in order
+JSON_KEYS = (
+    *("family", "mapped", "local_addr", "local_port", "remote_addr", "remote_port", "state", "pids"),
+    *_PLAIN_KEYS,
+)

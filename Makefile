@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make alone prints the targets.  CI calls these and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+C_FILES := $(wildcard src/*.c src/*.h)
+PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
+BUILT := $(VENV)/.built
+TOOLS := $(VENV)/.tools
+PYTEST := $(BIN)/pytest
+BUILD_ENV ?=
+
+.PHONY: help demo build test lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# PYTHON may be a shim that only works in some directory: the venv's own
+# python is the real one.
+$(BIN)/python3:
+	$(PYTHON) -m venv $(VENV)
+
+$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(PY_FILES)
+	rm -rf build
+	$(BUILD_ENV) $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	touch $@
+
+$(TOOLS): $(BIN)/python3 tests/requirements.txt
+	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+build: $(BUILT)  ## build and install into .venv
+
+demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends saw
+	@$(BIN)/tcpdrop demo
+
+test: $(BUILT) $(TOOLS)  ## all tests; privileged ones in a network namespace of their own
+	$(PYTEST) $(ARGS)
+
+lint: $(TOOLS)  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
+	$(BIN)/mypy
+	$(BIN)/python3 -m mypy.stubtest --mypy-config-file pyproject.toml tcpdrop._tcpdrop
+
+check-c:  ## the C files alone: strict warnings, parser tests
+	$(MAKE) -C tests/c check
+
+sanitize:  ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) -C tests/c sanitize
+
+fuzz:  ## libFuzzer on the parsers, 20 s each (clang)
+	$(MAKE) -C tests/c fuzz
+
+pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
+	tools/pythons.sh $(PYTHONS)
+
+abi3: $(TOOLS)  ## one build for all CPythons, and import it
+	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
+
+man:  ## the manual page, linted
+	mandoc -T lint -W warning docs/tcpdrop.8
+
+dist: $(TOOLS)  ## sdist and wheel into dist/
+	rm -rf dist build
+	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python3 -m build
+
+bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
+	$(BIN)/python3 -I benchmarks/run.py $(ARGS)
+
+ci: lint typing check-c test  ## what .ci/run runs
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info tests/c/build

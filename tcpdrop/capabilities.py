@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Can this host drop connections, and may the caller?  Asked of the kernel, without side effects."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from . import _tcpdrop, netns
+
+#: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
+#: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
+MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
+
+
+class Capabilities:
+    """What check() found.  None is "could not be told"."""
+
+    __slots__ = ("backend", "command", "listing", "permitted", "problems", "supported", "system")
+
+    def __init__(self, system: str, backend: str) -> None:
+        self.system = system
+        self.backend = backend
+        #: can connections be listed?
+        self.listing = False
+        #: can this kernel drop connections?
+        self.supported: bool | None = None
+        #: may the caller drop other users' connections in this network namespace?
+        self.permitted: bool | None = None
+        #: one line for each thing that is missing, and what to do
+        self.problems: list[str] = []
+        #: the command that works here, to copy; "" when none does
+        self.command = ""
+
+    @property
+    def ok(self) -> bool:
+        """Will a drop work, as far as can be told?"""
+        return bool(self.supported) and self.permitted is not False
+
+    def as_dict(self) -> dict[str, object]:
+        names = ("system", "backend", "listing", "supported", "permitted", "problems", "command")
+        return {"ok": self.ok, **{name: getattr(self, name) for name in names}}
+
+
+def check() -> Capabilities:
+    """Ask the kernel what it can and the caller may.  Needs no privilege, drops nothing, never raises OSError."""
+    uname = os.uname()
+    found = Capabilities(f"{uname.sysname} {uname.release}", _tcpdrop.BACKEND)
+    _check_listing(found)
+    if found.listing:
+        _check_support(found)
+        _check_right(found)
+    # As uid 0 without the right, sudo would change nothing.
+    if found.supported and (found.permitted is not False or os.geteuid()):
+        prefix = "sudo " if found.permitted is False else ""
+        found.command = f"{prefix}{own_command()} LADDR LPORT RADDR RPORT"
+    return found
+
+
+def _check_listing(found: Capabilities) -> None:
+    try:
+        _tcpdrop.list_connections(0)
+        found.listing = True
+    except OSError as error:
+        if found.backend == "unsupported":
+            found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
+        else:
+            found.problems.append(f"connections cannot be listed: {_reason(error)}; the kernel needs INET_DIAG and INET_TCP_DIAG")
+
+
+def _check_support(found: Capabilities) -> None:
+    try:
+        _tcpdrop.probe()
+        found.supported = True
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+            found.supported = False
+            found.problems.append(missing_support(error.errno))
+        elif error.errno in (errno.EPERM, errno.EACCES):
+            # A right is asked for before the kernel looks: so it can.
+            found.supported = True
+        else:
+            found.problems.append(f"cannot tell whether this kernel drops connections: {_reason(error)}")
+
+
+def _check_right(found: Capabilities) -> None:
+    if found.backend != "linux":
+        return
+    try:
+        _tcpdrop.list_connections(0, MARK_COND)
+        found.permitted = True
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            found.permitted = False
+            found.problems.append(missing_right())
+        else:
+            found.problems.append(f"cannot tell whether you may drop connections: {_reason(error)}")
+
+
+def _reason(error: OSError) -> str:
+    return f"{getattr(error, 'step', '')}: {error.strerror}"
+
+
+def missing_right() -> str:
+    """What to do about EPERM, in one clause."""
+    if _tcpdrop.BACKEND == "sunos":
+        return "needs the privilege sys_ip_config; in a shared-IP zone drop it from the global zone"
+    where = netns.identity() or "this network namespace"
+    how = (
+        f"run as root: sudo {own_command()}" if os.geteuid() else "uid 0 is not enough here, as in a container without --cap-add NET_ADMIN"
+    )
+    return f"needs CAP_NET_ADMIN in the user namespace that owns network namespace {where}; {how}"
+
+
+def missing_support(number: int | None) -> str:
+    """What to do about EOPNOTSUPP (or EINVAL), in one clause."""
+    if _tcpdrop.BACKEND == "unsupported":
+        return "tcpdrop knows no way to drop connections on this system"
+    if number == errno.EINVAL:
+        return "this kernel is too old to drop connections: Linux has SOCK_DESTROY since 4.5"
+    return "this kernel is built without CONFIG_INET_DIAG_DESTROY"
+
+
+def own_command() -> str:
+    """How this very program is started, as an absolute path that sudo finds too."""
+    script = sys.argv[0] if sys.argv else ""
+    if os.path.basename(script) == "tcpdrop" and os.path.isfile(script):
+        return os.path.abspath(script)
+    return f"{sys.executable} -I -m tcpdrop"

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcpdrop LADDR LPORT RADDR RPORT: the form of OpenBSD, FreeBSD and Davies' Solaris tool."""
+
+from __future__ import annotations
+
+from .. import exact, netns, operands
+from ..errors import Error, NotFound
+from ..exact import Quad
+from .options import Parsed
+from .report import Reporter
+from .status import status_of
+from .streams import Streams
+
+
+def run(parsed: Parsed, streams: Streams) -> int:
+    """Drop the one connection named.  Raises ValueError for operands that cannot be read."""
+    quads = _quads(parsed)
+    reporter = Reporter(parsed, streams)
+    with netns.opened(parsed.text("netns")) as scope:
+        _drop_all_meanings(quads, parsed, reporter, scope)
+    reporter.finish()
+    status = status_of(reporter.counts)
+    return 0 if status == 1 and parsed.flag("allow_none") else status
+
+
+def _quads(parsed: Parsed) -> list[Quad]:
+    local, remote = operands.parse(parsed.operands)
+    if local.numeric_host and remote.numeric_host:
+        family = parsed.family
+        quad = Quad(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev)
+        if family and len(quad.laddr) != (4 if family == 4 else 16):
+            raise ValueError(f"{quad} is not IPv{family}, as -{family} demands")
+        return [quad]
+    from ..resolve import quads
+
+    return quads(local, remote, family=parsed.family)
+
+
+def _drop_all_meanings(quads: list[Quad], parsed: Parsed, reporter: Reporter, scope: int | None) -> None:
+    """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
+    absent: list[tuple[Quad, NotFound]] = []
+    word = "would_drop" if parsed.flag("dry_run") else "dropped"
+    for quad in quads:
+        try:
+            connection = exact.drop_quad(
+                quad,
+                scope=scope,
+                include_self=parsed.flag("include_self"),
+                dry_run=parsed.flag("dry_run"),
+            )
+        except NotFound as error:
+            absent.append((quad, error))
+        except Error as error:
+            reporter.outcome(str(quad), error.outcome, facts=_facts(quad), error=error)
+        else:
+            reporter.outcome(str(quad), word, connection=connection)
+    if not reporter.counts:
+        for quad, missing in absent:
+            missing.hint = missing.hint or _why_absent(quad, scope)
+            reporter.outcome(str(quad), missing.outcome, facts=_facts(quad), error=missing)
+
+
+def _why_absent(quad: Quad, scope: int | None) -> str:
+    """What the user may have meant; neither is dropped."""
+    try:
+        exact.find(quad.swapped(), scope)
+    except (Error, ValueError):
+        pass
+    else:
+        return f"but {quad.swapped()} exists: are local and remote swapped?"
+    if scope is None and next(netns.others(), None) is not None:
+        return "in this network namespace; there are others: --netns"
+    return ""
+
+
+def _facts(quad: Quad) -> dict[str, object]:
+    from ..addresses import unpack
+
+    return {
+        "family": "inet" if len(quad.laddr) == 4 else "inet6",
+        "local_addr": unpack(quad.laddr),
+        "local_port": quad.lport,
+        "remote_addr": unpack(quad.raddr),
+        "remote_port": quad.rport,
+    }

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""stdout for data, stderr for everything else.
+
+A reader that goes away or a full disk must not stop a run that drops: the
+first write error is kept, nothing more is written, and the run ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+class Streams:
+    def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
+        self._out = out
+        self._err = err
+        #: the first failure to write data
+        self.error: OSError | None = None
+
+    def data(self, text: str) -> None:
+        """One or more lines for stdout."""
+        if self._out is None:  # started with stdout closed
+            self.error = OSError(9, "it is closed")
+        elif self.error is None:
+            try:
+                self._out.write(text + "\n")
+            except OSError as error:
+                self.error = error
+
+    def note(self, text: str) -> None:
+        """One line for stderr, behind the data so far; if nobody reads that, nothing can be done about it."""
+        if self._out is not None and self.error is None:
+            try:
+                self._out.flush()
+            except OSError as error:
+                self.error = error
+        if self._err is not None:
+            try:
+                self._err.write(text + "\n")
+                self._err.flush()
+            except OSError:
+                _silence(self._err)
+                self._err = None
+
+    def progress(self, text: str) -> None:
+        """A line on a terminal that the next one replaces; "" takes it away."""
+        if self._err is not None:
+            try:
+                self._err.write(f"\r\x1b[K{text}")
+                self._err.flush()
+            except OSError:
+                self._err = None
+
+    @property
+    def interactive(self) -> bool:
+        """Does a person read stderr?"""
+        return self._err is not None and self._err.isatty()
+
+    def finish(self) -> None:
+        """Write out what is buffered.  Afterwards .error is final."""
+        if self._out is not None:
+            try:
+                self._out.flush()
+            except OSError as error:
+                self.error = self.error or error
+        if self.error is not None and self._out is sys.stdout and self._out is not None:
+            _silence(self._out)
+
+
+def _silence(stream: TextIO) -> None:
+    """Python flushes the stream again at its end, would complain, and exit with 120."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        pass  # no descriptor behind it: nothing is flushed

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One connection by its quadruple: find it, refuse what must not die, drop it.
+
+Every exact drop goes this way, from Python and from the command line.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from . import _tcpdrop
+from .addresses import is_number, printable, unmapped, unpack
+from .errors import Error, NotFound, NotPermitted, NotSupported, Protected, Refused, from_os_error
+from .model import COOKIE, IFINDEX, INODE, ROW, Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .model import Row
+    from .session import OwnSession
+
+
+class Quad:
+    """A four-tuple in bytes, v4-mapped addresses as IPv4, and the interface if one was named.
+
+    Raises ValueError for what can only be a wildcard or a mistake.
+    """
+
+    __slots__ = ("dev", "laddr", "lport", "raddr", "rport")
+
+    def __init__(self, laddr: bytes, lport: int, raddr: bytes, rport: int, dev: str = "") -> None:
+        self.laddr, self.raddr = unmapped(laddr), unmapped(raddr)
+        self.lport, self.rport, self.dev = lport, rport, dev
+        if len(self.laddr) != len(self.raddr):
+            raise ValueError(f"{self}: one address is IPv4, the other IPv6: no connection has both")
+        for address in (self.laddr, self.raddr):
+            if not any(address):
+                raise ValueError(f"{self}: {unpack(address)} means any address, and a drop names one connection")
+        for port in (lport, rport):
+            if not 1 <= port <= 65535:
+                raise ValueError(f"{self}: port {port} means any port or none: a port is 1 to 65535")
+
+    def __str__(self) -> str:
+        return f"{unpack(self.laddr)} {self.lport} {unpack(self.raddr)} {self.rport}"
+
+    def ends(self) -> tuple[bytes, int, bytes, int]:
+        return self.laddr, self.lport, self.raddr, self.rport
+
+    def swapped(self) -> Quad:
+        return Quad(self.raddr, self.rport, self.laddr, self.lport, self.dev)
+
+
+def find(quad: Quad, scope: int | None = None) -> Connection:
+    """The connection of this tuple.
+
+    A socket bound to an interface is only found with that interface's index,
+    so without %dev every interface is tried.  Raises NotFound; Refused when two
+    connections have the tuple; Error for the rest.
+    """
+    found = _rows(quad, scope)
+    if not found:
+        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up")
+    if len(found) > 1:
+        devices = ", ".join(_dev_name(row[IFINDEX], scope) for row in found)
+        raise Refused("more than one connection has this tuple", what=str(quad), hint=f"choose one with %dev: {devices}")
+    return Connection(found[0])
+
+
+def _rows(quad: Quad, scope: int | None) -> list[Row]:
+    """Every socket that has this tuple."""
+    found: dict[int, Row] = {}
+    for index in _indices(quad, scope):
+        try:
+            row = ROW.unpack(_tcpdrop.lookup(*quad.ends(), ifindex=index, scope=scope))
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise from_os_error(error, str(quad)) from None
+            continue
+        found[row[COOKIE]] = row
+    return list(found.values())
+
+
+def _indices(quad: Quad, scope: int | None) -> list[int]:
+    """Interface indices to ask for: the named one, or none and then each."""
+    try:
+        known = _tcpdrop.interfaces(scope)
+    except OSError as error:
+        raise from_os_error(error, str(quad)) from None
+    if not quad.dev:
+        return [0, *known.values()]
+    index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
+    if index is None and is_number(quad.dev):
+        index = next((number for number in known.values() if str(number) == quad.dev), None)
+    if index is None:
+        raise ValueError(f"there is no interface '{printable(quad.dev)}'")
+    return [index]
+
+
+def _dev_name(index: int, scope: int | None) -> str:
+    names = {number: name.decode("utf-8", "replace") for name, number in _tcpdrop.interfaces(scope).items()}
+    return printable(names.get(index, "no interface"))
+
+
+def protect_session(connection: Connection, quad: Quad, session: OwnSession, scope: int | None = None) -> None:
+    """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
+    holder = session.holder(connection._row[INODE])
+    if holder is None and session.holders:
+        # The other end may be bound to an interface where this one is not.
+        mirror = Quad(quad.raddr, quad.rport, quad.laddr, quad.lport)
+        holder = next(filter(None, (session.holder(row[INODE]) for row in _rows(mirror, scope))), None)
+    if holder is None and session.names(*quad.ends()):
+        holder = "SSH_CONNECTION"
+    if holder is not None:
+        by = f"held by {holder}" if holder.startswith("pid") else f"named by {holder}"
+        raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
+
+
+def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
+    """Drop exactly this socket.  Raises Error, NotFound if it is gone or another by now."""
+    row = connection._row
+    try:
+        _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
+    except OSError as error:
+        raise _explained(from_os_error(error, str(quad))) from None
+
+
+def _explained(error: Error) -> Error:
+    """Say what would help."""
+    from .capabilities import missing_right, missing_support
+
+    if isinstance(error, NotPermitted):
+        error.hint = missing_right()
+    elif isinstance(error, NotSupported):
+        error.hint = missing_support(error.errno)
+    return error
+
+
+def drop_quad(quad: Quad, *, scope: int | None = None, include_self: bool = False, dry_run: bool = False) -> Connection:
+    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+    connection = find(quad, scope)
+    if not include_self:
+        from .session import OwnSession
+
+        protect_session(connection, quad, OwnSession(), scope)
+    if not dry_run:
+        drop(connection, quad, scope)
+    return connection
