@@ -104,7 +104,7 @@ TD_SAME(0x5302, I_PUSH);
 TD_SAME(2, MOREDATA);
 TD_SAME(TD_SUN_ZONE + 4, 2 * TD_SUN_STORAGE + 12);
 
-/* Open a device close-on-exec: a descriptor or -errno. */
+/* Open a device close-on-exec: a descriptor or -errno, -ENODEV without it. */
 int td_sun_open(const char *path, int flags);
 
 /*

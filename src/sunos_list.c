@@ -40,21 +40,21 @@ struct buffer {
 	size_t room;
 };
 
+#ifndef O_CLOEXEC
+#define O_CLOEXEC 0 /* Solaris 10: fcntl() below does it */
+#endif
+
 int
 td_sun_open(const char *path, int flags)
 {
-#ifdef O_CLOEXEC
 	int fd = open(path, flags | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
-#else
-	int fd = open(path, flags);
-
+	/* ENOENT would read as "no such connection". */
 	if (fd < 0)
-		return -errno;
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		return errno == ENOENT ? -ENODEV : -errno;
+	if (O_CLOEXEC == 0)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
-#endif
 }
 
 static int

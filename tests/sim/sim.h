@@ -9,7 +9,8 @@
  *   sim_tables.c   MIB tables for every size of entry
  *   sim_lies.c     and every way of getting them wrong, on request
  *   sim_streams.c  open, close, ioctl, putmsg, getmsg
- *   sim_host.c     optional: the population is this Linux host's own sockets
+ *   sim_host.c     optional, with sim_creator.c and sim_killer.c: the population
+ *                  is this Linux host's own sockets, and deaths are real
  *
  * There is one simulator in a process, behind one lock.
  */
@@ -127,7 +128,7 @@ struct sim {
 	/* Called with every abort request's bytes. */
 	void (*inspect)(const void *bytes, size_t size);
 	/* sim_host.c: bring the population up to date, and kill for real. */
-	void (*refresh)(void);
+	void (*refresh)(int must);
 	void (*kill)(struct sim_conn *conn);
 };
 

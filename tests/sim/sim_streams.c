@@ -136,8 +136,14 @@ string_ioctl(const struct stream *s, struct strioctl *command)
 	if (sim.abort_errno != 0)
 		return sim.abort_errno;
 	if (sim.refresh != NULL)
-		sim.refresh();
+		sim.refresh(0);
 	error = sim_abort(command->ic_dp, (size_t)command->ic_len);
+	if (error == ENOENT && sim.refresh != NULL) {
+		sim.refresh(1); /* it may be younger than the last walk */
+		error = sim_abort(command->ic_dp, (size_t)command->ic_len);
+	}
+	if (sim.kill != NULL)
+		sim_drain(-1); /* the delay is the host's */
 	if (error == 0)
 		command->ic_len = 0; /* nothing is returned, and so it says */
 	return error;
@@ -185,7 +191,7 @@ answer(const unsigned char *control, size_t size)
 		return sim_error_ack(2, 0);
 	sim.walks++;
 	if (sim.refresh != NULL)
-		sim.refresh();
+		sim.refresh(1);
 	return sim_tables(word[4]);
 }
 
