@@ -15,6 +15,7 @@ from .model import COOKIE, IFINDEX, INODE, ROW, Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .filters import Filter
     from .model import Row
     from .session import OwnSession
 
@@ -114,6 +115,21 @@ def protect_session(connection: Connection, quad: Quad, session: OwnSession, sco
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
+def protect_by_rules(connection: Connection, protect: list[Filter], where: str | int | None) -> None:
+    """Raise Protected if a rule of the host's file or of the caller spares it; Refused for a file nobody can trust."""
+    from . import config
+
+    if not protect and not config.rules():
+        return  # nearly always, and then filters need not be loaded
+    from .safety import Guard, rules_of
+    from .table import Connections, part_of
+
+    guard = Guard(include_self=True, rules=rules_of(protect))
+    why = guard.protected(Connections([part_of([connection], where)])).get(0)
+    if why is not None:
+        raise why
+
+
 def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
     """Drop exactly this socket.  Raises Error, NotFound if it is gone or another by now."""
     row = connection._row
@@ -134,13 +150,25 @@ def _explained(error: Error) -> Error:
     return error
 
 
-def drop_quad(quad: Quad, *, scope: int | None = None, include_self: bool = False, dry_run: bool = False) -> Connection:
-    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+def drop_quad(
+    quad: Quad,
+    *,
+    scope: int | None = None,
+    where: str | int | None = None,
+    include_self: bool = False,
+    protect: list[Filter] | None = None,
+    dry_run: bool = False,
+) -> Connection:
+    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped.
+
+    scope is open on the namespace that was named `where`.
+    """
     connection = find(quad, scope)
     if not include_self:
         from .session import OwnSession
 
         protect_session(connection, quad, OwnSession(), scope)
+    protect_by_rules(connection, protect or [], where)
     if not dry_run:
         drop(connection, quad, scope)
     return connection
