@@ -136,16 +136,28 @@ def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
     try:
         _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except OSError as error:
-        raise _explained(from_os_error(error, str(quad))) from None
+        raise explained(from_os_error(error, str(quad))) from None
 
 
-def _explained(error: Error) -> Error:
+def check_right(scope: int | None = None) -> None:
+    """Raise what every drop in this namespace would fail with: NotPermitted, NotSupported, Error."""
+    from .capabilities import MARK_COND
+
+    try:
+        _tcpdrop.probe(scope=scope)
+        if _tcpdrop.BACKEND == "linux":
+            _tcpdrop.list_connections(0, MARK_COND, scope=scope)
+    except OSError as error:
+        raise explained(from_os_error(error)) from None
+
+
+def explained(error: Error) -> Error:
     """Say what would help."""
     from .capabilities import missing_right, missing_support
 
     if isinstance(error, NotPermitted):
         error.hint = missing_right()
-    elif isinstance(error, NotSupported):
+    elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
         error.hint = missing_support(error.errno)
     return error
 

@@ -8,7 +8,7 @@ from ..errors import Error, NotFound
 from ..exact import Quad
 from .options import Parsed
 from .report import Reporter
-from .status import status_of
+from .status import FAILED, status_of
 from .streams import Streams
 
 TYPE_CHECKING = False
@@ -23,7 +23,11 @@ def run(parsed: Parsed, streams: Streams) -> int:
     reporter = Reporter(parsed, streams)
     with netns.opened(parsed.text("netns")) as scope:
         _drop_all_meanings(quads, protect, parsed, reporter, scope)
+        refusal = _refusal(scope) if reporter.counts.get("would_drop") else None
     reporter.finish()
+    if refusal is not None:  # a dry run ends as the real one would
+        streams.note(f"tcpdrop: the real run would be refused: {refusal}")
+        return FAILED
     status = status_of(reporter.counts)
     return 0 if status == 1 and parsed.flag("allow_none") else status
 
@@ -39,6 +43,14 @@ def _quads(parsed: Parsed) -> list[Quad]:
     from ..resolve import quads
 
     return quads(local, remote, family=parsed.family)
+
+
+def _refusal(scope: int | None) -> Error | None:
+    try:
+        exact.check_right(scope)
+    except Error as error:
+        return error
+    return None
 
 
 def _protect(parsed: Parsed) -> list[Filter]:
