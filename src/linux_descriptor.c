@@ -14,14 +14,25 @@
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 
 static int
 ends_of(int fd, struct td_row *row, const char **step)
 {
 	struct sockaddr_in6 ends[2]; /* room for either family */
 	socklen_t size = sizeof(ends[0]);
-	int i;
+	int i, protocol = 0;
+	socklen_t protocol_size = sizeof(protocol);
 
+	/* A UDP or SCTP socket can have the very same ends. */
+	*step = "SO_PROTOCOL";
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
+		&protocol_size) != 0)
+		return -errno;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+		return -ENOENT;
 	memset(ends, 0, sizeof(ends));
 	*step = "getsockname";
 	if (getsockname(fd, (struct sockaddr *)&ends[0], &size) != 0)

@@ -69,6 +69,8 @@ static int
 dump(struct dump *d)
 {
 	size_t size = td_dump_size(d->query, d->range), got = 0;
+	/* A refusal carries the whole request back, behind 20 bytes. */
+	size_t room = size + 20 > BUFFER ? size + 20 : BUFFER;
 	unsigned char *buf;
 	int error;
 
@@ -76,13 +78,13 @@ dump(struct dump *d)
 	if (size == 0)
 		return -E2BIG;
 	d->step = "malloc";
-	buf = malloc(size > BUFFER ? size : BUFFER);
+	buf = malloc(room);
 	if (buf == NULL)
 		return -ENOMEM;
 	td_put_dump(buf, 1, d->query, d->range);
 	error = td_send(d->fd, buf, size, &d->step);
 	while (error == 0) {
-		error = td_receive(d->fd, buf, BUFFER, &got, &d->step);
+		error = td_receive(d->fd, buf, room, &got, &d->step);
 		if (error != 0)
 			break;
 		d->step = "dump";

@@ -20,7 +20,7 @@ def unmapped(packed: bytes) -> bytes:
 
 def looks_numeric(text: str) -> bool:
     """Must this be an address, never a name?  Its last label is a number, or it has a colon."""
-    last = text.rpartition(".")[2].lower()
+    last = text.rstrip(".").rpartition(".")[2].lower()
     return ":" in text or "/" in text or not last.strip("0123456789") or _is_hex_number(last)
 
 

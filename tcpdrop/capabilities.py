@@ -10,8 +10,8 @@ import sys
 from . import _tcpdrop, netns
 
 #: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
-#: (INET_DIAG_BC_MARK_COND, mark 0, mask 0; Linux 4.9)
-_MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
+#: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
+MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
 
 
 class Capabilities:
@@ -88,7 +88,7 @@ def _check_right(found: Capabilities) -> None:
     if found.backend != "linux":
         return
     try:
-        _tcpdrop.list_connections(0, _MARK_COND)
+        _tcpdrop.list_connections(0, MARK_COND)
         found.permitted = True
     except OSError as error:
         if error.errno == errno.EPERM:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 
 from . import _tcpdrop
-from .addresses import unmapped, unpack
+from .addresses import is_number, printable, unmapped, unpack
 from .errors import Error, NotFound, NotPermitted, NotSupported, Protected, Refused, from_os_error
 from .model import COOKIE, IFINDEX, INODE, ROW, Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .model import Row
     from .session import OwnSession
 
 
@@ -55,7 +56,18 @@ def find(quad: Quad, scope: int | None = None) -> Connection:
     so without %dev every interface is tried.  Raises NotFound; Refused when two
     connections have the tuple; Error for the rest.
     """
-    found: dict[int, Connection] = {}
+    found = _rows(quad, scope)
+    if not found:
+        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up")
+    if len(found) > 1:
+        devices = ", ".join(_dev_name(row[IFINDEX], scope) for row in found)
+        raise Refused("more than one connection has this tuple", what=str(quad), hint=f"choose one with %dev: {devices}")
+    return Connection(found[0])
+
+
+def _rows(quad: Quad, scope: int | None) -> list[Row]:
+    """Every socket that has this tuple."""
+    found: dict[int, Row] = {}
     for index in _indices(quad, scope):
         try:
             row = ROW.unpack(_tcpdrop.lookup(*quad.ends(), ifindex=index, scope=scope))
@@ -63,19 +75,12 @@ def find(quad: Quad, scope: int | None = None) -> Connection:
             if error.errno != errno.ENOENT:
                 raise from_os_error(error, str(quad)) from None
             continue
-        found[row[COOKIE]] = Connection(row)
-    if not found:
-        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up")
-    if len(found) > 1:
-        devices = ", ".join(_dev_name(c.ifindex, scope) for c in found.values())
-        raise Refused("more than one connection has this tuple", what=str(quad), hint=f"choose one with %dev: {devices}")
-    return next(iter(found.values()))
+        found[row[COOKIE]] = row
+    return list(found.values())
 
 
 def _indices(quad: Quad, scope: int | None) -> list[int]:
     """Interface indices to ask for: the named one, or none and then each."""
-    if quad.dev.isdigit():
-        return [int(quad.dev)]
     try:
         known = _tcpdrop.interfaces(scope)
     except OSError as error:
@@ -83,26 +88,25 @@ def _indices(quad: Quad, scope: int | None) -> list[int]:
     if not quad.dev:
         return [0, *known.values()]
     index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
+    if index is None and is_number(quad.dev):
+        index = next((number for number in known.values() if str(number) == quad.dev), None)
     if index is None:
-        raise ValueError(f"there is no interface '{quad.dev}'")
+        raise ValueError(f"there is no interface '{printable(quad.dev)}'")
     return [index]
 
 
-def _dev_name(index: int | None, scope: int | None) -> str:
+def _dev_name(index: int, scope: int | None) -> str:
     names = {number: name.decode("utf-8", "replace") for name, number in _tcpdrop.interfaces(scope).items()}
-    return names.get(index or 0, "no interface")
+    return printable(names.get(index, "no interface"))
 
 
 def protect_session(connection: Connection, quad: Quad, session: OwnSession, scope: int | None = None) -> None:
     """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
     holder = session.holder(connection._row[INODE])
     if holder is None and session.holders:
-        try:
-            mirror = ROW.unpack(_tcpdrop.lookup(*quad.swapped().ends(), ifindex=connection._row[IFINDEX], scope=scope))
-            holder = session.holder(mirror[INODE])
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise from_os_error(error, str(quad)) from None
+        # The other end may be bound to an interface where this one is not.
+        mirror = Quad(quad.raddr, quad.rport, quad.laddr, quad.lport)
+        holder = next(filter(None, (session.holder(row[INODE]) for row in _rows(mirror, scope))), None)
     if holder is None and session.names(*quad.ends()):
         holder = "SSH_CONNECTION"
     if holder is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 
-from .addresses import printable, unpack
+from .addresses import looks_numeric, printable, unpack
 from .exact import Quad
 from .operands import End
 
@@ -29,11 +29,23 @@ def quads(local: End, remote: End, *, family: int = 0) -> list[Quad]:
     return [Quad(a, ports[0], b, ports[1], dev) for a, b in wanted]
 
 
+def _ascii_name(host: str) -> str:
+    """The name as the resolver gets it.  Raises UnicodeError for what is none.
+
+    IDNA makes ASCII digits of full-width ones, and getaddrinfo(3) takes
+    "10.1" and trailing white space: a name must not become an address here.
+    """
+    name = host.encode("idna").decode("ascii")
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or looks_numeric(name):
+        raise UnicodeError
+    return name
+
+
 def _addresses(end: End) -> list[bytes]:
     if end.numeric_host:
         return [end.packed()]
     try:
-        answers = socket.getaddrinfo(end.host, None, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(_ascii_name(end.host), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
         raise ValueError(f"'{printable(end.host)}': {reason}") from None

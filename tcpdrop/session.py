@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from . import procfs
-from .addresses import pack
+from .addresses import pack, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class OwnSession:
         if pid is None:
             return None
         try:
-            return f"pid {pid} {procfs.command_of(pid)}"
+            return f"pid {pid} {printable(procfs.command_of(pid))}"
         except OSError:
             return f"pid {pid}"
 

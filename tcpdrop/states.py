@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""TCP states and the ways people spell them."""
+"""TCP states, as an enumeration for people who import us."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from .model import STATE_NAMES
+from .state_names import state_number
 
 
 class State(IntEnum):
@@ -33,13 +33,3 @@ class State(IntEnum):
             if number:
                 return cls(number)
         return None
-
-
-_ALIASES = {"estab": 1, "synrcvd": 3, "unconn": 7, "close": 7}
-_NUMBERS = {name.replace("_", "").lower(): number for number, name in enumerate(STATE_NAMES) if number}
-_NUMBERS.update(_ALIASES)
-
-
-def state_number(text: str) -> int:
-    """The number of a state in any spelling; 0 if it is none."""
-    return _NUMBERS.get(text.replace("-", "").replace("_", "").lower(), 0)

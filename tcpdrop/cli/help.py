@@ -42,8 +42,8 @@ to select what is listed (repeat them, or give comma lists):
       --state                        established, close-wait, ... or all
 
 exit status:
-  0  dropped (listed, would drop)        3  failed, not permitted, not supported
-  1  no such connection                  4  refused: protected, or a bound exceeded
+  0  dropped (listed, would drop)    3  failed, not permitted, not supported
+  1  no such connection              4  refused: protected, or a bound exceeded
   2  the command line is wrong
 
 To trace dropped packets instead, see the tool of the same name in bcc."""

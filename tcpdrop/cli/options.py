@@ -14,35 +14,66 @@ class UsageError(Exception):
     """The command line cannot be understood; status 2, before anything is opened."""
 
 
-FLAG, VALUE, LIST = "flag", "value", "list"
+#: LIST may be repeated and takes comma lists, TEXTS is repeated and kept whole,
+#: MAYBE takes a value only behind "="
+FLAG, VALUE, LIST, TEXTS, MAYBE = "flag", "value", "list", "texts", "maybe"
 
-#: dest -> (kind, spellings); a LIST option may be repeated
+#: dest -> (kind, spellings)
 OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "help": (FLAG, ("-h", "--help")),
     "version": (FLAG, ("-V", "--version")),
     "dry_run": (FLAG, ("-n", "--dry-run")),
+    "yes": (FLAG, ("-y", "--yes")),
+    "all": (FLAG, ("-a", "--all")),
+    "as_commands": (FLAG, ("-l",)),
+    "max_drops": (VALUE, ("--max-drops",)),
+    "limit": (VALUE, ("--limit",)),
+    "order": (VALUE, ("--order",)),
     "include_self": (FLAG, ("--include-self",)),
+    "protect": (TEXTS, ("--protect",)),
+    "duration": (VALUE, ("--for",)),
+    "until_gone": (MAYBE, ("--until-gone",)),
+    "interval": (VALUE, ("--interval",)),
+    "rate": (VALUE, ("--rate",)),
     "ipv4": (FLAG, ("-4",)),
     "ipv6": (FLAG, ("-6",)),
     "netns": (VALUE, ("--netns",)),
     "json": (FLAG, ("--json",)),
     "jsonl": (FLAG, ("--jsonl",)),
     "quiet": (FLAG, ("-q", "--quiet")),
+    "count": (FLAG, ("-c", "--count")),
+    "fields": (LIST, ("-o",)),
+    "summary_by": (VALUE, ("--summary-by",)),
+    "explain": (FLAG, ("--explain",)),
+    "from": (VALUE, ("--from",)),
     "allow_none": (FLAG, ("--allow-none",)),
+    "reason": (VALUE, ("--reason",)),
+    "syslog": (FLAG, ("--syslog",)),
+    "no_syslog": (FLAG, ("--no-syslog",)),
     "local_addr": (LIST, ("--local-addr",)),
     "local_port": (LIST, ("--local-port",)),
     "remote_addr": (LIST, ("--remote-addr",)),
     "remote_port": (LIST, ("--remote-port",)),
-    "states": (LIST, ("--state",)),
+    "states": (LIST, ("-s", "--state")),
+    "pid": (LIST, ("--pid",)),
+    "process": (LIST, ("--process",)),
+    "user": (LIST, ("--user",)),
+    "idle": (VALUE, ("--idle",)),
+    "age": (VALUE, ("--age",)),
 }
 
 SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spelling in spellings}
 
 _COMMON = frozenset({"help", "version", "json", "jsonl"})
-_SELECTORS = frozenset({"local_addr", "local_port", "remote_addr", "remote_port", "states"})
+SELECTORS = frozenset({"local_addr", "local_port", "remote_addr", "remote_port", "states", "pid", "process", "user", "idle", "age"})
+_WHERE = frozenset({"ipv4", "ipv6", "netns"})
+_OUTPUT = frozenset({"quiet", "count", "allow_none", "limit", "order"})
+_DROP = frozenset({"dry_run", "include_self", "protect", "reason", "syslog", "no_syslog"})
+_MANY = frozenset({"yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
-    "classic": _COMMON | {"dry_run", "include_self", "ipv4", "ipv6", "netns", "quiet", "allow_none"},
-    "list": _COMMON | _SELECTORS | {"ipv4", "ipv6", "netns", "quiet", "allow_none"},
+    "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
+    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"fields", "summary_by", "explain", "all"},
+    "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
 }
@@ -95,6 +126,8 @@ def parse(arguments: list[str]) -> Parsed:
             parsed.operands.append(argument)
     if parsed.flag("ipv4") and parsed.flag("ipv6"):
         raise UsageError("-4 and -6 exclude each other: without both, either family is meant")
+    if parsed.flag("syslog") and parsed.flag("no_syslog"):
+        raise UsageError("--syslog and --no-syslog exclude each other")
     if parsed.flag("json") and parsed.flag("jsonl"):
         raise UsageError("--json and --jsonl exclude each other")
     return parsed
@@ -116,9 +149,9 @@ def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
     if dest is None:
         raise UsageError(f"unknown option {printable(name)}; options cannot be shortened")
     kind = OPTIONS[dest][0]
-    if kind == FLAG:
-        if value is not None:
-            raise UsageError(f"{name} takes no value")
+    if kind == FLAG and value is not None:
+        raise UsageError(f"{name} takes no value")
+    if kind == FLAG or (kind == MAYBE and value is None):
         parsed.given[dest] = True
         return
     if value is None:
@@ -127,9 +160,9 @@ def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
         raise UsageError(f"{name} needs a value")
     if value == "":
         raise UsageError(f"{name}: an empty value selects nothing by mistake; leave the option out")
-    if kind == LIST:
+    if kind in (LIST, TEXTS):
         values = parsed.given.setdefault(dest, [])
-        values += value.split(",")  # type: ignore[operator]
+        values += value.split(",") if kind == LIST else [value]  # type: ignore[operator]
     elif parsed.given.setdefault(dest, value) != value:
         raise UsageError(f"{name} is given twice")
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Some of a selection: the first N by an order.  Rows whose value is unknown come last."""
+
+from __future__ import annotations
+
+from .table import Connections
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .model import Connection
+
+
+def _age(connection: Connection) -> int | None:
+    age = connection.age_ms
+    return None if age is None else -age
+
+
+def _newest(connection: Connection) -> int | None:
+    return connection.age_ms
+
+
+def _idle(connection: Connection) -> int | None:
+    idle = connection.idle_ms
+    return None if idle is None else -idle
+
+
+def _size(connection: Connection) -> int | None:
+    sent, received = connection.bytes_sent, connection.bytes_received
+    return None if sent is None or received is None else -(sent + received)
+
+
+#: order -> sort key, smallest first; every one of them needs details
+ORDERS = {"oldest": _age, "newest": _newest, "idlest": _idle, "largest": _size}
+
+
+def arrange(connections: Connections, order: str | None, limit: int | None) -> Connections:
+    """The connections in this order, and only the first `limit` of them.
+
+    Raises ValueError for an order that there is none of.
+    """
+    if order is not None and order not in ORDERS:
+        raise ValueError(f"'{order}' is no order: {', '.join(ORDERS)}")
+    places = list(range(len(connections)))
+    if order is not None:
+        key = ORDERS[order]
+        values = [key(connection) for connection in connections]
+        places.sort(key=lambda place: (values[place] is None, values[place] or 0))
+    if limit is not None:
+        places = places[:limit]
+    return connections if len(places) == len(connections) and order is None else connections.choose(places)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""/etc/tcpdrop.conf: what must never be dropped on this host, whoever asks.
+
+    # comments and empty lines
+    protect remote 10.0.0.5 and rport 2049
+
+Its rules bind the command line, Python, Ansible and Salt alike and cannot be
+lifted from there.  A file that others could have written binds nobody, so it
+is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .errors import Refused
+
+PATH = "/etc/tcpdrop.conf"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .filters import Filter
+
+
+def rules() -> list[Filter]:
+    """The filters of the file; none without a file.  Raises Refused when it cannot be trusted or read."""
+    try:
+        descriptor = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _refused(f"cannot be read: {error.strerror}", error.errno) from None
+    with open(descriptor, "rb") as file:
+        _check_trust(os.fstat(descriptor))
+        return [_rule(number, line) for number, line in enumerate(file, 1) if line.split(b"#")[0].strip()]
+
+
+def _check_trust(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _refused("is not a regular file")
+    if status.st_uid != 0:
+        raise _refused(f"belongs to uid {status.st_uid}, not to root")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _refused(f"can be written by others than root (mode {stat.S_IMODE(status.st_mode):04o})")
+
+
+def _rule(number: int, line: bytes) -> Filter:
+    from .filters import Filter
+
+    try:
+        word, _, text = line.decode("utf-8").split("#")[0].strip().partition(" ")
+        if word != "protect":
+            raise ValueError("a line is 'protect FILTER' or a comment")
+        return Filter(text)
+    except ValueError as error:
+        raise _refused(f"line {number}: {error}") from None
+
+
+def _refused(why: str, number: int | None = None) -> Refused:
+    return Refused(f"{PATH} {why}: nothing is dropped until it is mended", errno=number)

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Dropping many: select, spare, approve, then drop each one exactly, by cookie.
+
+What concerns the whole run is raised before the first drop; afterwards each
+connection has its own outcome.  A dry run goes the same way and stops short.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from struct import pack, unpack
+
+from . import _tcpdrop, netns
+from .capabilities import MARK_COND, missing_right, missing_support
+from .errors import Error, NotPermitted, NotSupported, TooMany, from_os_error
+from .keeping import wait
+from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
+from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
+from .table import Connections, Rows
+
+#: rows a call: above the number from which threads are worth it, and less than
+#: a tenth of a second, so that a signal is answered
+SLICE = 16384
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .model import Row
+    from .safety import Guard
+    from .table import Part
+
+    #: asked with the victims before the first drop; raises Refused to stop
+    Approve = Callable[[Connections], None]
+
+
+class Run:
+    """One run over any number of rounds."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        dry_run: bool = False,
+        max_drops: int | None = None,
+        threads: int = 0,
+        rate: int | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        self.guard = guard
+        self.max_drops = max_drops
+        self.threads = threads
+        #: drops a second at most
+        self.rate = rate
+        #: told between slices how far a round is
+        self.progress = progress
+        #: asked between slices: has a signal come?
+        self.stopped = stopped
+        self.report = Report(dry_run=dry_run)
+        self.attempted = 0
+
+    def round(self, selection: Connections, approve: Approve | None = None) -> Round:
+        """Spare, bound, approve, check rights, drop.  Raises Error with nothing of this round dropped."""
+        this = Round(selection)
+        for place, why in self.guard.protected(selection).items():
+            this.codes[place] = PROTECTED
+            this.errors[place] = why
+        victims = [place for place, code in enumerate(this.codes) if code != PROTECTED]
+        self.report.rounds.append(this)
+        for place in victims:
+            this.codes[place] = WOULD_DROP
+        try:
+            self._check_bound(len(victims))
+            if victims:
+                self._check_rights(selection)
+        except Error as error:
+            if not self.report.dry_run:
+                self.report.rounds.pop()
+                raise
+            self.report.refusal = error
+        if not self.report.dry_run and victims:
+            if approve is not None:
+                try:
+                    approve(selection.choose(victims) if len(victims) < len(selection) else selection)
+                except Error:
+                    self.report.rounds.pop()
+                    raise
+            self._drop(this)
+            self.attempted += len(victims)
+            for place in victims:  # a signal came first: untouched
+                if this.codes[place] == WOULD_DROP:
+                    this.codes[place] = LISTED
+        return this
+
+    def _check_bound(self, number: int) -> None:
+        if self.max_drops is None or self.attempted + number <= self.max_drops:
+            return
+        if self.attempted:
+            raise TooMany(f"{number} more match, beyond the bound of {self.max_drops}: they were left alone")
+        raise TooMany(f"{number} connections match, and at most {self.max_drops} may be dropped: none was")
+
+    def _check_rights(self, selection: Connections) -> None:
+        """A right that is missing for every connection stops the run before the first drop."""
+        for part in selection.parts:
+            if not len(part):
+                continue
+            with netns.opened(part.where) as scope:
+                try:
+                    _tcpdrop.probe(scope=scope)
+                    if _tcpdrop.BACKEND == "linux":
+                        _tcpdrop.list_connections(0, MARK_COND, scope=scope)
+                except OSError as error:
+                    raise explained(from_os_error(error)) from None
+
+    def verify(self, look: Callable[[], Connections]) -> Connections:
+        """Compare with what is there now: mark what did not die, return what is new."""
+        try:
+            again = look()
+        except Error as error:  # the outcomes so far must not be lost
+            self.report.unverified = error
+            return Connections([])
+        if not len(again):
+            return again
+        alive = self._dropped_cookies()
+        seen = {row[COOKIE] for this in self.report.rounds for row in _rows(this.connections)}
+        new: list[int] = []
+        for place, row in enumerate(_rows(again)):
+            if row[COOKIE] in alive:
+                this, at = alive[row[COOKIE]]
+                this.codes[at] = FAILED
+                this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
+            elif row[COOKIE] not in seen:
+                new.append(place)
+        return again.choose(new)
+
+    def _dropped_cookies(self) -> dict[int, tuple[Round, int]]:
+        found = {}
+        for this in self.report.rounds:
+            for place, row in enumerate(_rows(this.connections)):
+                if this.codes[place] == DROPPED and row[COOKIE]:
+                    found[row[COOKIE]] = (this, place)
+        return found
+
+    # ---- the drop itself
+
+    def _drop(self, this: Round) -> None:
+        start = 0
+        for part in this.connections.parts:
+            places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
+            try:
+                self._drop_part(part, this, start, places)
+            except Error as error:  # this namespace has gone: the others' outcomes must not be lost
+                self._all_failed(places, this, start, error)
+            start += len(part)
+
+    def _drop_part(self, part: Part, this: Round, start: int, places: list[int]) -> None:
+        with netns.opened(part.where) as scope:
+            began = time.monotonic()
+            step = SLICE if self.rate is None else max(1, self.rate // 10)
+            for first in range(0, len(places), step):
+                if self.rate is not None:
+                    wait(began + first / self.rate - time.monotonic(), self.stopped)
+                if self.stopped():
+                    return
+                self.progress(first, len(places))
+                some = places[first : first + step]
+                try:
+                    answers = self._abort(part, some, scope)
+                except OSError as error:
+                    raise from_os_error(error) from None
+                self._note(part, this, start, some, answers, scope)
+            self.progress(len(places), len(places))
+        self._settle_mirrors(part, this, start, places)
+
+    def _abort(self, part: Part, places: list[int], scope: int | None) -> Sequence[int]:
+        """One errno a place, 0 for dropped."""
+        if isinstance(part.table, Rows):
+            return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
+        numbers = pack(f"{len(places)}I", *(part.indices[place] for place in places))
+        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
+
+    def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
+        for place in places:
+            if this.codes[start + place] == WOULD_DROP:
+                this.codes[start + place] = FAILED
+                this.errors[start + place] = error
+
+    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: Sequence[int], scope: int | None) -> None:
+        codes = this.codes
+        if not any(answers):
+            for place in places:
+                codes[start + place] = DROPPED
+            return
+        for place, answer in zip(places, answers):
+            if answer == 0:
+                codes[start + place] = DROPPED
+                continue
+            connection = part.connection(place)
+            number = look_again(connection._row, scope) if answer == errno.ENOBUFS else answer
+            codes[start + place], error = outcome_of(number, str(connection))
+            if error is not None:
+                this.errors[start + place] = error
+
+    def _settle_mirrors(self, part: Part, this: Round, start: int, places: list[int]) -> None:
+        """On loopback dropping one end takes the other along: what is gone for that reason was dropped."""
+        gone = [place for place in places if this.codes[start + place] == GONE]
+        if not gone:
+            return
+        dropped = {_ends(part, place) for place in places if this.codes[start + place] == DROPPED}
+        for place in gone:
+            laddr, lport, raddr, rport = _ends(part, place)
+            if (raddr, rport, laddr, lport) in dropped:
+                this.codes[start + place] = DROPPED
+                this.errors.pop(start + place, None)
+
+
+def _rows(connections: Connections) -> Iterator[Row]:
+    for part in connections.parts:
+        yield from ROW.iter_unpack(part.data())
+
+
+def still_there(report: Report) -> Connections:
+    """Of the connections that a run dropped one by one, those whose very socket still exists."""
+    alive: list[Part] = []
+    for this in report.rounds:
+        start = 0
+        for part in this.connections.parts:
+            places = [place for place in range(len(part)) if this.codes[start + place] == DROPPED]
+            with netns.opened(part.where) as scope:
+                alive.append(part.chosen([place for place in places if _exists(part, place, scope)]))
+            start += len(part)
+    return Connections(alive)
+
+
+def _exists(part: Part, place: int, scope: int | None) -> bool:
+    row = ROW.unpack_from(part.table[part.indices[place]])
+    try:
+        found = _tcpdrop.lookup(*_ends(part, place), ifindex=row[IFINDEX], scope=scope)
+    except OSError:
+        return False  # not found; any other failure would have been the drop's own
+    return bool(ROW.unpack(found)[COOKIE] == row[COOKIE])
+
+
+def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:
+    row = ROW.unpack_from(part.table[part.indices[place]])
+    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def outcome_of(number: int, what: str) -> tuple[int, Error | None]:
+    """The outcome of an errno."""
+    if number == 0:
+        return DROPPED, None
+    error = explained(from_os_error(OSError(number, os.strerror(number)), what))
+    codes = {"gone": GONE, "not_permitted": NOT_PERMITTED, "not_supported": NOT_SUPPORTED}
+    return codes.get(error.outcome, FAILED), error
+
+
+def explained(error: Error) -> Error:
+    """Say what would help."""
+    if isinstance(error, NotPermitted):
+        error.hint = missing_right()
+    elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
+        error.hint = missing_support(error.errno)
+    return error
+
+
+def abort_row(row: Row, scope: int | None) -> int:
+    """Look up, compare, drop this one socket: its errno, 0 for dropped."""
+    try:
+        _tcpdrop.abort(
+            packed_addr(row, LADDR),
+            row[LPORT],
+            packed_addr(row, RADDR),
+            row[RPORT],
+            ifindex=row[IFINDEX],
+            cookie=row[COOKIE],
+            scope=scope,
+        )
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
+
+
+def look_again(row: Row, scope: int | None) -> int:
+    """The answer was lost, the request was not: what is gone by now was dropped."""
+    number = abort_row(row, scope)
+    return 0 if number == errno.ENOENT else number

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What predicates must know that no row says.  What was not gathered is None: unknown."""
+
+from __future__ import annotations
+
+from .. import _tcpdrop
+from ..model import LISTEN, LPORT, ROW
+from .nodes import CGROUPS, INTERFACES, LISTENERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..owners import Owners
+
+#: Linux's default, and that of every new network namespace.
+EPHEMERAL = (32768, 60999)
+
+
+class Facts:
+    """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
+    interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
+    now: the system's clock in the unit of a row's `created`, per millisecond `per_ms`.
+    """
+
+    __slots__ = ("_cgroup_ids", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners", "per_ms")
+
+    def __init__(
+        self,
+        *,
+        listeners: Collection[int] | None = None,
+        ephemeral: tuple[int, int] = EPHEMERAL,
+        interfaces: dict[str, int] | None = None,
+        owners: Owners | None = None,
+        cgroups: bool = False,
+        now: int | None = None,
+        per_ms: float = 0.1,
+    ) -> None:
+        self.listeners = listeners
+        self.ephemeral = ephemeral
+        self.interfaces = interfaces
+        self.owners = owners
+        self.cgroups = cgroups
+        self.now = now
+        self.per_ms = per_ms
+        self._cgroup_ids: dict[str, frozenset[int] | None] = {}
+
+    def ifindex(self, name: str) -> int | None:
+        return None if self.interfaces is None else self.interfaces.get(name)
+
+    def cgroup_ids(self, path: str) -> frozenset[int] | None:
+        """The ids of a cgroup and of all below it."""
+        if not self.cgroups:
+            return None
+        if path not in self._cgroup_ids:
+            from .cgroups import ids_below
+
+            self._cgroup_ids[path] = ids_below(path)
+        return self._cgroup_ids[path]
+
+    def age_ms(self, created: int) -> int | None:
+        """The age of what was created then; None when the clock is not known."""
+        return None if self.now is None else max(0, int((self.now - created) / self.per_ms))
+
+
+#: Knows nothing: for a first look at what the rows alone decide.
+UNKNOWN = Facts()
+
+
+def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
+    """The facts that a filter needs about a network namespace, without owners: those need the rows.
+
+    Raises OSError when the namespace cannot be entered.
+    """
+    listeners = interfaces = None
+    ephemeral = EPHEMERAL
+    if LISTENERS in needs:
+        listeners = {ROW.unpack_from(raw)[LPORT] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
+        if scope is None:
+            ephemeral = _ephemeral_ports()
+    if INTERFACES in needs:
+        interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in _tcpdrop.interfaces(scope).items()}
+    return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs)
+
+
+def _ephemeral_ports() -> tuple[int, int]:
+    # The file shows the namespace of who reads it: another one's range is taken to be the default.
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            lo, hi = file.read().split()
+            return int(lo), int(hi)
+    except (OSError, ValueError):
+        return EPHEMERAL

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Predicates on what was measured: times, queues, bytes, retransmissions; and cc."""
+
+from __future__ import annotations
+
+import operator
+
+from ..model import (
+    BYTES_RECEIVED,
+    BYTES_SENT,
+    CC,
+    CREATED,
+    FLAGS,
+    INFO_BYTES,
+    INFO_CC,
+    INFO_RETRANS,
+    INFO_TIMES,
+    KNOWN,
+    LAST_RECEIVED,
+    LAST_SENT,
+    RECVQ,
+    RETRANS,
+    ROW_QUEUES,
+    RTT,
+    SENDQ,
+)
+from .nodes import DETAILS, Node
+from .units import duration_text, parse_count, parse_duration, parse_size, size_text
+from .words import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Optional
+
+    from ..model import Info, Row
+    from .facts import Facts
+    from .nodes import Answer
+
+    Reading = Callable[[Row, Optional[Info], Facts], Optional[int]]
+
+COMPARE = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _info(bit: int, read: Callable[[Info], int]) -> Reading:
+    def reading(row: Row, info: Info | None, facts: Facts) -> int | None:
+        return read(info) if info is not None and info[KNOWN] & bit else None
+
+    return reading
+
+
+def _queue(at: int) -> Reading:
+    return lambda row, info, facts: row[at] if row[FLAGS] & ROW_QUEUES else None
+
+
+def _age(row: Row, info: Info | None, facts: Facts) -> int | None:
+    """ms: exact where the system keeps a creation time, else when data last moved."""
+    if row[CREATED]:
+        return facts.age_ms(row[CREATED])
+    return max(info[LAST_SENT], info[LAST_RECEIVED]) if info is not None and info[KNOWN] & INFO_TIMES else None
+
+
+#: word -> (reading, kind of value); a duration is kept in ms, rtt's in us, a size in bytes
+READINGS: dict[str, tuple[Reading, str]] = {
+    "idle": (_info(INFO_TIMES, lambda info: min(info[LAST_SENT], info[LAST_RECEIVED])), "ms"),
+    "age": (_age, "ms"),
+    "rtt": (_info(INFO_TIMES, lambda info: info[RTT]), "us"),
+    "recvq": (_queue(RECVQ), "size"),
+    "sendq": (_queue(SENDQ), "size"),
+    "bytes-sent": (_info(INFO_BYTES, lambda info: info[BYTES_SENT]), "size"),
+    "bytes-received": (_info(INFO_BYTES, lambda info: info[BYTES_RECEIVED]), "size"),
+    "retrans": (_info(INFO_RETRANS, lambda info: info[RETRANS]), "count"),
+}
+
+
+class Measure(Node):
+    """args is (word, comparison, value): ("idle", ">", 90000)."""
+
+    __slots__ = ()
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        word, comparison, value = self.args
+        reading = READINGS[word][0](row, info, facts)
+        return None if reading is None else COMPARE[comparison](reading, value)
+
+    def needs(self) -> frozenset[str]:
+        return frozenset() if self.args[0] in ("recvq", "sendq") else frozenset([DETAILS])
+
+    def __str__(self) -> str:
+        word, comparison, value = self.args
+        return f"{word} {comparison} {value_text(word, value)}"
+
+
+def value_text(word: str, value: int) -> str:
+    kind = READINGS[word][1]
+    if kind == "size":
+        return size_text(value)
+    return str(value) if kind == "count" else duration_text(value, kind)
+
+
+def parse_value(word: str, text: str) -> int:
+    """The value behind the word's comparison; ValueError."""
+    kind = READINGS[word][1]
+    if kind == "size":
+        return parse_size(text)
+    return parse_count(text) if kind == "count" else parse_duration(text, kind)
+
+
+class Congestion(Node):
+    """cc NAME: args is (name,)."""
+
+    __slots__ = ()
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        if info is None or not info[KNOWN] & INFO_CC:
+            return None
+        return bool(info[CC].rstrip(b"\0").decode("ascii", "replace") == self.args[0])
+
+    def needs(self) -> frozenset[str]:
+        return frozenset([DETAILS])
+
+    def __str__(self) -> str:
+        return f"cc {quoted(self.args[0])}"

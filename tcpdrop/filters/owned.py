@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Predicates on who holds the socket: pid, comm, user, unit, cgroup, kernel.
+
+A socket without inode (TIME_WAIT, an orphan, not yet accepted) has no holder
+that could be found: unknown, not nobody and not root.
+"""
+
+from __future__ import annotations
+
+from ..model import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
+from .nodes import CGROUPS, OWNERS, PIDS, Mergeable, Node
+from .words import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..model import Info, Row
+    from .facts import Facts
+    from .nodes import Answer
+
+
+class Pid(Mergeable):
+    """Held (illumos: created) by one of these processes: args is ("pid", number, ...), ascending."""
+
+    __slots__ = ()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return self.args[1:]
+
+    @classmethod
+    def of(cls, pids: set[int]) -> Pid:
+        return cls("pid", *sorted(pids))
+
+    @classmethod
+    def joined(cls, nodes: list[Pid]) -> Node:
+        return cls.of({pid for node in nodes for pid in node.pids})
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        if row[PID]:
+            return row[PID] in self.pids
+        if not row[INODE] or facts.owners is None:
+            return None
+        answer: Answer = False
+        for pid in self.pids:
+            one = facts.owners.holds(pid, row[INODE])
+            if one:
+                return True
+            if one is None:
+                answer = None
+        return answer
+
+    def needs(self) -> frozenset[str]:
+        return frozenset([PIDS])
+
+    def __str__(self) -> str:
+        return "pid " + ",".join(map(str, self.pids))
+
+
+class _Holder(Node):
+    """True when any holder is what the value says: args is (value,)."""
+
+    __slots__ = ()
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        if not row[INODE] or facts.owners is None:
+            return None
+        return facts.owners.any_holder(row[INODE], self, self.is_it(facts))
+
+    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
+        """The test of one pid."""
+        raise NotImplementedError
+
+    def needs(self) -> frozenset[str]:
+        return frozenset([OWNERS])
+
+
+class Comm(_Holder):
+    """The command's name, which the kernel cuts at 15 bytes, matches the glob."""
+
+    __slots__ = ()
+
+    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
+        assert facts.owners is not None  # noqa: S101
+        comm, matches = facts.owners.processes.comm, glob(self.args[0])
+
+        def named(pid: int) -> Answer:
+            name = comm(pid)
+            return None if name is None else matches(name)
+
+        return named
+
+    def __str__(self) -> str:
+        return f"comm {quoted(self.args[0])}"
+
+
+_GLOBS: dict[str, Callable[[str], bool]] = {}
+
+
+def glob(pattern: str) -> Callable[[str], bool]:
+    """A test for * ? [...] over the whole name, case counting."""
+    if pattern not in _GLOBS:
+        if len(_GLOBS) > 1000:
+            _GLOBS.clear()
+        _GLOBS[pattern] = _make_glob(pattern)
+    return _GLOBS[pattern]
+
+
+def _make_glob(pattern: str) -> Callable[[str], bool]:
+    if not any(char in pattern for char in "*?["):
+        return pattern.__eq__
+    # They load re: only who asks for a pattern pays.
+    import re
+    from fnmatch import translate
+
+    match = re.compile(translate(pattern)).match
+    return lambda name: match(name) is not None
+
+
+class User(_Holder):
+    """The socket's user or a holder's, real or effective: args is (uid,)."""
+
+    __slots__ = ()
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        if row[INODE] and row[FLAGS] & ROW_UID and row[UID] == self.args[0]:
+            return True
+        return super().test(row, info, facts)
+
+    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
+        assert facts.owners is not None  # noqa: S101
+        uids, uid = facts.owners.processes.uids, self.args[0]
+
+        def runs_as(pid: int) -> Answer:
+            known = uids(pid)
+            return None if known is None else uid in known
+
+        return runs_as
+
+    def __str__(self) -> str:
+        return f"user {self.args[0]}"
+
+
+class Unit(_Holder):
+    """A holder runs in this systemd unit: args is (name with suffix,)."""
+
+    __slots__ = ()
+
+    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
+        assert facts.owners is not None  # noqa: S101
+        in_unit, name = facts.owners.processes.in_unit, self.args[0]
+        return lambda pid: in_unit(pid, name)
+
+    def __str__(self) -> str:
+        return f"unit {quoted(self.args[0])}"
+
+
+class Cgroup(Node):
+    """The socket was made in this cgroup or below it: args is (path,).  A path that is not there: unknown.
+
+    The kernel notes the cgroup at socket() and keeps it when the process moves.
+    """
+
+    __slots__ = ()
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        ids = facts.cgroup_ids(self.args[0])
+        if ids is None or not row[FLAGS] & ROW_CGROUP:
+            return None
+        return row[CGROUP] in ids
+
+    def needs(self) -> frozenset[str]:
+        return frozenset([CGROUPS])
+
+    def __str__(self) -> str:
+        return f"cgroup {quoted(self.args[0])}"
+
+
+class Kernel(Node):
+    """The kernel itself holds it (NFS, iSCSI): it has an inode, and no process holds that.
+
+    A socket that nobody holds any more has no inode, and is not meant.
+    """
+
+    __slots__ = ()
+
+    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+        if not row[INODE]:
+            return False
+        owner = facts.owners.of(row[INODE]) if facts.owners is not None else None
+        return None if owner is None else not owner.pids
+
+    def needs(self) -> frozenset[str]:
+        return frozenset([OWNERS])
+
+    def __str__(self) -> str:
+        return "kernel"

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a selection must spare: the operator's session, and what rules protect.
+
+One dump shows every connection of the host; those that must live are noted by
+tuple, and their mirrors with them, since on loopback the other end takes its
+peer along.  A selected row is then one look into that set, however many there
+are.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from . import _tcpdrop
+from .addresses import MAPPED
+from .errors import Protected, from_os_error
+from .model import INODE, LADDR, LPORT, RADDR, ROW, RPORT, USUAL_STATES, packed_addr
+from .session import OwnSession, ancestors
+
+#: laddr, raddr, inode, lport, rport of a packed row
+_KEYED = Struct("=16s16s8xQ16xHH28x")
+
+#: services through which people and controllers reach a host
+LOGIN_SERVICES = frozenset(
+    ("sshd", "sshd-session", "dropbear", "telnetd", "in.telnetd", "cockpit-ws", "cockpit-tls", "cockpit-session", "kubelet", "mosh-server")
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .filters import Filter
+    from .model import Row
+    from .table import Connections, Part
+
+    Key = tuple[bytes, bytes, int, int]
+
+
+class Guard:
+    """Knows which connections must live, and why."""
+
+    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
+        #: (what to call it, filter)
+        self.rules = list(rules)
+        #: spare sockets that no process holds, like those of NFS
+        self.spare_kernel = spare_kernel
+        self.session = None if include_self else OwnSession()
+        #: one line for stderr when the operator's connection could not be told
+        self.warning = ""
+        self._spared: dict[Key, str] = {}
+        if self.session is not None:
+            self._spare_session(self.session)
+
+    # ---- the set of what must live
+
+    def _spare(self, key: Key, why: str) -> None:
+        """Note a tuple and its mirror, in both shapes that an IPv4 address has in rows."""
+        laddr, raddr, lport, rport = key
+        for one, other in _shapes(laddr, raddr):
+            self._spared.setdefault((one, other, lport, rport), why)
+            self._spared.setdefault((other, one, rport, lport), why)
+
+    def _spare_session(self, session: OwnSession) -> None:
+        for laddr, lport, raddr, rport in session.tuples:
+            self._spare((laddr, raddr, lport, rport), "named by SSH_CONNECTION")
+        found = bool(session.tuples)
+        table = _dump(USUAL_STATES, None)
+        for row in ROW.iter_unpack(table.tobytes()):
+            if row[INODE] in session.holders:
+                found = True
+                self._spare(_key(row), f"held by {session.holder(row[INODE])}")
+        if not found and carrier_may_be_hidden(session):
+            self._spare_logins(table)
+
+    def _spare_logins(self, table: _tcpdrop.Table) -> None:
+        """Nothing says which login is the operator's: spare them all."""
+        from .owners import scan
+
+        data = table.tobytes()
+        owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
+        number = 0
+        for row in ROW.iter_unpack(data):
+            owner = owners.of(row[INODE]) if row[INODE] else None
+            known = owner is not None and owner.pids is not None
+            process = owner.process if owner is not None else None
+            if process in LOGIN_SERVICES or (not known and row[LPORT] == 22):
+                number += 1
+                self._spare(_key(row), f"held by {process or 'an unreadable process on port 22'}, and your own login cannot be told")
+        self.warning = f"cannot tell which connection carries your session: all {number} of login services are protected (--include-self)"
+
+    # ---- asking
+
+    def protected(self, connections: Connections) -> dict[int, Protected]:
+        """place -> why, for each connection that must live."""
+        found: dict[int, Protected] = {}
+        start = 0
+        for part in connections.parts:
+            spared = dict(self._spared)
+            if self.rules:
+                self._apply_rules(part, spared)
+            self._check_part(part, spared, start, found)
+            if self.spare_kernel:
+                _spare_kernel(part, start, found)
+            start += len(part)
+        return found
+
+    def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
+        holders = self.session.holders if self.session is not None else {}
+        if not spared and not holders:
+            return
+        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+            why = spared.get((laddr, raddr, lport, rport))
+            if why is None and inode in holders and self.session is not None:
+                why = f"held by {self.session.holder(inode)}"  # in another network namespace
+            if why is not None:
+                hint = why if why.startswith("by ") else f"{why}; --include-self"
+                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
+
+    def _apply_rules(self, part: Part, spared: dict[Key, str]) -> None:
+        """Every connection of the part's namespace that a rule matches, or may match."""
+        from .selection import answers
+
+        guard = Guard.__new__(Guard)
+        guard._spared = spared
+        for name, rule in self.rules:
+            for row, answer in answers(rule, where=part.where):
+                if answer is not False:
+                    guard._spare(_key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+
+
+def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
+    """Protect what has an inode and no process that holds it, also where not everybody could be looked at."""
+    from .owners import scan
+
+    rows = list(_KEYED.iter_unpack(part.data()))
+    owners = scan({row[2] for row in rows if row[2]})
+    for place, row in enumerate(rows):
+        owner = owners.of(row[2]) if row[2] else None
+        if row[2] and (owner is None or not owner.pids):
+            hint = "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"
+            found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
+
+
+def guard_for(
+    *,
+    include_self: bool = False,
+    protect: Filter | str | Iterable[Filter | str] | None = None,
+    spare_kernel: bool = False,
+) -> Guard:
+    """The guard of a call from Python."""
+    from .filters import Filter
+
+    some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
+    filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
+    return Guard(include_self=include_self, rules=rules_of(filters), spare_kernel=spare_kernel)
+
+
+def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
+    """The host's own rules and the caller's, each with what to call it.  Raises Refused for an untrustworthy file."""
+    from . import config
+
+    return [(f"{config.PATH}: {rule}", rule) for rule in config.rules()] + [(f"--protect '{rule}'", rule) for rule in protect]
+
+
+def carrier_may_be_hidden(session: OwnSession) -> bool:
+    """Is there a terminal, or an ancestry that cannot be seen, so that a login may stand behind us?"""
+    if any(pid != 1 for pid in session.unreadable):
+        return True
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return True
+    if int(fields[4]) != 0:  # tty_nr, proc(5)
+        return True
+    chain = list(ancestors())
+    # The first process has no parent; neither has one from another PID namespace.
+    return not chain or chain[-1] != 1
+
+
+def _dump(states: int, scope: int | None) -> _tcpdrop.Table:
+    try:
+        return _tcpdrop.list_connections(states, scope=scope)
+    except OSError as error:
+        raise from_os_error(error) from None
+
+
+def _key(row: Row) -> Key:
+    return packed_addr(row, LADDR), packed_addr(row, RADDR), row[LPORT], row[RPORT]
+
+
+def _shapes(laddr: bytes, raddr: bytes) -> list[tuple[bytes, bytes]]:
+    """The addresses as rows carry them: IPv4 padded, and v4-mapped."""
+    if len(laddr) == 16:
+        return [(laddr, raddr)]
+    return [(laddr + bytes(12), raddr + bytes(12)), (MAPPED + laddr, MAPPED + raddr)]

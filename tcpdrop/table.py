@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Connections: what a selection found, an immutable sequence over the packed table.
+
+Python objects are made per row when asked for; a hundred thousand rows that
+are only dropped or printed never become a hundred thousand objects.
+"""
+
+from __future__ import annotations
+
+from _collections_abc import Sequence
+
+from .model import INFO, INODE, ROW, Connection, Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import overload
+
+    from . import _tcpdrop
+
+
+class Rows:
+    """Saved rows in the shape of a Table: for connections that were given one by one."""
+
+    def __init__(self, rows: list[bytes]) -> None:
+        self._rows = rows
+        self.stride = ROW.size
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._rows[index]
+
+    def tobytes(self) -> bytes:
+        return b"".join(self._rows)
+
+
+class Part:
+    """The selected rows of one table, and where that table was read."""
+
+    __slots__ = ("indices", "netns", "owner_of", "table", "where")
+
+    def __init__(
+        self,
+        table: _tcpdrop.Table | Rows,
+        indices: Sequence[int] | None,
+        *,
+        where: str | int | None = None,
+        netns: str | None = None,
+        owner_of: Callable[[int], Owner] | None = None,
+    ) -> None:
+        self.table = table
+        #: row numbers of the table, in its order
+        self.indices: Sequence[int] = range(len(table)) if indices is None else indices
+        #: how the caller named the namespace; None is its own
+        self.where = where
+        #: the namespace's identity as shown, None when there is only one
+        self.netns = netns
+        #: who holds a socket inode; None when nobody asked
+        self.owner_of = owner_of
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def connection(self, place: int) -> Connection:
+        raw = self.table[self.indices[place]]
+        row = ROW.unpack_from(raw)
+        info = INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
+        if self.owner_of is None:
+            return Connection(row, info, netns=self.netns)
+        return Connection(row, info, netns=self.netns, owner=self.owner_of(row[INODE]))
+
+    def data(self) -> bytes:
+        """The selected rows, one behind the other, without their details."""
+        table = self.table
+        if len(self.indices) == len(table) and table.stride == ROW.size:
+            return table.tobytes()
+        size = ROW.size
+        return b"".join([table[i][:size] for i in self.indices])
+
+    def chosen(self, places: list[int]) -> Part:
+        """Only these of the selected rows, in this order."""
+        return Part(
+            self.table,
+            [self.indices[place] for place in places],
+            where=self.where,
+            netns=self.netns,
+            owner_of=self.owner_of,
+        )
+
+
+def part_of(connections: list[Connection], where: str | int | None = None) -> Part:
+    """Given connections as a part; they keep their identity, not their details."""
+    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where)
+
+
+class Connections(Sequence):  # type: ignore[type-arg]
+    """An immutable sequence of Connection; slices are Connections too."""
+
+    __slots__ = ("parts", "undecidable")
+
+    def __init__(self, parts: list[Part], undecidable: int = 0) -> None:
+        #: one for each network namespace
+        self.parts = tuple(parts)
+        #: how many connections could not be decided, for want of rights: they are not in here
+        self.undecidable = undecidable
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Connection: ...
+        @overload
+        def __getitem__(self, index: slice) -> Connections: ...
+
+    def __getitem__(self, index: int | slice) -> Connection | Connections:
+        if isinstance(index, slice):
+            return self.choose(list(range(*index.indices(len(self)))))
+        place = index if index >= 0 else index + len(self)
+        for part in self.parts:
+            if 0 <= place < len(part):
+                return part.connection(place)
+            place -= len(part)
+        raise IndexError("Connections index out of range")
+
+    def __iter__(self) -> Iterator[Connection]:
+        for part in self.parts:
+            for place in range(len(part)):
+                yield part.connection(place)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} connections>"
+
+    def choose(self, places: list[int]) -> Connections:
+        """Only the connections at these places, in this order within a namespace."""
+        chosen: list[Part] = []
+        start = 0
+        for part in self.parts:
+            mine = [place - start for place in places if start <= place < start + len(part)]
+            chosen.append(part.chosen(mine))
+            start += len(part)
+        return Connections(chosen, self.undecidable)
