@@ -68,7 +68,8 @@ def _select_in(
             scope=scope,
         )
         indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-        return Part(table, indices, where=where, netns=label, owner_of=_owner_of(facts)), undecided
+        every = len(indices) == len(table)
+        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts)), undecided
 
 
 def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[list[int], int]:

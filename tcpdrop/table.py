@@ -74,7 +74,7 @@ class Part:
     def data(self) -> bytes:
         """The selected rows, one behind the other, without their details."""
         table = self.table
-        if len(self.indices) == len(table) and table.stride == ROW.size:
+        if isinstance(self.indices, range) and table.stride == ROW.size:
             return table.tobytes()
         size = ROW.size
         return b"".join([table[i][:size] for i in self.indices])
