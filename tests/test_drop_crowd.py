@@ -172,10 +172,11 @@ def broken_pipe():
     return open(write, "wb")
 
 
-OUTPUTS = {
-    "pipe": (broken_pipe, "Broken pipe"),
-    "full": (lambda: open("/dev/full", "wb"), "No space left on device"),
-}
+def full_disk():
+    return open("/dev/full", "wb")
+
+
+OUTPUTS = {"pipe": (broken_pipe, "Broken pipe"), "full": (full_disk, "No space left on device")}
 
 
 @pytest.mark.parametrize("form", [(), ("--jsonl",), ("--json",)], ids=["text", "jsonl", "json"])
