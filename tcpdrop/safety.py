@@ -169,7 +169,7 @@ def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
 
 def carrier_may_be_hidden(session: OwnSession) -> bool:
     """Is there a terminal, or an ancestry that cannot be seen, so that a login may stand behind us?"""
-    if any(pid != 1 for pid in session.unreadable):
+    if session.unreadable:
         return True
     try:
         with open("/proc/self/stat", "rb") as file:
