@@ -15,9 +15,14 @@ from setuptools import Extension, setup
 
 COMMON = ["_tcpdrop.c", "_table.c", "rows.c", "tuple.c"]
 
-# sys.platform starts with this -> (name, sources, libraries)
+SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
+SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
+
+# sys.platform starts with this -> (name, sources, libraries); none starts with sunos-sim
 BACKENDS = {
     "linux": ("linux", ["linux.c", "linux_list.c", "linux_drop.c", "linux_threads.c", "linux_descriptor.c", "inet_diag.c"], ["pthread"]),
+    "sunos-sim": ("sunos-sim", [*SUNOS, "inet_diag.c", *SIMULATOR], ["pthread"]),
+    "sunos": ("sunos", SUNOS, ["socket", "nsl"]),
     "": ("unsupported", ["unsupported.c"], []),
 }
 
@@ -33,7 +38,7 @@ def backend():
 
 
 def extension():
-    _, sources, libraries = backend()
+    name, sources, libraries = backend()
     limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
     flags = ["-fvisibility=hidden"]
     link = []
@@ -45,6 +50,8 @@ def extension():
     return Extension(
         "tcpdrop._tcpdrop",
         [f"src/{file}" for file in COMMON + sources],
+        # The simulator's <stropts.h> stands in for the one that Linux lacks.
+        include_dirs=["tests/sim/include"] if name == "sunos-sim" else [],
         depends=[f"src/{file}" for file in sorted(os.listdir("src")) if file.endswith(".h")],
         libraries=libraries,
         extra_compile_args=flags,

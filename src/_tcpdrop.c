@@ -24,7 +24,11 @@ get_scope(PyObject *object, int *scope)
 	*scope = TD_OWN_SCOPE;
 	if (object == NULL || object == Py_None)
 		return 1;
+	object = PyNumber_Index(object); /* AsLong() takes a float in 3.9 */
+	if (object == NULL)
+		return 0;
 	value = PyLong_AsLong(object);
+	Py_DECREF(object);
 	if (value == -1 && PyErr_Occurred())
 		return 0;
 	if (value < -1 || value > INT_MAX) {
@@ -108,25 +112,25 @@ list_connections(PyObject *module, PyObject *args, PyObject *kwargs)
 	const char *program = "", *step = "";
 	Py_ssize_t size = 0;
 	PyObject *scope = NULL;
-	unsigned int states, details = 0;
-	int sport = 0, dport = 0, error;
+	int states, details = 0, sport = 0, dport = 0, error;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "I|y#ii$IiO", names,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|y#ii$iiO", names,
 		&states, &program, &size, &sport, &dport, &details,
 		&query.threads, &scope) ||
 	    !get_scope(scope, &query.scope))
 		return NULL;
-	if ((states & ~TD_ALL_STATES) != 0 || sport < 0 || sport > 65535 ||
-	    dport < 0 || dport > 65535 || details > TD_DETAIL_INFO ||
+	if (states < 0 || ((unsigned)states & ~TD_ALL_STATES) != 0 ||
+	    sport < 0 || sport > 65535 || dport < 0 || dport > 65535 ||
+	    details < 0 || (unsigned)details > TD_DETAIL_INFO ||
 	    query.threads < 0)
 		return PyErr_Format(PyExc_ValueError,
 		    "an argument is out of range");
-	query.states = states;
+	query.states = (unsigned)states;
 	query.sport = (uint16_t)sport;
 	query.dport = (uint16_t)dport;
 	query.program = program;
 	query.program_size = (size_t)size;
-	query.details = details;
+	query.details = (unsigned)details;
 	rows.stride = sizeof(struct td_row) +
 	    (details ? sizeof(struct td_info) : 0);
 	for (;;) {

@@ -69,6 +69,8 @@ static int
 dump(struct dump *d)
 {
 	size_t size = td_dump_size(d->query, d->range), got = 0;
+	/* A refusal carries the whole request back, behind 20 bytes. */
+	size_t room = size + 20 > BUFFER ? size + 20 : BUFFER;
 	unsigned char *buf;
 	int error;
 
@@ -76,13 +78,13 @@ dump(struct dump *d)
 	if (size == 0)
 		return -E2BIG;
 	d->step = "malloc";
-	buf = malloc(size > BUFFER ? size : BUFFER);
+	buf = malloc(room);
 	if (buf == NULL)
 		return -ENOMEM;
 	td_put_dump(buf, 1, d->query, d->range);
 	error = td_send(d->fd, buf, size, &d->step);
 	while (error == 0) {
-		error = td_receive(d->fd, buf, BUFFER, &got, &d->step);
+		error = td_receive(d->fd, buf, room, &got, &d->step);
 		if (error != 0)
 			break;
 		d->step = "dump";
@@ -128,14 +130,27 @@ count_sockets(void)
 	return total;
 }
 
+/*
+ * Threads share the filling of replies, but each walks the whole table: where
+ * the kernel leaves most sockets out, two would do the same walk twice.
+ */
+static int
+choose_threads(const struct td_query *query)
+{
+	int narrow = query->program_size != 0 || query->sport != 0 ||
+	    query->dport != 0;
+
+	/* Another namespace's count cannot be read from here. */
+	if (query->threads != 0 || narrow || query->scope != TD_OWN_SCOPE)
+		return td_choose_threads(query->threads, 0);
+	return td_choose_threads(0, (size_t)count_sockets());
+}
+
 int
 td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 {
 	struct dump dumps[TD_MAX_THREADS];
-	/* Another namespace's count cannot be read from here. */
-	long sockets = query->threads == 0 && query->scope == TD_OWN_SCOPE ?
-	    count_sockets() : 0;
-	int n = td_choose_threads(query->threads, (size_t)sockets);
+	int n = choose_threads(query);
 	int opened = 0, error = 0, k;
 
 	memset(dumps, 0, sizeof(dumps));

@@ -14,6 +14,8 @@ const char td_info_format[] = "=QQIIII16sII";
 const char td_info_fields[] = "bytes_sent bytes_received last_sent "
 			      "last_received rtt retrans cc known zero";
 
+enum { JOIN_STEP = 8192 };
+
 static int
 resize(struct td_rows *rows, size_t room)
 {
@@ -75,10 +77,16 @@ td_rows_join(struct td_rows *to, struct td_rows *from)
 	if (from->count > to->room - to->count &&
 	    resize(to, to->count + from->count) < 0)
 		return -ENOMEM;
-	if (from->count != 0)
-		memcpy(to->data + to->count * to->stride, from->data,
-		    from->count * from->stride);
-	to->count += from->count;
+	/* From the end, giving back what is copied: never all of it twice. */
+	while (from->count != 0) {
+		size_t n = from->count < JOIN_STEP ? from->count : JOIN_STEP;
+
+		from->count -= n;
+		memcpy(td_rows_at(to, to->count), td_rows_at(from, from->count),
+		    n * to->stride);
+		to->count += n;
+		td_rows_trim(from);
+	}
 	td_rows_free(from);
 	return 0;
 }
@@ -91,22 +99,23 @@ int
 td_rows_unique(struct td_rows *rows)
 {
 	size_t slots = 64, kept = 0, i;
+	unsigned shift = 64 - 6; /* the top bits of a product are the mixed ones */
 	uint32_t *set;
 
 	if (rows->count < 2)
 		return 0;
 	if (rows->count >= UINT32_MAX / 2)
 		return -ENOMEM;
-	while (slots < 2 * rows->count)
-		slots *= 2;
+	for (; slots < 2 * rows->count; slots *= 2)
+		shift--;
 	set = calloc(slots, sizeof(*set)); /* row number + 1; 0: free */
 	if (set == NULL)
 		return -ENOMEM;
 	for (i = 0; i < rows->count; i++) {
 		const struct td_row *row = td_rows_at(rows, i);
-		size_t at = (size_t)((row->cookie * 0x9e3779b97f4a7c15u) >> 20);
+		size_t at = (size_t)(row->cookie * 0x9e3779b97f4a7c15u >> shift);
 
-		for (at &= slots - 1; set[at] != 0 && row->cookie != 0;
+		for (; set[at] != 0 && row->cookie != 0;
 		     at = (at + 1) & (slots - 1))
 			if (td_rows_at(rows, set[at] - 1)->cookie == row->cookie)
 				break;

@@ -111,7 +111,7 @@ struct td_row *td_rows_at(const struct td_rows *rows, size_t i);
 /* The details behind a row; NULL when the array carries none. */
 struct td_info *td_rows_info(const struct td_rows *rows, struct td_row *row);
 
-/* Append `from` to `to` and empty it.  0 or -ENOMEM. */
+/* Append `from` to `to` in whatever order and empty it.  0 or -ENOMEM. */
 int td_rows_join(struct td_rows *to, struct td_rows *from);
 
 /* Keep the first row of each cookie.  0 or -ENOMEM. */

@@ -10,26 +10,31 @@ __version__ = "0.1.0"
 _HOMES = {
     "Capabilities": "capabilities",
     "Connection": "model",
-    "Connections": "core",
+    "Connections": "table",
     "Endpoint": "model",
     "Error": "errors",
+    "Filter": "filters",
     "FilterError": "errors",
     "NotFound": "errors",
     "NotPermitted": "errors",
     "NotSupported": "errors",
     "Protected": "errors",
     "Refused": "errors",
+    "Report": "report",
+    "Result": "report",
     "State": "states",
     "TooMany": "errors",
     "check": "capabilities",
     "connections": "core",
+    "drop": "core",
     "drop_one": "core",
+    "keep_dropping": "keeping",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
     from .capabilities import Capabilities, check
-    from .core import Connections, connections, drop_one
+    from .core import connections, drop, drop_one
     from .errors import (
         Error,
         FilterError,
@@ -40,8 +45,12 @@ if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
         Refused,
         TooMany,
     )
+    from .filters import Filter
+    from .keeping import keep_dropping
     from .model import Connection, Endpoint
+    from .report import Report, Result
     from .states import State
+    from .table import Connections
 
 __all__ = [
     "Capabilities",
@@ -49,18 +58,23 @@ __all__ = [
     "Connections",
     "Endpoint",
     "Error",
+    "Filter",
     "FilterError",
     "NotFound",
     "NotPermitted",
     "NotSupported",
     "Protected",
     "Refused",
+    "Report",
+    "Result",
     "State",
     "TooMany",
     "__version__",
     "check",
     "connections",
+    "drop",
     "drop_one",
+    "keep_dropping",
 ]
 
 

@@ -5,8 +5,154 @@ from __future__ import annotations
 
 from . import exact
 from .addresses import pack, split_dev
+from .errors import FilterError
 from .exact import Quad
 from .netns import opened
+from .table import Connections, part_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Union
+
+    from .filters import Filter
+    from .model import Connection
+    from .report import Report
+
+    Target = Union[Connection, Connections, Iterable[Connection], Filter, str, None]
+
+
+def connections(
+    filter: Filter | str | None = None,
+    *,
+    details: bool = False,
+    owners: bool = False,
+    netns: str | int | None = None,
+    **selectors: object,
+) -> Connections:
+    """The TCP connections that match, as a lazy and immutable sequence.
+
+    filter: a Filter or its text; with selectors (local_addr, local_port,
+    remote_addr, remote_port, states, pid, process, user: each a value or an
+    iterable of them) both must match.  Without a state named anywhere, LISTEN,
+    CLOSED and TIME_WAIT are left out.
+    details: fetch idle_ms, rtt_us, bytes_sent and the like as well.
+    owners: find pids and process of each (needs rights for others' processes).
+    netns: a network namespace by name, PID or path, or "all" (Linux).
+
+    Raises FilterError, TypeError for a selector that is None, NotPermitted,
+    NotSupported, Error.  Linux: sock_diag(7); illumos: the MIB2 walk.
+    """
+    from .selection import select
+
+    return select(_filter(filter, selectors), where=netns, details=details, owners=owners)
+
+
+def _filter(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter | None:
+    """The filter and the selectors, and-ed; None when neither was given."""
+    if chosen is None and not selectors:
+        return None
+    from .filters import Filter, all_of, from_selectors
+
+    both = []
+    if isinstance(chosen, str):
+        both.append(Filter(chosen))
+    elif isinstance(chosen, Filter):
+        both.append(chosen)
+    elif chosen is not None:
+        raise TypeError(f"a Filter or its text is needed, not {type(chosen).__name__}")
+    literal = from_selectors(**selectors)
+    if literal is not None:
+        both.append(literal)
+    return all_of(both)
+
+
+def drop(
+    target: Target = None,
+    *,
+    dry_run: bool = False,
+    all: bool = False,
+    max_drops: int | None = None,
+    include_self: bool = False,
+    protect: Filter | str | Iterable[Filter | str] | None = None,
+    verify: bool = True,
+    netns: str | int | None = None,
+    limit: int | None = None,
+    order: str | None = None,
+    reason: str | None = None,
+    **selectors: object,
+) -> Report:
+    """Drop every connection that is meant, each one exactly; tell what became of each.
+
+    target: a Connection, Connections or other iterable of Connection (dropped by
+    their identity), a Filter or its text, or keyword selectors as connections()
+    takes them.  Nothing selected is a ValueError; everything is all=True.
+    dry_run: the same selection and checks, and nothing is dropped; what the real
+    run would be refused for is in Report.refusal.
+    max_drops: if more match, TooMany is raised and nothing is dropped.
+    limit, order: only the first of them, by "oldest", "newest", "idlest", "largest".
+    protect: more connections that must live.  verify: look again afterwards.
+
+    Raises before the first drop what concerns the whole call: FilterError,
+    TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
+    /etc/tcpdrop.conf), Error.  What concerns one connection stays in the Report.
+    """
+    from . import audit
+    from .choose import arrange
+    from .dropping import Run, still_there
+    from .safety import guard_for
+    from .selection import select
+
+    given = _given(target, netns)
+    chosen = None
+    if given is None:
+        chosen = _filter(target, selectors)  # type: ignore[arg-type]
+        _check_breadth(chosen, everything=all)
+    elif selectors or all:
+        raise TypeError("connections were given: selectors and all=True do not go with them")
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
+    run = Run(guard, dry_run=dry_run, max_drops=max_drops)
+    selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
+    run.report.undecidable = selection.undecidable
+    run.round(arrange(selection, order, limit))
+    if verify and not dry_run:
+        run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
+    audit.to_logging(run.report, reason)
+    return run.report
+
+
+def _given(target: object, netns: str | int | None) -> Connections | None:
+    """Connections that were named one by one; None when the target is a selection."""
+    from .model import Connection
+
+    if isinstance(target, Connections):
+        return target
+    if isinstance(target, Connection):
+        return Connections([part_of([target], netns)])
+    if target is None or isinstance(target, str) or not hasattr(target, "__iter__"):
+        return None
+    listed = list(target)
+    for one in listed:
+        if not isinstance(one, Connection):
+            raise TypeError(f"a Connection is needed, not {type(one).__name__}")
+    return Connections([part_of(listed, netns)])
+
+
+def selection_of(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter:
+    """What a drop without all=True means."""
+    found = _filter(chosen, selectors)
+    _check_breadth(found, everything=False)
+    assert found is not None  # noqa: S101 - _check_breadth() saw to it
+    return found
+
+
+def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
+    if chosen is None and not everything:
+        raise ValueError("nothing is selected; to drop every connection say all=True")
+    if chosen is not None and everything:
+        raise ValueError("all=True does not go with a selection")
+    if chosen is not None and chosen.names_listen:
+        raise FilterError("LISTEN is no connection: a listening socket is never dropped")
 
 
 def drop_one(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import errno
 import os
-from array import array
+import time
+from struct import pack, unpack
 
 from . import _tcpdrop, netns
 from .capabilities import MARK_COND, missing_right, missing_support
 from .errors import Error, NotPermitted, NotSupported, TooMany, from_os_error
+from .keeping import wait
 from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
-from .report import DROPPED, FAILED, GONE, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
-from .table import Rows
+from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
+from .table import Connections, Rows
 
 #: rows a call: above the number from which threads are worth it, and less than
 #: a tenth of a second, so that a signal is answered
@@ -24,11 +26,11 @@ SLICE = 16384
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from .model import Row
     from .safety import Guard
-    from .table import Connections, Part
+    from .table import Part
 
     #: asked with the victims before the first drop; raises Refused to stop
     Approve = Callable[[Connections], None]
@@ -44,11 +46,17 @@ class Run:
         dry_run: bool = False,
         max_drops: int | None = None,
         threads: int = 0,
+        rate: int | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.guard = guard
         self.max_drops = max_drops
         self.threads = threads
+        #: drops a second at most
+        self.rate = rate
+        #: told between slices how far a round is
+        self.progress = progress
         #: asked between slices: has a signal come?
         self.stopped = stopped
         self.report = Report(dry_run=dry_run)
@@ -82,6 +90,9 @@ class Run:
                     raise
             self._drop(this)
             self.attempted += len(victims)
+            for place in victims:  # a signal came first: untouched
+                if this.codes[place] == WOULD_DROP:
+                    this.codes[place] = LISTED
         return this
 
     def _check_bound(self, number: int) -> None:
@@ -104,42 +115,80 @@ class Run:
                 except OSError as error:
                     raise explained(from_os_error(error)) from None
 
+    def verify(self, look: Callable[[], Connections]) -> Connections:
+        """Compare with what is there now: mark what did not die, return what is new."""
+        try:
+            again = look()
+        except Error as error:  # the outcomes so far must not be lost
+            self.report.unverified = error
+            return Connections([])
+        if not len(again):
+            return again
+        alive = self._dropped_cookies()
+        seen = {row[COOKIE] for this in self.report.rounds for row in _rows(this.connections)}
+        new: list[int] = []
+        for place, row in enumerate(_rows(again)):
+            if row[COOKIE] in alive:
+                this, at = alive[row[COOKIE]]
+                this.codes[at] = FAILED
+                this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
+            elif row[COOKIE] not in seen:
+                new.append(place)
+        return again.choose(new)
+
+    def _dropped_cookies(self) -> dict[int, tuple[Round, int]]:
+        found = {}
+        for this in self.report.rounds:
+            for place, row in enumerate(_rows(this.connections)):
+                if this.codes[place] == DROPPED and row[COOKIE]:
+                    found[row[COOKIE]] = (this, place)
+        return found
+
     # ---- the drop itself
 
     def _drop(self, this: Round) -> None:
         start = 0
         for part in this.connections.parts:
-            self._drop_part(part, this, start)
+            places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
+            try:
+                self._drop_part(part, this, start, places)
+            except Error as error:  # this namespace has gone: the others' outcomes must not be lost
+                self._all_failed(places, this, start, error)
             start += len(part)
 
-    def _drop_part(self, part: Part, this: Round, start: int) -> None:
-        places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
+    def _drop_part(self, part: Part, this: Round, start: int, places: list[int]) -> None:
         with netns.opened(part.where) as scope:
-            for first in range(0, len(places), SLICE):
+            began = time.monotonic()
+            step = SLICE if self.rate is None else max(1, self.rate // 10)
+            for first in range(0, len(places), step):
+                if self.rate is not None:
+                    wait(began + first / self.rate - time.monotonic(), self.stopped)
                 if self.stopped():
                     return
-                some = places[first : first + SLICE]
+                self.progress(first, len(places))
+                some = places[first : first + step]
                 try:
                     answers = self._abort(part, some, scope)
                 except OSError as error:
-                    self._all_failed(some, this, start, from_os_error(error))
-                    return
+                    raise from_os_error(error) from None
                 self._note(part, this, start, some, answers, scope)
+            self.progress(len(places), len(places))
         self._settle_mirrors(part, this, start, places)
 
-    def _abort(self, part: Part, places: list[int], scope: int | None) -> array[int]:
+    def _abort(self, part: Part, places: list[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""
         if isinstance(part.table, Rows):
-            return array("i", [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places])
-        numbers = array("I", [part.indices[place] for place in places])
-        return array("i", _tcpdrop.abort_rows(part.table, numbers.tobytes(), threads=self.threads, scope=scope))
+            return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
+        numbers = pack(f"{len(places)}I", *(part.indices[place] for place in places))
+        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
 
     def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
         for place in places:
-            this.codes[start + place] = FAILED
-            this.errors[start + place] = error
+            if this.codes[start + place] == WOULD_DROP:
+                this.codes[start + place] = FAILED
+                this.errors[start + place] = error
 
-    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: array[int], scope: int | None) -> None:
+    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: Sequence[int], scope: int | None) -> None:
         codes = this.codes
         if not any(answers):
             for place in places:
@@ -166,6 +215,33 @@ class Run:
             if (raddr, rport, laddr, lport) in dropped:
                 this.codes[start + place] = DROPPED
                 this.errors.pop(start + place, None)
+
+
+def _rows(connections: Connections) -> Iterator[Row]:
+    for part in connections.parts:
+        yield from ROW.iter_unpack(part.data())
+
+
+def still_there(report: Report) -> Connections:
+    """Of the connections that a run dropped one by one, those whose very socket still exists."""
+    alive: list[Part] = []
+    for this in report.rounds:
+        start = 0
+        for part in this.connections.parts:
+            places = [place for place in range(len(part)) if this.codes[start + place] == DROPPED]
+            with netns.opened(part.where) as scope:
+                alive.append(part.chosen([place for place in places if _exists(part, place, scope)]))
+            start += len(part)
+    return Connections(alive)
+
+
+def _exists(part: Part, place: int, scope: int | None) -> bool:
+    row = ROW.unpack_from(part.table[part.indices[place]])
+    try:
+        found = _tcpdrop.lookup(*_ends(part, place), ifindex=row[IFINDEX], scope=scope)
+    except OSError:
+        return False  # not found; any other failure would have been the drop's own
+    return bool(ROW.unpack(found)[COOKIE] == row[COOKIE])
 
 
 def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:

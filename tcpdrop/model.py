@@ -109,12 +109,9 @@ class Connection:
     there is one), tuple and network namespace, whatever its state or queues.
     """
 
-    __slots__ = ("_info", "_row", "netns", "owner", "zone")
-    _row: Row
-    _info: Info | None
-    netns: str | None
-    zone: int | None
-    owner: Owner
+    # Properties keep these from being changed.  A __setattr__ that refuses
+    # would cost more than the rest of making one, for each of 100,000 rows.
+    __slots__ = ("_info", "_netns", "_owner", "_row", "_zone")
 
     def __init__(
         self,
@@ -125,15 +122,24 @@ class Connection:
         zone: int | None = None,
         owner: Owner = _UNKNOWN_OWNER,
     ) -> None:
-        put = object.__setattr__
-        put(self, "_row", row)
-        put(self, "_info", info)
-        put(self, "netns", netns)
-        put(self, "zone", zone)
-        put(self, "owner", owner)
+        self._row = row
+        self._info = info
+        self._netns = netns
+        self._zone = zone
+        self._owner = owner
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Connection cannot be changed: {name}")
+    @property
+    def netns(self) -> str | None:
+        """The network namespace that was asked for, as it was named; None: the caller's own."""
+        return self._netns
+
+    @property
+    def zone(self) -> int | None:
+        return self._zone
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner
 
     # ---- identity
 

@@ -101,3 +101,22 @@ def _inode(path: str) -> int | None:
         return os.stat(path).st_ino
     except OSError:
         return None
+
+
+def places(where: str | int | None) -> list[tuple[str | int | None, str | None]]:
+    """(where, label) of each namespace meant; the label is None when there is only one.
+
+    "all" is every namespace that can be seen, our own first.
+    """
+    if where != "all":
+        return [(where, None)]
+    found: dict[int, tuple[str | int | None, str | None]] = {}
+    own = _inode("/proc/self/ns/net")
+    if own is not None:
+        found[own] = (None, identity())
+    for path in others():
+        inode = _inode(path)
+        if inode is not None and inode not in found:
+            name = path[len(NAMES) + 1 :] if path.startswith(NAMES + "/") else f"net:[{inode}]"
+            found[inode] = (path, name)
+    return list(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .errors import Error
 from .model import Connection
+from .peers import absent_addresses, told
 from .table import Connections
 
 #: every outcome there is; a Report keeps their numbers, a byte a connection
@@ -22,14 +23,14 @@ class Result:
 
     __slots__ = ("connection", "error", "method", "outcome", "peer_told")
 
-    def __init__(self, connection: Connection, outcome: str, error: Error | None = None) -> None:
+    def __init__(self, connection: Connection, outcome: str, error: Error | None = None, peer_told: bool | None = None) -> None:
         self.connection = connection
         self.outcome = outcome
         self.error = error
         #: how it was dropped
         self.method = "destroy" if outcome == "dropped" else None
-        #: whether the peer gets a reset now; None where nothing was dropped or it is unknown
-        self.peer_told: bool | None = None
+        #: whether the peer got a reset at once; None where nothing was dropped or it is unknown
+        self.peer_told = peer_told
 
     def __repr__(self) -> str:
         return f"<{self.connection}: {self.outcome}>"
@@ -51,17 +52,30 @@ class Result:
 class Round:
     """One selection of a run and, place by place, what became of it."""
 
-    __slots__ = ("codes", "connections", "errors")
+    __slots__ = ("_absent", "codes", "connections", "errors")
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
         self.codes = bytearray(len(connections))
         #: place -> why
         self.errors: dict[int, Error] = {}
+        self._absent: frozenset[bytes] | None = None
+
+    @property
+    def absent(self) -> frozenset[bytes]:
+        """The local addresses that the host has no more: their peers are not told."""
+        if self._absent is None:
+            self._absent = absent_addresses(self.connections)
+        return self._absent
 
     def results(self) -> Iterator[Result]:
-        for place, connection in enumerate(self.connections):
-            yield Result(connection, OUTCOMES[self.codes[place]], self.errors.get(place))
+        place = 0
+        for part in self.connections.parts:
+            for index in range(len(part)):
+                connection, code = part.connection(index), self.codes[place]
+                reset = told(connection._row, self.absent, elsewhere=part.where is not None) if code == DROPPED else None
+                yield Result(connection, OUTCOMES[code], self.errors.get(place), reset)
+                place += 1
 
 
 class Report:
@@ -77,6 +91,8 @@ class Report:
         self.undecidable = 0
         #: connections that appeared after the approval and were left alone
         self.later = 0
+        #: why it could not be looked again afterwards
+        self.unverified: Error | None = None
         #: what the real run would be refused for (dry runs only)
         self.refusal: Error | None = None
 

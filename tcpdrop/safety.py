@@ -15,7 +15,6 @@ from . import _tcpdrop
 from .addresses import MAPPED
 from .errors import Protected, from_os_error
 from .model import INODE, LADDR, LPORT, RADDR, ROW, RPORT, USUAL_STATES, packed_addr
-from .procfs import parent_of
 from .session import OwnSession, ancestors
 
 #: laddr, raddr, inode, lport, rport of a packed row
@@ -40,9 +39,11 @@ if TYPE_CHECKING:
 class Guard:
     """Knows which connections must live, and why."""
 
-    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = ()) -> None:
+    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
         #: (what to call it, filter)
         self.rules = list(rules)
+        #: spare sockets that no process holds, like those of NFS
+        self.spare_kernel = spare_kernel
         self.session = None if include_self else OwnSession()
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
@@ -98,6 +99,8 @@ class Guard:
             if self.rules:
                 self._apply_rules(part, spared)
             self._check_part(part, spared, start, found)
+            if self.spare_kernel:
+                _spare_kernel(part, start, found)
             start += len(part)
         return found
 
@@ -123,6 +126,40 @@ class Guard:
             for row, answer in answers(rule, where=part.where):
                 if answer is not False:
                     guard._spare(_key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+
+
+def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
+    """Protect what has an inode and no process that holds it, also where not everybody could be looked at."""
+    from .owners import scan
+
+    rows = list(_KEYED.iter_unpack(part.data()))
+    owners = scan({row[2] for row in rows if row[2]})
+    for place, row in enumerate(rows):
+        owner = owners.of(row[2]) if row[2] else None
+        if row[2] and (owner is None or not owner.pids):
+            hint = "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"
+            found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
+
+
+def guard_for(
+    *,
+    include_self: bool = False,
+    protect: Filter | str | Iterable[Filter | str] | None = None,
+    spare_kernel: bool = False,
+) -> Guard:
+    """The guard of a call from Python."""
+    from .filters import Filter
+
+    some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
+    filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
+    return Guard(include_self=include_self, rules=rules_of(filters), spare_kernel=spare_kernel)
+
+
+def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
+    """The host's own rules and the caller's, each with what to call it.  Raises Refused for an untrustworthy file."""
+    from . import config
+
+    return [(f"{config.PATH}: {rule}", rule) for rule in config.rules()] + [(f"--protect '{rule}'", rule) for rule in protect]
 
 
 def carrier_may_be_hidden(session: OwnSession) -> bool:

@@ -49,7 +49,7 @@ class OwnSession:
         try:
             for inode in procfs.socket_inodes(pid):
                 self.holders.setdefault(inode, pid)
-            self._add_variable(procfs.environment_of(pid).get(b"SSH_CONNECTION"))
+            self._add_variable(procfs.variable_of(pid, b"SSH_CONNECTION"))
         except OSError:
             self.unreadable.append(pid)
 

@@ -7,7 +7,9 @@ import socket
 import struct
 
 import pytest
-from support import procnet
+from support import netns, procnet
+from support.checks import mapped, refuses, row_of
+from support.holder import fresh_ports
 from support.wait import until
 
 from tcpdrop import _tcpdrop, model
@@ -16,22 +18,6 @@ pytestmark = pytest.mark.privileged
 
 FAMILIES = ("inet", "inet6", "mapped")
 ZERO_COOKIE_MEANS_ANY = 0
-
-
-def mapped(addr):
-    return procnet.MAPPED + addr
-
-
-def row_of(tup, **where):
-    return model.ROW.unpack(_tcpdrop.lookup(*tup, **where))
-
-
-def refuses(code, function, *args, **kwargs):
-    with pytest.raises(OSError) as caught:
-        function(*args, **kwargs)
-    assert caught.value.errno == code, caught.value
-    assert caught.value.step
-    return caught.value
 
 
 def assert_dropped(pair, backend):
@@ -139,13 +125,14 @@ def test_cookie_zero_is_whichever_has_the_tuple_now(holder, backend):
 @pytest.mark.only_on("linux", reason="needs a kernel identity")
 def test_a_reused_tuple_is_another_connection(holder, family):
     """Law 3: what was selected is what is dropped."""
-    first = holder.pair(family)
+    ports = fresh_ports()
+    first = holder.pair(family, **ports)
     stale = row_of(first.tuple)[model.COOKIE]
     first.sock.call("setsockopt", socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     first.sock.close()
     first.peer.close()
     until(lambda: first.state() is None and procnet.state(first.mirrored) is None, "the tuple to be free")
-    second = holder.pair(family, port=first.rport, client_port=first.lport)
+    second = holder.pair(family, **ports)
     assert second.tuple == first.tuple
     refuses(errno.ENOENT, _tcpdrop.abort, *second.tuple, cookie=stale)
     assert second.alive()
@@ -191,15 +178,16 @@ def test_interfaces_are_those_of_the_scope(other_namespace):
 @pytest.mark.only_on("linux", reason="network namespaces")
 def test_the_same_tuple_in_two_namespaces(holder, other_namespace, backend, family):
     there, fd = other_namespace
-    here = holder.pair(family)
-    twin = there.pair(family, port=here.rport, client_port=here.lport)
+    ports = fresh_ports()
+    here = holder.pair(family, **ports)
+    twin = there.pair(family, **ports)
     assert twin.tuple == here.tuple
-    before = os.readlink("/proc/thread-self/ns/net")
+    before = netns.here()
     assert row_of(here.tuple)[model.COOKIE] != row_of(twin.tuple, scope=fd)[model.COOKIE]
     # The cookie of one is no key to the other.
     refuses(errno.ENOENT, _tcpdrop.abort, *here.tuple, cookie=row_of(twin.tuple, scope=fd)[model.COOKIE])
     _tcpdrop.abort(*twin.tuple, scope=fd)
-    assert os.readlink("/proc/thread-self/ns/net") == before
+    assert netns.here() == before
     assert_dropped(twin, backend)
     assert here.alive()
     refuses(errno.ENOENT, _tcpdrop.abort, *twin.tuple, scope=fd)

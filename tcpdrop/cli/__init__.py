@@ -9,7 +9,7 @@ from .options import Parsed, UsageError, check_allowed, parse
 from .status import DONE, FAILED, REFUSED, USAGE
 from .streams import Streams
 
-VERBS = ("list", "check", "demo")
+VERBS = ("list", "drop", "check", "demo")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,6 +73,8 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
 
         check_allowed(parsed, "classic")
         return classic.run(parsed, streams)
+    if not operands and (parsed.flag("all") or parsed.given.get("states") or parsed.flag("as_commands")):
+        return _freebsd(parsed, streams)
     if not operands:
         from .help import NO_OPERANDS
 
@@ -92,6 +94,10 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
         from . import listing
 
         return listing.run(parsed, streams)
+    if verb == "drop":
+        from . import dropping
+
+        return dropping.run(parsed, streams)
     if parsed.operands:
         raise UsageError(f"'{verb}' takes no operands")
     if verb == "check":
@@ -101,6 +107,16 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
     from . import demo
 
     return demo.run(streams)
+
+
+def _freebsd(parsed: Parsed, streams: Streams) -> int:
+    """tcpdrop -a, -s STATE, and -l with either: FreeBSD's spelling of drop."""
+    from . import dropping
+
+    if not parsed.flag("all") and not parsed.given.get("states"):
+        parsed.given["all"] = True  # -l alone lists every connection
+    check_allowed(parsed, "drop")
+    return dropping.run(parsed, streams)
 
 
 def _likely_reading(parsed: Parsed) -> str:

@@ -20,6 +20,14 @@ from .streams import Streams
 
 def run(streams: Streams) -> int:
     """Returns the exit status: DONE only if both ends saw the drop and nothing else did."""
+    try:
+        return _run(streams)
+    except OSError as error:
+        streams.note(f"tcpdrop: no connection to show on loopback: {error.strerror or error}")
+        return FAILED
+
+
+def _run(streams: Streams) -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with _connect(listener) as victim, _accept(listener) as peer, _connect(listener) as other, _accept(listener) as other_peer:

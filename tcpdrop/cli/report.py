@@ -8,6 +8,13 @@ from ..model import Connection
 from .options import Parsed
 from .streams import Streams
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..report import Report
+    from ..table import Connections
+
 SCHEMA = 1
 
 _DROP_KEYS = ("method", "peer_told", "protected_by", "outcome", "errno", "error")
@@ -87,3 +94,24 @@ def dumps(value: object) -> str:
     import json
 
     return json.dumps(value)
+
+
+def list_as_json(connections: Connections, parsed: Parsed, streams: Streams) -> None:
+    """Every connection as outcome "listed", and the summary."""
+    entries = ({**connection_object(connection), "outcome": "listed"} for connection in connections)
+    summary = {"counts": {"listed": len(connections)}, "undecidable": connections.undecidable}
+    _emit_all(entries, summary, parsed, streams)
+
+
+def report_as_json(report: Report, parsed: Parsed, streams: Streams) -> None:
+    """A whole run."""
+    _emit_all((result.as_dict() for result in report), report.summary(), parsed, streams)
+
+
+def _emit_all(entries: Iterable[dict[str, object]], summary: dict[str, object], parsed: Parsed, streams: Streams) -> None:
+    if parsed.flag("jsonl"):
+        for entry in entries:
+            streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
+        streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
+    else:
+        streams.data(dumps({"schema": SCHEMA, "connections": list(entries), "summary": summary}))

@@ -33,13 +33,33 @@ class Streams:
                 self.error = error
 
     def note(self, text: str) -> None:
-        """One line for stderr; if nobody reads that, nothing can be done about it."""
+        """One line for stderr, behind the data so far; if nobody reads that, nothing can be done about it."""
+        if self._out is not None and self.error is None:
+            try:
+                self._out.flush()
+            except OSError as error:
+                self.error = error
         if self._err is not None:
             try:
                 self._err.write(text + "\n")
                 self._err.flush()
             except OSError:
+                _silence(self._err)
                 self._err = None
+
+    def progress(self, text: str) -> None:
+        """A line on a terminal that the next one replaces; "" takes it away."""
+        if self._err is not None:
+            try:
+                self._err.write(f"\r\x1b[K{text}")
+                self._err.flush()
+            except OSError:
+                self._err = None
+
+    @property
+    def interactive(self) -> bool:
+        """Does a person read stderr?"""
+        return self._err is not None and self._err.isatty()
 
     def finish(self) -> None:
         """Write out what is buffered.  Afterwards .error is final."""
@@ -49,8 +69,12 @@ class Streams:
             except OSError as error:
                 self.error = self.error or error
         if self.error is not None and self._out is sys.stdout and self._out is not None:
-            # Python flushes stdout again at its end and would complain.
-            try:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
-            except (OSError, ValueError):
-                pass  # then it complains; the status is right all the same
+            _silence(self._out)
+
+
+def _silence(stream: TextIO) -> None:
+    """Python flushes the stream again at its end, would complain, and exit with 120."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        pass  # no descriptor behind it: nothing is flushed

@@ -2,22 +2,32 @@
 """A sibling process that holds the victims, driven over a pipe (holder_main.py)."""
 
 import contextlib
+import itertools
 import json
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from support import procnet
 from support.wait import until
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holder_main.py")
+SCRIPT = Path(__file__).resolve().with_name("holder_main.py")
 
 
 def _encode(value):
     if isinstance(value, bytes):
         return {"b": value.hex()}
     return [_encode(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+_FRESH = itertools.count(10000)
+
+
+def fresh_ports():
+    """Two ports below the ephemeral ones that no test had yet: for tuples that are made twice."""
+    return {"port": next(_FRESH), "client_port": next(_FRESH)}
 
 
 class Job:

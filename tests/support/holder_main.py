@@ -13,8 +13,9 @@ import select
 import socket
 import sys
 import threading
+from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from support import netns
 

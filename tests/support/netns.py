@@ -6,13 +6,17 @@ import fcntl
 import os
 import socket
 import struct
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, SIOCGIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT = 0x8914, 0x8913, 0x8916, 0x891C, 0x890B
 IFF_UP, RTF_UP, RTF_HOST = 1, 1, 4
 
-LINK = "/proc/thread-self/ns/net"
+
+def here():
+    """The network namespace of the calling thread."""
+    return Path("/proc/thread-self/ns/net").readlink()
 
 
 def _libc_call(name, *args):

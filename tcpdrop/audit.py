@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who dropped what, when and why: syslog for the command line, logging for Python.
+
+syslog(3), facility authpriv, key=value.  Nothing here may stop a drop.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .addresses import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .report import Report
+
+
+def who() -> str:
+    """The real and the effective user, who they were before sudo, and who logged in."""
+    words = [f"uid={os.getuid()}", f"euid={os.geteuid()}"]
+    sudo = os.environ.get("SUDO_USER")
+    if sudo:
+        words.append(f"sudo_user={_value(sudo)}")
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as file:
+            login = int(file.read())
+        if login != 0xFFFFFFFF:  # never logged in
+            words.append(f"loginuid={login}")
+    except (OSError, ValueError):
+        pass  # no audit in this kernel: then nobody knows
+    return " ".join(words)
+
+
+def _value(text: str) -> str:
+    """One value of key=value: quoted, so that it cannot pretend to be more of them."""
+    safe = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{safe}"' if set(safe) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") or not safe else safe
+
+
+def to_syslog(report: Report, *, what: str, reason: str | None, each: bool) -> None:
+    """One line for the run, and with `each` one for every connection before it."""
+    import syslog
+
+    syslog.openlog("tcpdrop", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
+    tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
+    if each:
+        for result in report:
+            syslog.syslog(syslog.LOG_NOTICE, f"connection={_value(str(result.connection))} outcome={result.outcome} {tail}")
+    counts = " ".join(f"{outcome}={number}" for outcome, number in report.counts.items()) or "matched=0"
+    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(what)} {counts} {tail}")
+    syslog.closelog()
+
+
+def to_logging(report: Report, reason: str | None) -> None:
+    """In Python: one INFO record a drop, to the logger "tcpdrop", with the Result in record.result."""
+    import logging
+
+    logger = logging.getLogger("tcpdrop")
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    for result in report:
+        if result.outcome == "dropped":
+            logger.info("%s: dropped", result.connection, extra={"result": result, "reason": reason})

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Columns that `list -o` and `--summary-by` know: the keys of the JSON schema, and a few pairs."""
+
+from __future__ import annotations
+
+from ..addresses import printable
+from ..model import JSON_KEYS, Connection
+
+#: what the kernel or /proc must be asked for beside the row
+DETAILS = frozenset(("idle_ms", "age_ms", "rtt_us", "retrans", "bytes_sent", "bytes_received", "cc"))
+OWNERS = frozenset(("pids", "pids_kind", "process"))
+FIELDS = (*JSON_KEYS, "local", "remote", "user")
+SUMMARIES = ("remote_addr", "local_port", "state", "process", "user")
+
+
+def check(names: list[str]) -> list[str]:
+    """The names themselves.  Raises ValueError for one that there is none of."""
+    for name in names:
+        if name not in FIELDS:
+            raise ValueError(f"-o: '{printable(name)}' is no field; there are {', '.join(FIELDS)}")
+    return names
+
+
+def needs_details(names: list[str]) -> bool:
+    return bool(DETAILS.intersection(names))
+
+
+def needs_owners(names: list[str]) -> bool:
+    return bool(OWNERS.intersection(names))
+
+
+def text(connection: Connection, name: str) -> str:
+    """One field for people: unknown is '-', and nothing in it can hurt a terminal."""
+    if name == "user":
+        return _user(connection.uid)
+    if name in ("local_addr", "local_port", "remote_addr", "remote_port"):
+        value: object = connection.as_dict()[name]
+    elif name == "state":
+        value = connection.state_name
+    else:
+        value = getattr(connection, name)
+    if value is None:
+        return "-"
+    if isinstance(value, tuple) and name == "pids":
+        return ",".join(map(str, value)) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(str(value))
+
+
+def _user(uid: int | None) -> str:
+    if uid is None:
+        return "-"
+    from pwd import getpwuid
+
+    try:
+        return printable(getpwuid(uid).pw_name)
+    except KeyError:
+        return str(uid)
+
+
+def columns(connections: object, names: list[str]) -> list[str]:
+    """A header and one line a connection, columns as wide as they must be."""
+    rows = [[name.upper() for name in names]]
+    rows += [[text(connection, name) for name in names] for connection in connections]  # type: ignore[attr-defined]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def summary(connections: object, name: str) -> list[str]:
+    """How many connections have each value of a field, most first, with shares."""
+    counts: dict[str, int] = {}
+    for connection in connections:  # type: ignore[attr-defined]
+        value = text(connection, name)
+        counts[value] = counts.get(value, 0) + 1
+    total = sum(counts.values())
+    width = max([len(name), *map(len, counts)])
+    lines = [f"{'COUNT':>8} {'SHARE':>6}  {name.upper():<{width}}".rstrip()]
+    for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"{count:>8} {100 * count / total:>5.1f}%  {value}")
+    return lines

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""--for and --until-gone: drop what matches whenever it comes back."""
+
+from __future__ import annotations
+
+from ..keeping import rounds
+from . import saying
+from .options import Parsed, UsageError
+from .selecting import seconds
+from .status import DONE, FAILED, NOTHING, status_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..dropping import Run
+    from ..table import Connections
+    from .asking import Asker
+    from .streams import Streams
+
+DEFAULT_UNTIL_GONE = 60.0
+DEFAULT_INTERVAL = 0.5
+
+
+class Keeping:
+    """How long and how often; None of it was asked for when .wanted is False."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self.duration = seconds(parsed, "duration", "--for")
+        self.until_gone = "until_gone" in parsed.given
+        if self.until_gone:
+            if self.duration is not None:
+                raise UsageError("--for and --until-gone exclude each other")
+            self.duration = seconds(parsed, "until_gone", "--until-gone") or DEFAULT_UNTIL_GONE
+        self.interval = seconds(parsed, "interval", "--interval") or DEFAULT_INTERVAL
+        self.wanted = self.duration is not None
+        if not self.wanted and "interval" in parsed.given:
+            raise UsageError("--interval goes with --for or --until-gone")
+        if self.wanted and parsed.text("from") is not None:
+            raise UsageError("--from names connections that never come back: --for and --until-gone need a selection")
+
+
+def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: Asker, parsed: Parsed, streams: Streams) -> int:
+    """Returns the exit status."""
+    returns: dict[str, int] = {}
+    gone = False
+    looks = rounds(work, select, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
+    for this in looks:
+        gone = this is None
+        if this is not None:
+            saying.say_round(this, parsed, streams)
+            for addr in {result.connection.remote.addr for result in this.results() if result.outcome == "dropped"}:
+                returns[addr] = returns.get(addr, -1) + 1
+    often = sorted(((times, addr) for addr, times in returns.items() if times), reverse=True)
+    for times, addr in often[:20]:
+        streams.note(f"tcpdrop: {addr} came back {times} time{'s' if times > 1 else ''}")
+    counts = work.report.counts
+    if not keeping.until_gone or status_of(counts) == FAILED:
+        return status_of(counts)
+    if gone:
+        return DONE if counts else NOTHING
+    streams.note("tcpdrop: time ran out before nothing matched any more")
+    return FAILED

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Connections read back from a file: our JSON lines, or classic lines.
+
+A JSON line carries the cookie, so it names that very socket; a classic line
+names whichever connection has the tuple now.  One line that cannot be read
+stops everything.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from ..addresses import pack, printable
+from ..errors import FilterError
+from ..exact import Quad
+from ..model import ROW, ROW_FIELDS, Connection
+from ..table import Connections, part_of
+from .report import SCHEMA
+
+#: what our own output puts behind a tuple
+_ENDINGS = (": would drop", ": dropped")
+
+
+def read(source: str, where: str | None) -> Connections:
+    """The connections of a file, "-" being standard input.  Raises FilterError naming the line."""
+    if source == "-":
+        lines = sys.stdin.readlines() if sys.stdin is not None else []
+    else:
+        try:
+            with open(source, encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.readlines()
+        except OSError as error:
+            raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
+    groups: dict[str | None, list[Connection]] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            found, netns = _json_line(text) if text.startswith("{") else (_classic_line(text), None)
+        except (ValueError, TypeError, KeyError) as error:
+            raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
+        if found is not None:
+            groups.setdefault(netns or where, []).append(found)
+    return Connections([part_of(some, place) for place, some in groups.items()])
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error))
+
+
+def _json_line(text: str) -> tuple[Connection | None, str | None]:
+    entry = json.loads(text)
+    if entry.get("schema") != SCHEMA:
+        raise ValueError(f"schema {entry.get('schema')!r} is not {SCHEMA}")
+    if entry.get("type") != "connection":
+        return None, None  # a summary
+    quad = Quad(pack(entry["local_addr"]), _port(entry["local_port"]), pack(entry["remote_addr"]), _port(entry["remote_port"]))
+    cookie = entry["cookie"]
+    if not isinstance(cookie, str) or not 0 < int(cookie, 16) < (1 << 64) - 1:
+        raise ValueError("the cookie, which says which socket was meant, is missing or wrong")
+    netns = entry.get("netns")
+    return _connection(quad, int(cookie, 16), int(entry.get("ifindex") or 0)), _where(netns)
+
+
+def _where(netns: object) -> str | None:
+    if netns is None:
+        return None
+    if not isinstance(netns, str) or netns.startswith("net:["):
+        raise ValueError(f"network namespace {netns!r} has no name: give --netns and leave it out")
+    return netns
+
+
+def _port(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a port")
+    return value
+
+
+def _classic_line(text: str) -> Connection:
+    text = text.partition("#")[0].strip()
+    for ending in _ENDINGS:
+        if text.endswith(ending):
+            text = text[: -len(ending)]
+    words = text.split()
+    if words[:1] == ["tcpdrop"]:
+        del words[0]
+    if len(words) != 4:
+        raise ValueError(f"'{printable(text)}' is not LADDR LPORT RADDR RPORT")
+    from ..operands import parse
+
+    local, remote = parse(words)
+    return _connection(Quad(local.packed(), local.port_number(), remote.packed(), remote.port_number()), 0, 0)
+
+
+def _connection(quad: Quad, cookie: int, ifindex: int) -> Connection:
+    family = 4 if len(quad.laddr) == 4 else 6
+    values = dict.fromkeys(ROW_FIELDS, 0)
+    row = {**values, "laddr": quad.laddr, "raddr": quad.raddr, "lport": quad.lport, "rport": quad.rport}
+    row.update(cookie=cookie, family=family, state=1, ifindex=ifindex)
+    return Connection(ROW.unpack(ROW.pack(*(row[name] for name in ROW_FIELDS))))

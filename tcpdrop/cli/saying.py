@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a run over many connections says: lines of data, why some live, a summary."""
+
+from __future__ import annotations
+
+from ..addresses import unpack
+from ..output import classic_lines
+from ..report import DROPPED, WOULD_DROP, Report, Round
+from .options import Parsed
+from .streams import Streams
+
+_FORMS = {DROPPED: "%s: dropped", WOULD_DROP: "%s: would drop"}
+_WORDS = {
+    "dropped": "dropped",
+    "would_drop": "would be dropped",
+    "gone": "already gone",
+    "protected": "protected",
+    "not_permitted": "not permitted",
+    "not_supported": "not supported",
+    "failed": "failed",
+    "listed": "not attempted",
+}
+
+
+def say_round(this: Round, parsed: Parsed, streams: Streams) -> None:
+    """The lines of one round; JSON waits for the end of the run."""
+    for error in this.errors.values():
+        streams.note(str(error))
+    if parsed.machine or parsed.flag("quiet") or parsed.flag("count"):
+        return
+    for code, form in _FORMS.items():
+        number = this.codes.count(code)
+        if number == len(this.codes) and number:
+            streams.data("\n".join(classic_lines(this.connections, form)))
+        elif number:
+            chosen = this.connections.choose([place for place, one in enumerate(this.codes) if one == code])
+            streams.data("\n".join(classic_lines(chosen, form)))
+
+
+def say_commands(this: Round, streams: Streams) -> None:
+    """FreeBSD's -l: lines that sh can run; what is protected stands there as a comment."""
+    lines = classic_lines(this.connections, "tcpdrop %s")
+    for place, line in enumerate(lines):
+        error = this.errors.get(place)
+        streams.data(f"# {line}  # {error.message}: {error.hint}" if error is not None else line)
+
+
+def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
+    """One line on stderr, where more than a single connection was concerned."""
+    counts = report.counts
+    if len(report) > 1 or stopped:
+        words = ", ".join(f"{number} {_WORDS[outcome]}" for outcome, number in counts.items())
+        left = " (stopped by a signal)" if stopped else ""
+        streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
+    if report.undecidable:
+        streams.note(f"tcpdrop: {report.undecidable} more could not be decided: not permitted to see who holds them; none was touched")
+    if report.unverified is not None:
+        streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
+    if report.later:
+        streams.note(f"tcpdrop: {report.later} more match now")
+
+
+def say_hint(report: Report, streams: Streams) -> None:
+    """What people run into next, once, where a person reads it."""
+    gone = {address for this in report.rounds if this.codes.count(DROPPED) for address in this.absent}
+    for address in gone:
+        streams.note(f"tcpdrop: this host has no address {unpack(address)} any more: those peers were not told")
+    if streams.interactive and report.counts.get("dropped"):
+        streams.note("tcpdrop: clients may reconnect: block them first, or use --for")

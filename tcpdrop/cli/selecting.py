@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The selection that a command line names: literal selectors, options and the filter, and-ed."""
+
+from __future__ import annotations
+
+from ..addresses import printable
+from ..filters import Filter, all_of, from_selectors
+from .options import SELECTORS, Parsed, UsageError
+
+
+def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
+    """None when nothing was selected at all.  Raises FilterError, UsageError."""
+    filters = []
+    literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
+    chosen = from_selectors(**literal)
+    if chosen is not None:
+        filters.append(chosen)
+    for name in ("idle", "age"):
+        text = parsed.text(name)
+        if text is not None:
+            filters.append(getattr(Filter, name)(text))
+    if operands:
+        filters.append(Filter(operands))
+    if parsed.family:
+        filters.append(Filter.family("inet" if parsed.family == 4 else "inet6"))
+    return all_of(filters) if filters else None
+
+
+def number(parsed: Parsed, dest: str, name: str) -> int | None:
+    """A whole number of 0 or more given to an option."""
+    text = parsed.text(dest)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"{name} takes a whole number, not '{printable(text)}'")
+    return int(text)
+
+
+def seconds(parsed: Parsed, dest: str, name: str) -> float | None:
+    """A duration like 500ms, 30s, 10m given to an option."""
+    from ..filters.units import parse_duration
+
+    text = parsed.text(dest)
+    if text is None:
+        return None
+    try:
+        return parse_duration(text) / 1000
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None

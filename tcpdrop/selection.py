@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a filter to Connections: ask the kernel for a little too much, decide on each row."""
+
+from __future__ import annotations
+
+from . import _tcpdrop, netns
+from .errors import NotFound, NotSupported, from_os_error
+from .model import ALL_STATES, CLOSED, LISTEN, ROW, USUAL_STATES, Owner
+from .table import Connections, Part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .filters import Facts, Filter
+    from .model import Row
+
+#: every state a connection can be in
+CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
+
+
+def select(
+    chosen: Filter | None,
+    *,
+    where: str | int | None = None,
+    details: bool = False,
+    owners: bool = False,
+    droppable: bool = False,
+    threads: int = 0,
+) -> Connections:
+    """What the filter certainly matches; without one, every connection in a usual state.
+
+    droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
+
+    where: None, a network namespace for netns.path_of(), or "all" of them.
+    details: fetch tcp_info as well.  owners: find who holds each one.
+    Raises Error when the table cannot be read or a namespace not entered.
+    """
+    parts, undecidable = [], 0
+    for place, label in netns.places(where):
+        states = CONNECTION_STATES if droppable else ALL_STATES
+        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        if owners:
+            _find_owners(part)
+        parts.append(part)
+        undecidable += unsure
+    return Connections(parts, undecidable)
+
+
+def _select_in(
+    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
+) -> tuple[Part, int]:
+    with netns.opened(where) as scope:
+        if chosen is None:
+            return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
+        from .filters import plan_for
+
+        needs = chosen.needs()
+        facts = _gather(chosen, scope)
+        plan = plan_for(chosen, facts=facts)
+        table = _dump(
+            plan.states & states,
+            plan.program,
+            plan.sport,
+            plan.dport,
+            details=details or "details" in needs,
+            threads=threads,
+            scope=scope,
+        )
+        indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
+        every = len(indices) == len(table)
+        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts)), undecided
+
+
+def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[list[int], int]:
+    """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
+    if simple and table.stride == ROW.size:  # nothing beside the row is needed, nothing is unknown
+        test = chosen.test
+        rows = enumerate(ROW.iter_unpack(table.tobytes()))
+        return [number for number, row in rows if test(row, None, facts)], 0
+    from .filters import select as decide
+
+    decided = decide(chosen, table, facts)
+    return [hit[0] for hit in decided.hits], decided.undecided
+
+
+def _gather(chosen: Filter, scope: int | None) -> Facts:
+    from .filters import gather
+
+    try:
+        return gather(chosen.needs(), scope)
+    except OSError as error:
+        raise from_os_error(error) from None
+
+
+def _owner_of(facts: Facts) -> Callable[[int], Owner] | None:
+    owners = facts.owners
+    if owners is None:
+        return None
+    return lambda inode: owners.of(inode) or Owner()
+
+
+def _find_owners(part: Part) -> None:
+    """Look for the holders of every selected socket."""
+    from .model import INODE
+    from .owners import scan
+
+    owners = scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE]})
+    part.owner_of = lambda inode: owners.of(inode) or Owner()
+
+
+def _dump(
+    states: int,
+    program: bytes = b"",
+    sport: int = 0,
+    dport: int = 0,
+    *,
+    details: bool = False,
+    threads: int = 0,
+    scope: int | None = None,
+) -> _tcpdrop.Table:
+    try:
+        return _tcpdrop.list_connections(states, program, sport, dport, details=int(details), threads=threads, scope=scope)
+    except OSError as error:
+        translated = from_os_error(error)
+    if isinstance(translated, NotFound):  # the family's module is not there
+        raise NotSupported("connections cannot be listed", errno=translated.errno, hint="the kernel needs INET_DIAG and INET_TCP_DIAG")
+    raise translated
+
+
+def answers(rule: Filter, *, where: str | int | None) -> Iterator[tuple[Row, bool | None]]:
+    """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
+
+    For protecting rules: what is unknown is handed out too.
+    """
+    with netns.opened(where) as scope:
+        facts = _gather(rule, scope)
+        table = _dump(CONNECTION_STATES, details="details" in rule.needs(), scope=scope)
+    if rule.needs() & {"owners", "pids"}:
+        from .owners import scan
+
+        facts.owners = scan()
+    from .model import INFO
+
+    test, size = rule.test, ROW.size
+    for raw in table:
+        row = ROW.unpack_from(raw)
+        answer = test(row, INFO.unpack_from(raw, size) if len(raw) > size else None, facts)
+        if answer is not False:
+            yield row, answer
