@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 from ..model import INFO, INODE, ROW
 from .facts import Facts, gather
 from .nodes import OWNERS, PIDS
@@ -33,7 +31,7 @@ class Selection:
 
     __slots__ = ("indices", "open", "records")
 
-    def __init__(self, records: Records, indices: array[int], undecided: array[int]) -> None:
+    def __init__(self, records: Records, indices: list[int], undecided: list[int]) -> None:
         self.records = records
         self.indices = indices
         self.open = undecided
@@ -58,7 +56,8 @@ def select(chosen: Filter, records: Records, facts: Facts) -> Selection:
     First with what is known without owners; only rows which that leaves open
     have their holders looked up, and facts.owners keeps them.
     """
-    found, undecided = array("I"), array("I")
+    found: list[int] = []
+    undecided: list[int] = []
     test, unpack, details, size = chosen.test, ROW.unpack_from, INFO.unpack_from, ROW.size
     for index, raw in enumerate(records):
         answer = test(unpack(raw), details(raw, size) if len(raw) > size else None, facts)
@@ -69,17 +68,17 @@ def select(chosen: Filter, records: Records, facts: Facts) -> Selection:
     if not undecided or facts.owners is not None or not chosen.needs() & {OWNERS, PIDS}:
         return Selection(records, found, undecided)
     _look_up_owners(chosen, records, undecided, facts)
-    still_open = array("I")
+    still_open = []
     for index in undecided:
         answer = test(*unpacked(records[index]), facts)
         if answer:
             found.append(index)
         elif answer is None:
             still_open.append(index)
-    return Selection(records, array("I", sorted(found)), still_open)
+    return Selection(records, sorted(found), still_open)
 
 
-def _look_up_owners(chosen: Filter, records: Records, undecided: array[int], facts: Facts) -> None:
+def _look_up_owners(chosen: Filter, records: Records, undecided: list[int], facts: Facts) -> None:
     from ..owners import scan
 
     named = None if OWNERS in chosen.needs() else chosen.wanted_pids
