@@ -281,6 +281,8 @@ def abort_row(row: Row, scope: int | None) -> int:
         )
     except OSError as error:
         return error.errno or errno.EIO
+    except ValueError:  # a wildcard, in a row that no kernel made
+        return errno.EINVAL
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _collections_abc import Sequence
 
-from .model import INFO, INODE, ROW, Connection, Owner
+from .model import INFO, INODE, LISTEN, ROW, STATE, Connection, Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ class Connections(Sequence):  # type: ignore[type-arg]
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections>"
+
+    def has_listener(self) -> bool:
+        return any(row[STATE] == LISTEN for part in self.parts for row in ROW.iter_unpack(part.data()))
 
     def choose(self, places: list[int]) -> Connections:
         """Only the connections at these places, in this order within a namespace."""

@@ -167,8 +167,8 @@ class TestNamespaces:
 
     def test_a_process_elsewhere_is_pointed_to(self, holder, other_namespace):
         theirs, _ = other_namespace
-        theirs.pair()
-        done = tcpdrop("list", "--pid", str(theirs.pid))
+        pair = theirs.pair(**fresh_ports())
+        done = tcpdrop("list", "--pid", str(theirs.pid), *by_local(pair))
         assert done.status == 1
         assert f"--netns {theirs.pid}" in done.err
 
