@@ -53,7 +53,7 @@ to drop with care:
   -l                   the same, as commands; -l, -a, -s also without a verb
   -y, --yes            do not ask
       --max-drops N    if more match, drop none (without a terminal: 100)
-      --protect FILTER never drop these (also: /etc/tcpdrop.conf)
+      --protect FILTER never drop these, nor their other end (/etc/tcpdrop.conf)
       --include-self   drop it even if it carries your own session
 
 to keep them gone:
