@@ -67,4 +67,9 @@ setup(
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],
+    data_files=[
+        ("share/man/man8", ["docs/tcpdrop.8"]),
+        ("share/bash-completion/completions", ["docs/completion/tcpdrop.bash"]),
+        ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
+    ],
 )
