@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from array import array
+from struct import pack, unpack
 
 from . import _tcpdrop, netns
 from .capabilities import MARK_COND, missing_right, missing_support
@@ -26,7 +26,7 @@ SLICE = 16384
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .model import Row
     from .safety import Guard
@@ -175,12 +175,12 @@ class Run:
             self.progress(len(places), len(places))
         self._settle_mirrors(part, this, start, places)
 
-    def _abort(self, part: Part, places: list[int], scope: int | None) -> array[int]:
+    def _abort(self, part: Part, places: list[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""
         if isinstance(part.table, Rows):
-            return array("i", [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places])
-        numbers = array("I", [part.indices[place] for place in places])
-        return array("i", _tcpdrop.abort_rows(part.table, numbers.tobytes(), threads=self.threads, scope=scope))
+            return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
+        numbers = pack(f"{len(places)}I", *(part.indices[place] for place in places))
+        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
 
     def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
         for place in places:
@@ -188,7 +188,7 @@ class Run:
                 this.codes[start + place] = FAILED
                 this.errors[start + place] = error
 
-    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: array[int], scope: int | None) -> None:
+    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: Sequence[int], scope: int | None) -> None:
         codes = this.codes
         if not any(answers):
             for place in places:

@@ -63,12 +63,17 @@ class Guard:
     def _spare_session(self, session: OwnSession) -> None:
         for laddr, lport, raddr, rport in session.tuples:
             self._spare((laddr, raddr, lport, rport), "named by SSH_CONNECTION")
-        found = bool(session.tuples)
+        named = set(self._spared)
+        found = False
         table = _dump(USUAL_STATES, None)
         for row in ROW.iter_unpack(table.tobytes()):
             if row[INODE] in session.holders:
                 found = True
                 self._spare(_key(row), f"held by {session.holder(row[INODE])}")
+            elif session.unreadable and (row[LADDR], row[RADDR], row[LPORT], row[RPORT]) in named:
+                # The variable may be an older login's: in tmux, say, where every
+                # ancestor can be read and none holds a connection, it tells nothing.
+                found = True
         if not found and carrier_may_be_hidden(session):
             self._spare_logins(table)
 
@@ -164,7 +169,7 @@ def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
 
 def carrier_may_be_hidden(session: OwnSession) -> bool:
     """Is there a terminal, or an ancestry that cannot be seen, so that a login may stand behind us?"""
-    if any(pid != 1 for pid in session.unreadable):
+    if session.unreadable:
         return True
     try:
         with open("/proc/self/stat", "rb") as file:

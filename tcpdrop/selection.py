@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 from . import _tcpdrop, netns
 from .errors import NotFound, NotSupported, from_os_error
 from .model import ALL_STATES, CLOSED, LISTEN, ROW, USUAL_STATES, Owner
@@ -70,19 +68,20 @@ def _select_in(
             scope=scope,
         )
         indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-        return Part(table, indices, where=where, netns=label, owner_of=_owner_of(facts)), undecided
+        every = len(indices) == len(table)
+        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts)), undecided
 
 
-def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[array[int], int]:
+def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[list[int], int]:
     """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
     if simple and table.stride == ROW.size:  # nothing beside the row is needed, nothing is unknown
         test = chosen.test
         rows = enumerate(ROW.iter_unpack(table.tobytes()))
-        return array("I", [number for number, row in rows if test(row, None, facts)]), 0
+        return [number for number, row in rows if test(row, None, facts)], 0
     from .filters import select as decide
 
     decided = decide(chosen, table, facts)
-    return array("I", [hit[0] for hit in decided.hits]), decided.undecided
+    return [hit[0] for hit in decided.hits], decided.undecided
 
 
 def _gather(chosen: Filter, scope: int | None) -> Facts:

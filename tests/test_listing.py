@@ -95,6 +95,16 @@ def test_limit_takes_the_first_of_an_order(holder):
     assert ages == sorted(ages)
 
 
+def test_an_order_reaches_the_lines(holder):
+    """Also when every row of the table is wanted: the lines come from the packed rows."""
+    ports = fresh_ports()
+    first, second = holder.pair(port=ports["port"]), holder.pair(port=ports["client_port"])
+    second.peer.call("send", b"x" * 1000)
+    ask = ("--remote-port", f"{first.remote[1]},{second.remote[1]}")
+    lines = tcpdrop("list", *ask, "--order", "largest").out.splitlines()[1:]
+    assert [row.split()[3] for row in lines] == [shown(second)[0], shown(first)[0]]
+
+
 def test_values_from_outside_cannot_become_syntax(holder):
     for option in ("--remote-addr", "--local-addr", "--local-port", "--state", "--pid", "--user"):
         done = tcpdrop("list", option, "10.0.0.1 or state all")
@@ -157,8 +167,8 @@ class TestNamespaces:
 
     def test_a_process_elsewhere_is_pointed_to(self, holder, other_namespace):
         theirs, _ = other_namespace
-        theirs.pair()
-        done = tcpdrop("list", "--pid", str(theirs.pid))
+        pair = theirs.pair(**fresh_ports())
+        done = tcpdrop("list", "--pid", str(theirs.pid), *by_local(pair))
         assert done.status == 1
         assert f"--netns {theirs.pid}" in done.err
 
