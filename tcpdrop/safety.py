@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .filters import Filter
-    from .model import Row
+    from .model import Connection, Row
     from .table import Connections, Part
 
     Key = tuple[bytes, bytes, int, int]
@@ -144,6 +144,19 @@ def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
         if row[2] and (owner is None or not owner.pids):
             hint = "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"
             found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
+
+
+def own_session() -> frozenset[Connection]:
+    """The connections that carry the caller's session, both ends where both are here.
+
+    Those that an ancestor process holds or SSH_CONNECTION names.  Where a
+    login may stand behind the caller and cannot be told, every connection of
+    login services.  Raises Error when connections cannot be listed.
+    """
+    from .selection import select
+
+    everything = select(None)
+    return frozenset(everything[place] for place in Guard().protected(everything))
 
 
 def guard_for(

@@ -12,7 +12,7 @@ from ..report import Report
 from ..safety import Guard, rules_of
 from ..selection import select
 from ..table import Connections
-from . import saying
+from . import auditing, saying
 from .asking import Asker
 from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
@@ -48,7 +48,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
         status = job.run(work)
         if stop.number:
             status = 128 + stop.number
-    _audit(parsed, work.report, chosen)
+    if not work.report.dry_run:
+        what = str(chosen) if chosen is not None else "--from" if given is not None else "--all"
+        outcomes = ((str(result.connection), result.outcome) for result in work.report)
+        auditing.audit(parsed, outcomes, work.report.counts, what)
     return status
 
 
@@ -194,14 +197,3 @@ class Job:
         """A dry run ends as the real one would."""
         self.streams.note(f"tcpdrop: the real run would be refused: {refusal}")
         return REFUSED if isinstance(refusal, Refused) else FAILED
-
-
-def _audit(parsed: Parsed, report: Report, chosen: Filter | None) -> None:
-    import os
-
-    if report.dry_run or parsed.flag("no_syslog") or not (parsed.flag("syslog") or os.geteuid() == 0):
-        return
-    from ..audit import to_syslog
-
-    what = str(chosen) if chosen is not None else "--from" if parsed.text("from") else "--all"
-    to_syslog(report, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))
