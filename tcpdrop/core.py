@@ -172,7 +172,8 @@ def drop_one(
     getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
     one names the interface of a socket that is bound to it.
     netns: a network namespace by name, PID or path (Linux); None is the caller's own.
-    include_self: drop it even if it carries the caller's own login session.
+    include_self: drop it even if it carries the caller's own login session; what
+    the host's /etc/tcpdrop.conf protects stays protected.
 
     Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
     connections have the tuple), Error; ValueError for what cannot name one
@@ -184,7 +185,7 @@ def drop_one(
         raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
     quad = Quad(laddr, lport, raddr, rport, ldev or rdev)
     with opened(netns) as scope:
-        exact.drop_quad(quad, scope=scope, include_self=include_self)
+        exact.drop_quad(quad, scope=scope, where=netns, include_self=include_self)
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:

@@ -13,8 +13,8 @@ import time
 from struct import pack, unpack
 
 from . import _tcpdrop, netns
-from .capabilities import MARK_COND, missing_right, missing_support
-from .errors import Error, NotPermitted, NotSupported, TooMany, from_os_error
+from .errors import Error, TooMany, from_os_error
+from .exact import check_right, explained
 from .keeping import wait
 from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
@@ -108,12 +108,7 @@ class Run:
             if not len(part):
                 continue
             with netns.opened(part.where) as scope:
-                try:
-                    _tcpdrop.probe(scope=scope)
-                    if _tcpdrop.BACKEND == "linux":
-                        _tcpdrop.list_connections(0, MARK_COND, scope=scope)
-                except OSError as error:
-                    raise explained(from_os_error(error)) from None
+                check_right(scope)
 
     def verify(self, look: Callable[[], Connections]) -> Connections:
         """Compare with what is there now: mark what did not die, return what is new."""
@@ -256,15 +251,6 @@ def outcome_of(number: int, what: str) -> tuple[int, Error | None]:
     error = explained(from_os_error(OSError(number, os.strerror(number)), what))
     codes = {"gone": GONE, "not_permitted": NOT_PERMITTED, "not_supported": NOT_SUPPORTED}
     return codes.get(error.outcome, FAILED), error
-
-
-def explained(error: Error) -> Error:
-    """Say what would help."""
-    if isinstance(error, NotPermitted):
-        error.hint = missing_right()
-    elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
-        error.hint = missing_support(error.errno)
-    return error
 
 
 def abort_row(row: Row, scope: int | None) -> int:

@@ -15,6 +15,7 @@ from .model import COOKIE, IFINDEX, INODE, ROW, Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .filters import Filter
     from .model import Row
     from .session import OwnSession
 
@@ -114,33 +115,72 @@ def protect_session(connection: Connection, quad: Quad, session: OwnSession, sco
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
+def protect_by_rules(connection: Connection, protect: list[Filter], where: str | int | None) -> None:
+    """Raise Protected if a rule of the host's file or of the caller spares it; Refused for a file nobody can trust."""
+    from . import config
+
+    if not protect and not config.rules():
+        return  # nearly always, and then filters need not be loaded
+    from .safety import Guard, rules_of
+    from .table import Connections, part_of
+
+    guard = Guard(include_self=True, rules=rules_of(protect))
+    why = guard.protected(Connections([part_of([connection], where)])).get(0)
+    if why is not None:
+        raise why
+
+
 def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
     """Drop exactly this socket.  Raises Error, NotFound if it is gone or another by now."""
     row = connection._row
     try:
         _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except OSError as error:
-        raise _explained(from_os_error(error, str(quad))) from None
+        raise explained(from_os_error(error, str(quad))) from None
 
 
-def _explained(error: Error) -> Error:
+def check_right(scope: int | None = None) -> None:
+    """Raise what every drop in this namespace would fail with: NotPermitted, NotSupported, Error."""
+    from .capabilities import MARK_COND
+
+    try:
+        _tcpdrop.probe(scope=scope)
+        if _tcpdrop.BACKEND == "linux":
+            _tcpdrop.list_connections(0, MARK_COND, scope=scope)
+    except OSError as error:
+        raise explained(from_os_error(error)) from None
+
+
+def explained(error: Error) -> Error:
     """Say what would help."""
     from .capabilities import missing_right, missing_support
 
     if isinstance(error, NotPermitted):
         error.hint = missing_right()
-    elif isinstance(error, NotSupported):
+    elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
         error.hint = missing_support(error.errno)
     return error
 
 
-def drop_quad(quad: Quad, *, scope: int | None = None, include_self: bool = False, dry_run: bool = False) -> Connection:
-    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+def drop_quad(
+    quad: Quad,
+    *,
+    scope: int | None = None,
+    where: str | int | None = None,
+    include_self: bool = False,
+    protect: list[Filter] | None = None,
+    dry_run: bool = False,
+) -> Connection:
+    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped.
+
+    scope is open on the namespace that was named `where`.
+    """
     connection = find(quad, scope)
     if not include_self:
         from .session import OwnSession
 
         protect_session(connection, quad, OwnSession(), scope)
+    protect_by_rules(connection, protect or [], where)
     if not dry_run:
         drop(connection, quad, scope)
     return connection

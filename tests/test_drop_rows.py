@@ -142,9 +142,7 @@ def test_threads_that_drop_the_same_rows_at_once(threads):
         listed = package.connections(crowd.servers)
         table, places = listed.parts[0].table, list(listed.parts[0].indices)
         answers = [None] * threads
-        running = [
-            threading.Thread(target=lambda n=n: answers.__setitem__(n, abort(table, places, threads))) for n in range(threads)
-        ]
+        running = [threading.Thread(target=lambda n=n: answers.__setitem__(n, abort(table, places, threads))) for n in range(threads)]
         for thread in running:
             thread.start()
         for thread in running:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _selection_of(parsed)
     bound = _bound(parsed)
-    protect = [_protecting(text) for text in parsed.texts("protect") or []]
+    protect = [protecting(text) for text in parsed.texts("protect") or []]
     given = _given(parsed)
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
@@ -65,7 +65,7 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     return chosen
 
 
-def _protecting(text: str) -> Filter:
+def protecting(text: str) -> Filter:
     from ..filters import Filter
 
     try:

@@ -2,29 +2,38 @@
 /*
  * sim_creator.c - who created a socket: the process first seen to hold it.  It
  * is remembered, for on illumos a creator never changes, and it is a part of
- * the identity there.
+ * the identity there.  /proc is looked through only for a socket not met yet.
  */
+#define _GNU_SOURCE
 #include "sim_host.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+struct holder {
+	struct sim_holder is;
+	int looked; /* and not found: not again */
+};
 
 /* Open addressing, half full at most; key 0 is free. */
 struct map {
 	struct {
 		uint64_t key;
-		uint32_t value;
+		struct holder value;
 	} *slots;
 	size_t size, used;
 };
 
-static struct map holders;  /* inode -> process, of one look */
-static struct map creators; /* cookie -> process, for good */
+static struct map holders;  /* inode -> holder, of one look */
+static struct map creators; /* cookie -> holder, for good */
+static int looked;	    /* since sim_forget_holders() */
 
-static uint32_t *
+static struct holder *
 map_at(struct map *m, uint64_t key)
 {
 	size_t at = (size_t)((key * 0x9e3779b97f4a7c15u) >> 20);
@@ -69,22 +78,24 @@ look_at_process(uint32_t pid)
 		ssize_t n = readlinkat(dirfd(d), entry->d_name, link,
 		    sizeof(link) - 1);
 		unsigned long long inode;
-		uint32_t *holder;
+		struct holder *holder;
 
 		link[n > 0 ? n : 0] = '\0';
 		if (sscanf(link, "socket:[%llu]", &inode) != 1)
 			continue;
 		map_grow(&holders);
 		holder = map_at(&holders, inode);
-		if (*holder == 0 || pid < *holder)
-			*holder = pid;
+		if (holder->is.pid == 0 || pid < holder->is.pid) {
+			holder->is.pid = pid;
+			holder->is.fd = atoi(entry->d_name);
+		}
 	}
 	if (d != NULL)
 		closedir(d);
 }
 
-void
-sim_find_creators(void)
+static void
+look(void)
 {
 	struct dirent *entry;
 	DIR *d = opendir("/proc");
@@ -100,20 +111,59 @@ sim_find_creators(void)
 	}
 	if (d != NULL)
 		closedir(d);
+	looked = 1;
 }
 
-uint32_t
-sim_creator(uint64_t cookie, uint64_t inode)
+void
+sim_forget_holders(void)
 {
-	uint32_t *creator;
+	looked = 0;
+}
 
-	if (cookie == 0)
-		return 0;
+static struct holder *
+creator_of(const struct td_row *row)
+{
+	struct holder *creator;
+
 	map_grow(&creators);
-	creator = map_at(&creators, cookie);
-	if (*creator == 0 && inode != 0) {
+	creator = map_at(&creators, row->cookie);
+	if (creator->is.pid == 0 && row->inode != 0 && !creator->looked) {
+		if (!looked)
+			look();
 		map_grow(&holders);
-		*creator = *map_at(&holders, inode);
+		*creator = *map_at(&holders, row->inode);
+		creator->looked = 1;
 	}
-	return *creator;
+	return creator;
+}
+
+struct sim_holder
+sim_creator(const struct td_row *row)
+{
+	static const struct sim_holder nobody;
+
+	return row->cookie == 0 ? nobody : creator_of(row)->is;
+}
+
+int
+sim_borrow(const struct td_row *row, struct sim_holder holder)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+	int process, fd;
+
+	if (holder.pid == 0)
+		return -1;
+	process = (int)syscall(SYS_pidfd_open, (pid_t)holder.pid, 0);
+	if (process < 0)
+		return -1;
+	fd = (int)syscall(SYS_pidfd_getfd, process, holder.fd, 0);
+	close(process);
+	if (fd >= 0 &&
+	    (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0 ||
+		cookie != row->cookie)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }

@@ -5,9 +5,13 @@
  * SOCK_DESTROY by cookie, some milliseconds later.  So the Python package runs
  * on the SunOS backend from end to end, and the victims are real.
  *
+ * On illumos nothing is sent.  Linux sends an RST, so the other end of a
+ * loopback connection is made deaf for that moment, and stays.
+ *
  * What differs from illumos, and cannot be helped:
  *
- * - Linux sends the peer an RST; over loopback both ends die.
+ * - A peer on another host, or that nobody has accepted yet, gets the RST.
+ * - The victim reads ECONNABORTED, not ECONNRESET.
  * - The creation time is the kernel's socket cookie, which orders sockets as
  *   well but is no clock, and which TIME_WAIT sockets do not inherit.
  * - The creator is the first process that was seen to hold the socket.
@@ -21,14 +25,12 @@
 #include "sim.h"
 #include "sim_host.h"
 
-#include <errno.h>
 #include <linux/capability.h>
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,7 +145,7 @@ add_row(size_t i)
 	c.bucket = -1;
 	c.v6_socket = row->family == 6;
 	c.created = row->cookie & 0xffffffffff;
-	c.pid = sim_creator(row->cookie, row->inode);
+	c.pid = sim_creator(row).pid;
 	c.ifindex = row->ifindex;
 	c.inode = row->inode;
 	c.recvq = row->state == TD_STATE_LISTEN ? 0 : row->recvq;
@@ -167,17 +169,38 @@ refresh(int must)
 	sim_forget_all();
 	if (dump() != 0)
 		rows.count = 0;
-	sim_find_creators();
+	sim_forget_holders();
 	for (i = 0; i < rows.count; i++)
 		if (td_rows_at(&rows, i)->state < sizeof(states) / sizeof(*states))
 			add_row(i);
 	refreshed = sim_now_ms();
 }
 
+/* The other end of a loopback connection, or NULL. */
+static const struct td_row *
+mirror(const struct td_row *row)
+{
+	struct td_tuple swapped;
+	size_t i;
+
+	memset(&swapped, 0, sizeof(swapped));
+	swapped.family = row->family;
+	memcpy(swapped.laddr, row->raddr, 16);
+	memcpy(swapped.raddr, row->laddr, 16);
+	swapped.lport = row->rport;
+	swapped.rport = row->lport;
+	for (i = 0; i < rows.count; i++)
+		if (td_same_ends(&swapped, td_rows_at(&rows, i)))
+			return td_rows_at(&rows, i);
+	return NULL;
+}
+
 static void
 kill_conn(struct sim_conn *conn)
 {
-	sim_kill_later(td_rows_at(&rows, conn->host));
+	const struct td_row *row = td_rows_at(&rows, conn->host);
+
+	sim_kill_later(row, mirror(row));
 }
 
 __attribute__((constructor)) static void

@@ -12,11 +12,22 @@ long long sim_now_ms(void);
 /* A sock_diag socket in the calling thread's network namespace, or -1. */
 int sim_open_diag(void);
 
-/* SOCK_DESTROY of this very socket, after the delay. */
-void sim_kill_later(const struct td_row *row);
+/*
+ * SOCK_DESTROY of this very socket, after the delay.  peer: the other end if
+ * it is on this host, or NULL; it is not to notice.
+ */
+void sim_kill_later(const struct td_row *row, const struct td_row *peer);
 
-/* Look through /proc for the holders of sockets, and ask for one. */
-void sim_find_creators(void);
-uint32_t sim_creator(uint64_t cookie, uint64_t inode);
+struct sim_holder {
+	uint32_t pid; /* 0: nobody */
+	int fd;	      /* there */
+};
+
+/* Who holds the socket; looked for anew after sim_forget_holders(). */
+struct sim_holder sim_creator(const struct td_row *row);
+void sim_forget_holders(void);
+
+/* A descriptor of that very socket, taken from its holder, or -1. */
+int sim_borrow(const struct td_row *row, struct sim_holder holder);
 
 #endif

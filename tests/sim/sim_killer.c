@@ -8,7 +8,7 @@
 #include "sim.h"
 #include "sim_host.h"
 
-#include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,8 +20,12 @@
 
 #include "../../src/inet_diag.h"
 
+enum { BATCH = 64 };
+
 struct victim {
 	struct td_row row;
+	struct td_row peer;
+	struct sim_holder peer_holder; /* nobody: it is not on this host */
 	long long due;
 };
 
@@ -30,6 +34,10 @@ static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
 static struct victim *queue;
 static size_t first, end, room;
 static int running;
+
+#ifndef IPV6_MINHOPCOUNT
+#define IPV6_MINHOPCOUNT 73
+#endif
 
 /* One sock_diag socket, of the namespace that the victims are in. */
 static int diag = -1;
@@ -45,14 +53,46 @@ destroy(const struct td_row *row)
 		(void)recv(diag, reply, sizeof(reply), 0);
 }
 
+/*
+ * Make a socket deaf, or hear again: what comes with a TTL below 255 is
+ * dropped, and so is the RST that illumos would not have sent.
+ */
+static void
+set_deaf(int fd, int deaf)
+{
+	int four = deaf ? 255 : 0, six = four;
+
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &six, sizeof(six));
+	(void)setsockopt(fd, IPPROTO_IP, IP_MINTTL, &four, sizeof(four));
+}
+
 /* Everything that is due by then; the lock is held. */
 static void
 run_until(long long when)
 {
-	while (first < end && queue[first].due <= when)
-		destroy(&queue[first++].row);
+	static const struct timespec moment = {0, 1000000};
+	int peers[BATCH], n = 0, i;
+
+	for (; first < end && queue[first].due <= when && n < BATCH; first++) {
+		int fd = sim_borrow(&queue[first].peer,
+		    queue[first].peer_holder);
+
+		if (fd >= 0) {
+			set_deaf(fd, 1);
+			peers[n++] = fd;
+		}
+		destroy(&queue[first].row);
+	}
+	if (n != 0)
+		nanosleep(&moment, NULL); /* an RST on its way arrives */
+	for (i = 0; i < n; i++) {
+		set_deaf(peers[i], 0);
+		close(peers[i]);
+	}
 	if (first == end)
 		first = end = 0;
+	else if (queue[first].due <= when)
+		run_until(when);
 }
 
 static void *
@@ -111,7 +151,7 @@ use_namespace(void)
 }
 
 void
-sim_kill_later(const struct td_row *row)
+sim_kill_later(const struct td_row *row, const struct td_row *peer)
 {
 	const char *text = getenv("TCPDROP_SIM_DELAY_MS");
 
@@ -123,7 +163,12 @@ sim_kill_later(const struct td_row *row)
 		if (queue == NULL)
 			abort();
 	}
+	memset(&queue[end], 0, sizeof(queue[end]));
 	queue[end].row = *row;
+	if (peer != NULL) {
+		queue[end].peer = *peer;
+		queue[end].peer_holder = sim_creator(peer);
+	}
 	queue[end++].due = sim_now_ms() + (text != NULL ? atoi(text) : 20);
 	if (!running)
 		start_thread();

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STREAMS = 1024 };
+enum { STREAMS = 65536 };
 
 static struct stream {
 	int used;
@@ -74,8 +74,12 @@ sim_open(const char *path, int flags, ...)
 	if (error != 0)
 		return done(error);
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fd >= STREAMS)
-		abort();
+	if (fd < 0)
+		return done(errno);
+	if (fd >= STREAMS) {
+		close(fd);
+		return done(EMFILE);
+	}
 	memset(&streams[fd], 0, sizeof(streams[fd]));
 	streams[fd].used = 1;
 	streams[fd].writable = (flags & O_ACCMODE) == O_RDWR;
