@@ -15,6 +15,7 @@ from .model import COOKIE, IFINDEX, INODE, ROW, Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .filters import Filter
     from .model import Row
     from .session import OwnSession
 
@@ -114,6 +115,19 @@ def protect_session(connection: Connection, quad: Quad, session: OwnSession, sco
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
+def protect_rules(rules: list[Filter], connection: Connection, quad: Quad, scope: int | None = None) -> None:
+    """Raise Protected if a rule of the host's matches the connection or its mirror, or may match it."""
+    from .config import PATH
+    from .selection import answers_for
+
+    rows = [connection._row, *_rows(Quad(quad.raddr, quad.rport, quad.laddr, quad.lport), scope)]
+    for rule in rules:
+        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
+        if answers:
+            unsure = "" if True in answers else ", which cannot be decided here"
+            raise Protected("protected", what=str(quad), hint=f"by {PATH}: {rule}{unsure}")
+
+
 def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
     """Drop exactly this socket.  Raises Error, NotFound if it is gone or another by now."""
     row = connection._row
@@ -136,7 +150,12 @@ def _explained(error: Error) -> Error:
 
 def drop_quad(quad: Quad, *, scope: int | None = None, include_self: bool = False, dry_run: bool = False) -> Connection:
     """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+    from . import config
+
+    rules = config.rules()  # a file that cannot be trusted stops everything, also what is not there
     connection = find(quad, scope)
+    if rules:
+        protect_rules(rules, connection, quad, scope)
     if not include_self:
         from .session import OwnSession
 
