@@ -13,6 +13,7 @@ from struct import Struct
 
 from . import _tcpdrop
 from .addresses import MAPPED
+from .config import rules_with
 from .errors import Protected, from_os_error
 from .model import INODE, LADDR, LPORT, RADDR, ROW, RPORT, USUAL_STATES, packed_addr
 from .session import OwnSession, ancestors
@@ -170,14 +171,7 @@ def guard_for(
 
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
-    return Guard(include_self=include_self, rules=rules_of(filters), spare_kernel=spare_kernel)
-
-
-def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
-    """The host's own rules and the caller's, each with what to call it.  Raises Refused for an untrustworthy file."""
-    from . import config
-
-    return [(f"{config.PATH}: {rule}", rule) for rule in config.rules()] + [(f"--protect '{rule}'", rule) for rule in protect]
+    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
 
 
 def carrier_may_be_hidden(session: OwnSession) -> bool:

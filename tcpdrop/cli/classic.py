@@ -75,7 +75,6 @@ def _drop_all_meanings(quads: list[Quad], protect: list[Filter], parsed: Parsed,
             connection = exact.drop_quad(
                 quad,
                 scope=scope,
-                where=parsed.text("netns"),
                 protect=protect,
                 include_self=parsed.flag("include_self"),
                 dry_run=parsed.flag("dry_run"),

@@ -6,10 +6,11 @@ from __future__ import annotations
 import time
 
 from ..choose import arrange
+from ..config import rules_with
 from ..dropping import Run, still_there
 from ..errors import Error, FilterError, Refused
 from ..report import Report
-from ..safety import Guard, rules_of
+from ..safety import Guard
 from ..selection import select
 from ..table import Connections
 from . import auditing, saying
@@ -40,7 +41,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise UsageError("--rate is 1 or more a second")
     job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.
-    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_of(protect), spare_kernel=chosen is None and given is None)
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=chosen is None and given is None)
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
