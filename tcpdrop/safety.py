@@ -19,6 +19,8 @@ from .session import OwnSession, ancestors
 
 #: laddr, raddr, inode, lport, rport of a packed row
 _KEYED = Struct("=16s16s8xQ16xHH28x")
+#: inode alone: this is asked of every row
+_INODES = Struct("=40xQ48x")
 
 #: services through which people and controllers reach a host
 LOGIN_SERVICES = frozenset(
@@ -65,9 +67,10 @@ class Guard:
             self._spare((laddr, raddr, lport, rport), "named by SSH_CONNECTION")
         found = bool(session.tuples)
         table = _dump(USUAL_STATES, None)
-        for row in ROW.iter_unpack(table.tobytes()):
-            if row[INODE] in session.holders:
+        for place, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())):
+            if inode in session.holders:
                 found = True
+                row = ROW.unpack(table[place])
                 self._spare(_key(row), f"held by {session.holder(row[INODE])}")
         if not found and carrier_may_be_hidden(session):
             self._spare_logins(table)
