@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
+DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*)
 PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
 BUILT := $(VENV)/.built
 TOOLS := $(VENV)/.tools
@@ -21,7 +22,7 @@ help:  ## print this list
 $(BIN)/python3:
 	$(PYTHON) -m venv $(VENV)
 
-$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(PY_FILES)
+$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(PY_FILES) $(DATA_FILES)
 	rm -rf build
 	$(BUILD_ENV) $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	touch $@

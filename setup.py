@@ -13,7 +13,7 @@ import sys
 
 from setuptools import Extension, setup
 
-COMMON = ["_tcpdrop.c", "_table.c", "rows.c", "tuple.c"]
+COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "rows.c", "tuple.c"]
 
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
@@ -67,4 +67,9 @@ setup(
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],
+    data_files=[
+        ("share/man/man8", ["docs/tcpdrop.8"]),
+        ("share/bash-completion/completions", ["docs/completion/tcpdrop.bash"]),
+        ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
+    ],
 )

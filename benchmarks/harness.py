@@ -177,17 +177,44 @@ def one_cpu() -> object:
         os.sched_setaffinity(0, before)
 
 
+def idle_share(seconds: float = 0.05) -> float:
+    """How much of all CPUs nobody wants, for so long.  proc_stat(5)"""
+
+    def ticks() -> list[int]:
+        with open("/proc/stat") as file:
+            return [int(word) for word in file.readline().split()[1:9]]
+
+    before = ticks()
+    time.sleep(seconds)
+    spent = [now - then for now, then in zip(ticks(), before)]
+    return (spent[3] + spent[4]) / max(sum(spent), 1)
+
+
 # ---- results
 
 
 class Results:
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
         self.rows: list[dict[str, object]] = []
+        #: seconds to wait for an idle machine, before each pair
+        self.patience = patience
+        #: pairs that began, and those that had to begin while others worked
+        self.begun = self.busy = 0
+
+    def quiet(self) -> None:
+        """Wait until others leave the machine alone; two threads need both CPUs."""
+        until = time.monotonic() + self.patience
+        self.begun += 1
+        while idle_share() < 0.9:
+            if time.monotonic() >= until:
+                self.busy += 1
+                return
 
     def pairs(self, work: str, against: str, ours: object, theirs: object, *, rounds: int, limit: float | None = None) -> None:
         """Alternate ours and theirs; each pair makes a ratio, and the median of these counts.  The first pair warms up."""
         taken = []
         for turn in range(rounds + 1):
+            self.quiet()
             if turn % 2:
                 mine, other = ours(), theirs()
             else:
@@ -264,5 +291,5 @@ def machine() -> dict[str, str]:
 
 def save(path: str, facts: dict[str, str], results: Results) -> None:
     with open(path, "w") as file:
-        json.dump({"machine": facts, "results": results.rows}, file, indent=1)
+        json.dump({"machine": facts, "pairs": results.begun, "busy": results.busy, "results": results.rows}, file, indent=1)
         file.write("\n")

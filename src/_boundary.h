@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * _boundary.h - what the two files that know Python share.  They stay inside
+ * _boundary.h - what the files that know Python share.  They stay inside
  * the limited API of 3.9.
  */
 #ifndef TD_BOUNDARY_H
@@ -20,5 +20,22 @@ extern PyType_Spec td_table_spec;
 PyObject *td_table_new(PyObject *table_type, struct td_rows *rows);
 
 const struct td_rows *td_table_rows(PyObject *table);
+
+/* What PyArg_Parse gives for an exact request. */
+struct td_tuple_args {
+	const char *laddr, *raddr;
+	Py_ssize_t laddr_size, raddr_size;
+	long lport, rport;
+	long long ifindex;
+	unsigned long long cookie;
+};
+
+/*
+ * 1, or 0 and an exception.  None is TD_OWN_SCOPE; a tuple that is not exact
+ * is a ValueError; PyArg_Parse would not check a 64-bit cookie for overflow.
+ */
+int td_get_scope(PyObject *object, int *scope);
+int td_get_tuple(const struct td_tuple_args *a, struct td_tuple *tuple);
+int td_get_cookie(PyObject *object, unsigned long long *cookie);
 
 #endif

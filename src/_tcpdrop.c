@@ -14,78 +14,6 @@ typedef struct {
 	PyObject *table_type;
 } module_state;
 
-/* ---- arguments ---------------------------------------------------------- */
-
-static int
-get_scope(PyObject *object, int *scope)
-{
-	long value;
-
-	*scope = TD_OWN_SCOPE;
-	if (object == NULL || object == Py_None)
-		return 1;
-	value = PyLong_AsLong(object);
-	if (value == -1 && PyErr_Occurred())
-		return 0;
-	if (value < -1 || value > INT_MAX) {
-		PyErr_SetString(PyExc_ValueError,
-		    "scope: not a descriptor or zone id");
-		return 0;
-	}
-	*scope = (int)value;
-	return 1;
-}
-
-struct tuple_args {
-	const char *laddr, *raddr;
-	Py_ssize_t laddr_size, raddr_size;
-	long lport, rport;
-	long long ifindex;
-	unsigned long long cookie;
-};
-
-/* The four-tuple, or an exception: before anything is opened. */
-static int
-get_tuple(const struct tuple_args *a, struct td_tuple *t)
-{
-	const char *why = NULL;
-
-	memset(t, 0, sizeof(*t));
-	if (a->laddr_size != a->raddr_size)
-		why = "the addresses are of different families";
-	else if (a->laddr_size != 4 && a->laddr_size != 16)
-		why = "an address is 4 or 16 bytes";
-	else if (a->lport < 0 || a->lport > 65535 || a->rport < 0 ||
-	    a->rport > 65535)
-		why = "a port is 1 to 65535";
-	else if (a->ifindex < 0 || a->ifindex > INT32_MAX)
-		why = "an interface index is 0 to 2147483647";
-	if (why == NULL) {
-		t->family = a->laddr_size == 4 ? 4 : 6;
-		memcpy(t->laddr, a->laddr, (size_t)a->laddr_size);
-		memcpy(t->raddr, a->raddr, (size_t)a->raddr_size);
-		t->lport = (uint16_t)a->lport;
-		t->rport = (uint16_t)a->rport;
-		t->ifindex = (uint32_t)a->ifindex;
-		t->cookie = a->cookie;
-		(void)td_tuple_check(t, &why);
-	}
-	if (why != NULL)
-		PyErr_Format(PyExc_ValueError, "refused: %s", why);
-	return why == NULL;
-}
-
-/* A 64-bit unsigned, which PyArg_Parse would not check for overflow. */
-static int
-get_cookie(PyObject *object, unsigned long long *cookie)
-{
-	*cookie = 0;
-	if (object == NULL)
-		return 1;
-	*cookie = PyLong_AsUnsignedLongLong(object);
-	return *cookie != (unsigned long long)-1 || !PyErr_Occurred();
-}
-
 /* ---- the functions ------------------------------------------------------ */
 
 PyDoc_STRVAR(list_doc,
@@ -113,7 +41,7 @@ list_connections(PyObject *module, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|y#ii$iiO", names,
 		&states, &program, &size, &sport, &dport, &details,
 		&query.threads, &scope) ||
-	    !get_scope(scope, &query.scope))
+	    !td_get_scope(scope, &query.scope))
 		return NULL;
 	if (states < 0 || ((unsigned)states & ~TD_ALL_STATES) != 0 ||
 	    sport < 0 || sport > 65535 || dport < 0 || dport > 65535 ||
@@ -155,7 +83,7 @@ lookup(PyObject *module, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"laddr", "lport", "raddr", "rport", "ifindex",
 	    "scope", NULL};
-	struct tuple_args a = {.cookie = 0};
+	struct td_tuple_args a = {.cookie = 0};
 	struct td_tuple tuple;
 	struct td_row row;
 	const char *step = "";
@@ -166,7 +94,7 @@ lookup(PyObject *module, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#l|$LO", names,
 		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
 		&a.rport, &a.ifindex, &scope_object) ||
-	    !get_scope(scope_object, &scope) || !get_tuple(&a, &tuple))
+	    !td_get_scope(scope_object, &scope) || !td_get_tuple(&a, &tuple))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_lookup(&tuple, scope, &row, &step);
@@ -189,7 +117,7 @@ abort_connection(PyObject *module, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"laddr", "lport", "raddr", "rport", "ifindex",
 	    "cookie", "scope", NULL};
-	struct tuple_args a = {.cookie = 0};
+	struct td_tuple_args a = {.cookie = 0};
 	struct td_tuple tuple;
 	const char *step = "";
 	PyObject *scope_object = NULL, *cookie = NULL;
@@ -199,8 +127,8 @@ abort_connection(PyObject *module, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#l|$LOO", names,
 		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
 		&a.rport, &a.ifindex, &cookie, &scope_object) ||
-	    !get_scope(scope_object, &scope) || !get_cookie(cookie, &a.cookie) ||
-	    !get_tuple(&a, &tuple))
+	    !td_get_scope(scope_object, &scope) || !td_get_cookie(cookie, &a.cookie) ||
+	    !td_get_tuple(&a, &tuple))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_abort(&tuple, scope, &step);
@@ -221,7 +149,7 @@ abort_descriptor(PyObject *module, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"fd", "laddr", "lport", "raddr", "rport",
 	    "cookie", NULL};
-	struct tuple_args a = {.cookie = 0};
+	struct td_tuple_args a = {.cookie = 0};
 	struct td_tuple tuple;
 	const char *step = "";
 	PyObject *cookie = NULL;
@@ -231,7 +159,7 @@ abort_descriptor(PyObject *module, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iy#ly#l|$O", names, &fd,
 		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
 		&a.rport, &cookie) ||
-	    !get_cookie(cookie, &a.cookie) || !get_tuple(&a, &tuple))
+	    !td_get_cookie(cookie, &a.cookie) || !td_get_tuple(&a, &tuple))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_abort_descriptor(fd, &tuple, &step);
@@ -261,7 +189,7 @@ abort_rows(PyObject *module, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!y#|$iO", names,
 		state->table_type, &object, &indices, &size, &threads,
 		&scope_object) ||
-	    !get_scope(scope_object, &scope))
+	    !td_get_scope(scope_object, &scope))
 		return NULL;
 	if (size % 4 != 0)
 		return PyErr_Format(PyExc_ValueError,
@@ -315,7 +243,7 @@ interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
 	(void)module;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
 		&scope_object) ||
-	    !get_scope(scope_object, &scope))
+	    !td_get_scope(scope_object, &scope))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_interfaces(scope, &list, &n, &step);
@@ -354,7 +282,7 @@ probe(PyObject *module, PyObject *args, PyObject *kwargs)
 	(void)module;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
 		&scope_object) ||
-	    !get_scope(scope_object, &scope))
+	    !td_get_scope(scope_object, &scope))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_probe(scope, &step);

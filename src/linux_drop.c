@@ -5,9 +5,10 @@
  * Never while a dump runs: sockets that vanish shift the walk, and it skips
  * others.  A batch of requests travels in one send() and is carried out inside
  * it; only failures answer, and the last request of a batch, which asks for an
- * answer as the end mark.  A reply takes room in the receive buffer; when that
- * is full, replies are lost (ENOBUFS), and the rows of that batch that have
- * not answered keep this errno: their outcome is unknown, look again.
+ * answer as the end mark.  A reply takes room in the receive buffer, so no
+ * batch is larger than what that holds if every request fails.  Should replies
+ * be lost all the same (ENOBUFS), the rows of that batch that have not answered
+ * keep this errno: their outcome is unknown, look again.
  *
  * sock_diag(7), netlink(7).
  */
@@ -27,8 +28,11 @@
 #define NETLINK_CAP_ACK 10
 #endif
 
-/* 128 have all the gain; more would only hold the CPU for longer. */
-enum { BATCH = 128 };
+/*
+ * 128 have all the gain; more would only hold the CPU for longer.  An answer
+ * charges the receive buffer with about 830 bytes, whatever its length.
+ */
+enum { BATCH = 128, ANSWER = 1024 };
 
 struct work {
 	const struct td_rows *rows;
@@ -38,6 +42,7 @@ struct work {
 	struct td_range range; /* the rows of this thread, by their larger port */
 	int scope;
 	int fd;
+	size_t batch; /* requests that one send() may carry */
 };
 
 /* May this row be destroyed at all?  0 or a positive errno. */
@@ -119,13 +124,18 @@ run_batch(const struct work *w, const uint32_t *batch, size_t size)
 static int
 open_socket(struct work *w, const char **step)
 {
-	int on = 1;
+	int on = 1, room = 0;
+	socklen_t length = sizeof(room);
 	int error = td_open_diag(w->scope, &w->fd, step);
 
 	/* Shorter answers; a kernel that does not know this sends longer ones. */
 	if (error == 0)
 		(void)setsockopt(w->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on,
 		    sizeof(on));
+	w->batch = BATCH;
+	if (error == 0 && getsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &room,
+		&length) == 0 && room < BATCH * ANSWER)
+		w->batch = room < 2 * ANSWER ? 1 : (size_t)room / ANSWER;
 	return error;
 }
 
@@ -161,7 +171,7 @@ run_work(void *arg)
 		if (w->errors[i] != 0)
 			continue;
 		batch[size++] = (uint32_t)i;
-		if (size == BATCH) {
+		if (size == w->batch) {
 			run_batch(w, batch, size);
 			lost = reopen_after_loss(w, batch, size);
 			size = 0;

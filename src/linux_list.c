@@ -130,14 +130,27 @@ count_sockets(void)
 	return total;
 }
 
+/*
+ * Threads share the filling of replies, but each walks the whole table: where
+ * the kernel leaves most sockets out, two would do the same walk twice.
+ */
+static int
+choose_threads(const struct td_query *query)
+{
+	int narrow = query->program_size != 0 || query->sport != 0 ||
+	    query->dport != 0;
+
+	/* Another namespace's count cannot be read from here. */
+	if (query->threads != 0 || narrow || query->scope != TD_OWN_SCOPE)
+		return td_choose_threads(query->threads, 0);
+	return td_choose_threads(0, (size_t)count_sockets());
+}
+
 int
 td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 {
 	struct dump dumps[TD_MAX_THREADS];
-	/* Another namespace's count cannot be read from here. */
-	long sockets = query->threads == 0 && query->scope == TD_OWN_SCOPE ?
-	    count_sockets() : 0;
-	int n = td_choose_threads(query->threads, (size_t)sockets);
+	int n = choose_threads(query);
 	int opened = 0, error = 0, k;
 
 	memset(dumps, 0, sizeof(dumps));

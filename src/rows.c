@@ -99,22 +99,23 @@ int
 td_rows_unique(struct td_rows *rows)
 {
 	size_t slots = 64, kept = 0, i;
+	unsigned shift = 64 - 6; /* the top bits of a product are the mixed ones */
 	uint32_t *set;
 
 	if (rows->count < 2)
 		return 0;
 	if (rows->count >= UINT32_MAX / 2)
 		return -ENOMEM;
-	while (slots < 2 * rows->count)
-		slots *= 2;
+	for (; slots < 2 * rows->count; slots *= 2)
+		shift--;
 	set = calloc(slots, sizeof(*set)); /* row number + 1; 0: free */
 	if (set == NULL)
 		return -ENOMEM;
 	for (i = 0; i < rows->count; i++) {
 		const struct td_row *row = td_rows_at(rows, i);
-		size_t at = (size_t)((row->cookie * 0x9e3779b97f4a7c15u) >> 20);
+		size_t at = (size_t)(row->cookie * 0x9e3779b97f4a7c15u >> shift);
 
-		for (at &= slots - 1; set[at] != 0 && row->cookie != 0;
+		for (; set[at] != 0 && row->cookie != 0;
 		     at = (at + 1) & (slots - 1))
 			if (td_rows_at(rows, set[at] - 1)->cookie == row->cookie)
 				break;

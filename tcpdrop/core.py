@@ -10,6 +10,8 @@ from .exact import Quad
 from .netns import opened
 from .table import Connections, part_of
 
+NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,6 +112,8 @@ def drop(
         _check_breadth(chosen, everything=all)
     elif selectors or all:
         raise TypeError("connections were given: selectors and all=True do not go with them")
+    elif given.has_listener():
+        raise FilterError(NO_CONNECTION)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
     run = Run(guard, dry_run=dry_run, max_drops=max_drops)
     selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
@@ -152,7 +156,7 @@ def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
     if chosen is not None and everything:
         raise ValueError("all=True does not go with a selection")
     if chosen is not None and chosen.names_listen:
-        raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+        raise FilterError(NO_CONNECTION)
 
 
 def drop_one(
@@ -168,7 +172,8 @@ def drop_one(
     getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
     one names the interface of a socket that is bound to it.
     netns: a network namespace by name, PID or path (Linux); None is the caller's own.
-    include_self: drop it even if it carries the caller's own login session.
+    include_self: drop it even if it carries the caller's own login session; what
+    the host's /etc/tcpdrop.conf protects stays protected.
 
     Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
     connections have the tuple), Error; ValueError for what cannot name one

@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import time
-from array import array
+from struct import pack, unpack
 
 from . import _tcpdrop, netns
-from .capabilities import MARK_COND, missing_right, missing_support
-from .errors import Error, NotPermitted, NotSupported, TooMany, from_os_error
+from .errors import Error, TooMany, from_os_error
+from .exact import check_right, explained
 from .keeping import wait
 from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
@@ -26,7 +26,7 @@ SLICE = 16384
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .model import Row
     from .safety import Guard
@@ -108,12 +108,7 @@ class Run:
             if not len(part):
                 continue
             with netns.opened(part.where) as scope:
-                try:
-                    _tcpdrop.probe(scope=scope)
-                    if _tcpdrop.BACKEND == "linux":
-                        _tcpdrop.list_connections(0, MARK_COND, scope=scope)
-                except OSError as error:
-                    raise explained(from_os_error(error)) from None
+                check_right(scope)
 
     def verify(self, look: Callable[[], Connections]) -> Connections:
         """Compare with what is there now: mark what did not die, return what is new."""
@@ -175,12 +170,12 @@ class Run:
             self.progress(len(places), len(places))
         self._settle_mirrors(part, this, start, places)
 
-    def _abort(self, part: Part, places: list[int], scope: int | None) -> array[int]:
+    def _abort(self, part: Part, places: list[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""
         if isinstance(part.table, Rows):
-            return array("i", [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places])
-        numbers = array("I", [part.indices[place] for place in places])
-        return array("i", _tcpdrop.abort_rows(part.table, numbers.tobytes(), threads=self.threads, scope=scope))
+            return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
+        numbers = pack(f"{len(places)}I", *(part.indices[place] for place in places))
+        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
 
     def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
         for place in places:
@@ -188,7 +183,7 @@ class Run:
                 this.codes[start + place] = FAILED
                 this.errors[start + place] = error
 
-    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: array[int], scope: int | None) -> None:
+    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: Sequence[int], scope: int | None) -> None:
         codes = this.codes
         if not any(answers):
             for place in places:
@@ -258,15 +253,6 @@ def outcome_of(number: int, what: str) -> tuple[int, Error | None]:
     return codes.get(error.outcome, FAILED), error
 
 
-def explained(error: Error) -> Error:
-    """Say what would help."""
-    if isinstance(error, NotPermitted):
-        error.hint = missing_right()
-    elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
-        error.hint = missing_support(error.errno)
-    return error
-
-
 def abort_row(row: Row, scope: int | None) -> int:
     """Look up, compare, drop this one socket: its errno, 0 for dropped."""
     try:
@@ -281,6 +267,8 @@ def abort_row(row: Row, scope: int | None) -> int:
         )
     except OSError as error:
         return error.errno or errno.EIO
+    except ValueError:  # a wildcard, in a row that no kernel made
+        return errno.EINVAL
     return 0
 
 

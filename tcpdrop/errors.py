@@ -93,6 +93,9 @@ def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
     number = error.errno
     if number == _errno.ENOENT:
         return NotFound("not found", errno=number, what=what, step=step, hint=hint)
+    if number == _errno.EPERM and step == "setns":
+        hint = "needs CAP_SYS_ADMIN, here and in the user namespace that owns it; run as root"
+        return NotPermitted("cannot enter the network namespace: not permitted", errno=number, what=what, step=step, hint=hint)
     if number in (_errno.EPERM, _errno.EACCES):
         return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
     if number in _UNSUPPORTED:

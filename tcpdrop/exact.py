@@ -15,6 +15,7 @@ from .model import COOKIE, IFINDEX, INODE, ROW, Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .filters import Filter
     from .model import Row
     from .session import OwnSession
 
@@ -114,29 +115,65 @@ def protect_session(connection: Connection, quad: Quad, session: OwnSession, sco
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
+def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, quad: Quad, scope: int | None = None) -> None:
+    """Raise Protected if a rule matches the connection or its mirror, or may match it."""
+    from .selection import answers_for
+
+    rows = [connection._row, *_rows(Quad(quad.raddr, quad.rport, quad.laddr, quad.lport), scope)]
+    for name, rule in rules:
+        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
+        if answers:
+            unsure = "" if True in answers else ", which cannot be decided here"
+            raise Protected("protected", what=str(quad), hint=f"by {name}{unsure}")
+
+
 def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
     """Drop exactly this socket.  Raises Error, NotFound if it is gone or another by now."""
     row = connection._row
     try:
         _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except OSError as error:
-        raise _explained(from_os_error(error, str(quad))) from None
+        raise explained(from_os_error(error, str(quad))) from None
 
 
-def _explained(error: Error) -> Error:
+def check_right(scope: int | None = None) -> None:
+    """Raise what every drop in this namespace would fail with: NotPermitted, NotSupported, Error."""
+    from .capabilities import MARK_COND
+
+    try:
+        _tcpdrop.probe(scope=scope)
+        if _tcpdrop.BACKEND == "linux":
+            _tcpdrop.list_connections(0, MARK_COND, scope=scope)
+    except OSError as error:
+        raise explained(from_os_error(error)) from None
+
+
+def explained(error: Error) -> Error:
     """Say what would help."""
     from .capabilities import missing_right, missing_support
 
     if isinstance(error, NotPermitted):
         error.hint = missing_right()
-    elif isinstance(error, NotSupported):
+    elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
         error.hint = missing_support(error.errno)
     return error
 
 
-def drop_quad(quad: Quad, *, scope: int | None = None, include_self: bool = False, dry_run: bool = False) -> Connection:
+def drop_quad(
+    quad: Quad,
+    *,
+    scope: int | None = None,
+    include_self: bool = False,
+    protect: list[Filter] | None = None,
+    dry_run: bool = False,
+) -> Connection:
     """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+    from . import config
+
+    rules = config.rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
     connection = find(quad, scope)
+    if rules:
+        protect_by_rules(rules, connection, quad, scope)
     if not include_self:
         from .session import OwnSession
 

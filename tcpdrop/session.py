@@ -39,7 +39,7 @@ class OwnSession:
         self.holders: dict[int, int] = {}
         #: tuples told by SSH_CONNECTION, as (local, remote) of the server's end
         self.tuples: set[tuple[bytes, int, bytes, int]] = set()
-        #: ancestors whose descriptors could not be read
+        #: ancestors below PID 1 whose descriptors could not be read
         self.unreadable: list[int] = []
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
         for pid in ancestors():
@@ -51,7 +51,8 @@ class OwnSession:
                 self.holders.setdefault(inode, pid)
             self._add_variable(procfs.variable_of(pid, b"SSH_CONNECTION"))
         except OSError:
-            self.unreadable.append(pid)
+            if pid != 1:  # below it stands the session, if there is one
+                self.unreadable.append(pid)
 
     def _add_variable(self, value: bytes | None) -> None:
         """SSH_CONNECTION: client address, client port, server address, server port.  ssh(1)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .model import STATE_NAMES
 
-_ALIASES = {"estab": 1, "synrcvd": 3, "unconn": 7, "close": 7}
+_ALIASES = {"estab": 1, "synrcvd": 3, "unconn": 7, "close": 7, "listening": 10}
 _NUMBERS = {name.replace("_", "").lower(): number for number, name in enumerate(STATE_NAMES) if number}
 _NUMBERS.update(_ALIASES)
 

@@ -8,9 +8,8 @@ are only dropped or printed never become a hundred thousand objects.
 from __future__ import annotations
 
 from _collections_abc import Sequence
-from array import array
 
-from .model import INFO, INODE, ROW, Connection, Owner
+from .model import INFO, INODE, LISTEN, ROW, STATE, Connection, Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Part:
     def __init__(
         self,
         table: _tcpdrop.Table | Rows,
-        indices: array[int] | None,
+        indices: Sequence[int] | None,
         *,
         where: str | int | None = None,
         netns: str | None = None,
@@ -53,7 +52,7 @@ class Part:
     ) -> None:
         self.table = table
         #: row numbers of the table, in its order
-        self.indices: array[int] = array("I", range(len(table))) if indices is None else indices
+        self.indices: Sequence[int] = range(len(table)) if indices is None else indices
         #: how the caller named the namespace; None is its own
         self.where = where
         #: the namespace's identity as shown, None when there is only one
@@ -75,7 +74,7 @@ class Part:
     def data(self) -> bytes:
         """The selected rows, one behind the other, without their details."""
         table = self.table
-        if len(self.indices) == len(table) and table.stride == ROW.size:
+        if isinstance(self.indices, range) and table.stride == ROW.size:
             return table.tobytes()
         size = ROW.size
         return b"".join([table[i][:size] for i in self.indices])
@@ -84,7 +83,7 @@ class Part:
         """Only these of the selected rows, in this order."""
         return Part(
             self.table,
-            array("I", [self.indices[place] for place in places]),
+            [self.indices[place] for place in places],
             where=self.where,
             netns=self.netns,
             owner_of=self.owner_of,
@@ -134,6 +133,9 @@ class Connections(Sequence):  # type: ignore[type-arg]
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections>"
+
+    def has_listener(self) -> bool:
+        return any(row[STATE] == LISTEN for part in self.parts for row in ROW.iter_unpack(part.data()))
 
     def choose(self, places: list[int]) -> Connections:
         """Only the connections at these places, in this order within a namespace."""

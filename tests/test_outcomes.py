@@ -46,12 +46,20 @@ def test_without_the_right_it_says_which_and_where(holder, powerless):
     assert pair.alive()
 
 
-def test_a_dry_run_needs_no_right(holder, powerless):
-    """Law 8: the selection is shown without any right."""
+def test_a_dry_run_shows_without_the_right(holder, powerless):
+    """Law 8: the selection is shown without any right, then the refusal that the real run would meet."""
     pair = holder.pair()
-    status, out, err = tcpdrop("-n", *words(pair), wrapper=powerless)
-    assert out == f"{line(pair)}: would drop\n"
-    assert (status, err) in ((0, ""), (3, f"{line(pair)}: not permitted ({missing(powerless)})\n"))
+    refusal = f"tcpdrop: the real run would be refused: not permitted ({missing(powerless)})\n"
+    assert tcpdrop("-n", *words(pair), wrapper=powerless) == (3, f"{line(pair)}: would drop\n", refusal)
+    done = tcpdrop("-n", "--json", *words(pair), wrapper=powerless)
+    assert (done.status, done.err) == (3, refusal)
+    assert documents(done, "--json")[1] == {"counts": {"would_drop": 1}}
+
+
+def test_a_dry_run_on_a_kernel_that_cannot(holder, no_destroy):
+    pair = holder.pair()
+    refusal = "tcpdrop: the real run would be refused: not supported (this kernel is built without CONFIG_INET_DIAG_DESTROY)\n"
+    assert tcpdrop("-n", *words(pair), env=no_destroy) == (3, f"{line(pair)}: would drop\n", refusal)
 
 
 def test_what_is_not_there_is_not_found_even_without_the_right(powerless):

@@ -220,7 +220,7 @@ def test_an_end_in_one_operand_that_is_none(refused, operand):
         (["10.0.0.1", "1", "10.0.0.2"], "3 operands: one of LADDR LPORT RADDR RPORT is missing in '10.0.0.1 1 10.0.0.2'"),
         ([*GOOD, "x"], "5 operands: a connection is"),
         ([*GOOD, *GOOD], "8 operands: a connection is"),
-        (["lst"], "1 operand: 'lst' is no command (list, check, demo); to drop one connection give"),
+        (["lst"], f"1 operand: 'lst' is no command ({', '.join(cli.VERBS)}); to drop one connection give"),
         (["\x1b[2J"], "1 operand"),
         (["\x1b[2J", "1", "2"], r"'\x1b[2J 1 2'"),
         ([""], "1 operand"),
@@ -382,3 +382,24 @@ def test_every_option_belongs_to_a_form_and_every_form_has_only_known_ones():
 def test_python_dash_m_is_the_same_command():
     done = subprocess.run([sys.executable, "-I", "-m", "tcpdrop", "--version"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tcpdrop {package.__version__}\n", "")
+
+
+# ---- the verbs: what a filter or a value means is tested elsewhere; here only that nothing comes out raw
+
+WORDS_WITH_BYTES = [
+    *("list {}", "list lport {}", "list state {}", "list remote {}", "list user {}", "list pid {}", "list dev {}", "list idle gt {}"),
+    *("list --order={}", "list --limit={}", "list --summary-by={}", "list -o {}", "list --state={}", "list --pid={}", "list --user={}"),
+    *("list --local-port={}", "list --local-addr={}", "list --idle={}", "list --netns={}", "list 10.0.0.1 {}", "check {}", "{} list"),
+    *("drop --from=/nonexistent{} -n", "drop -n --max-drops={} lport 1", "drop -n --rate={} lport 1", "drop -n --for={} lport 1"),
+    *("drop -n --interval={} --for=1s lport 1", "drop -n --protect={} lport 1", "drop -n --until-gone={} lport 1", "-n -s {}"),
+]
+
+
+@pytest.mark.parametrize("words", WORDS_WITH_BYTES)
+def test_no_verb_prints_a_word_raw(capsys, words):
+    for raw in ("\x1b[31m", "\udcff\udcfe", "\x9b2J\r", "\N{RIGHT-TO-LEFT OVERRIDE}"):
+        assert cli.main([word.replace("{}", raw) for word in words.split()]) in (1, 2, 3)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err
+        assert all(text.isprintable() for text in err.split("\n")), ascii(err)

@@ -8,17 +8,30 @@ from ..errors import Error, NotFound
 from ..exact import Quad
 from .options import Parsed
 from .report import Reporter
-from .status import status_of
+from .status import FAILED, status_of
 from .streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..filters import Filter
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
     """Drop the one connection named.  Raises ValueError for operands that cannot be read."""
     quads = _quads(parsed)
+    protect = _protect(parsed)
     reporter = Reporter(parsed, streams)
     with netns.opened(parsed.text("netns")) as scope:
-        _drop_all_meanings(quads, parsed, reporter, scope)
+        _drop_all_meanings(quads, protect, parsed, reporter, scope)
+        refusal = _refusal(scope) if reporter.counts.get("would_drop") else None
     reporter.finish()
+    if not parsed.flag("dry_run"):
+        from .auditing import audit
+
+        audit(parsed, reporter.outcomes, reporter.counts, " ".join(parsed.operands))
+    if refusal is not None:  # a dry run ends as the real one would
+        streams.note(f"tcpdrop: the real run would be refused: {refusal}")
+        return FAILED
     status = status_of(reporter.counts)
     return 0 if status == 1 and parsed.flag("allow_none") else status
 
@@ -36,7 +49,24 @@ def _quads(parsed: Parsed) -> list[Quad]:
     return quads(local, remote, family=parsed.family)
 
 
-def _drop_all_meanings(quads: list[Quad], parsed: Parsed, reporter: Reporter, scope: int | None) -> None:
+def _refusal(scope: int | None) -> Error | None:
+    try:
+        exact.check_right(scope)
+    except Error as error:
+        return error
+    return None
+
+
+def _protect(parsed: Parsed) -> list[Filter]:
+    texts = parsed.texts("protect")
+    if not texts:
+        return []
+    from .dropping import protecting
+
+    return [protecting(text) for text in texts]
+
+
+def _drop_all_meanings(quads: list[Quad], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None) -> None:
     """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
     absent: list[tuple[Quad, NotFound]] = []
     word = "would_drop" if parsed.flag("dry_run") else "dropped"
@@ -45,6 +75,7 @@ def _drop_all_meanings(quads: list[Quad], parsed: Parsed, reporter: Reporter, sc
             connection = exact.drop_quad(
                 quad,
                 scope=scope,
+                protect=protect,
                 include_self=parsed.flag("include_self"),
                 dry_run=parsed.flag("dry_run"),
             )

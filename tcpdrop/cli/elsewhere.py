@@ -16,7 +16,7 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     if parsed.text("netns") is not None:
         return "nothing matched"
     own = netns.identity()
-    for pid in sorted(chosen.wanted_pids) if chosen is not None else ():
+    for pid in sorted(chosen.wanted_pids) if chosen is not None and "pids" in chosen.needs() else ():
         theirs = netns.identity(f"/proc/{pid}/ns/net")
         if theirs is not None and theirs != own:
             return f"nothing matched here: process {pid} lives in another network namespace: --netns {pid}"

@@ -4,7 +4,8 @@
 USAGE = """\
 usage: tcpdrop [options] LADDR LPORT RADDR RPORT
        tcpdrop [options] LADDR:LPORT RADDR:RPORT
-       tcpdrop list [options]
+       tcpdrop list [options] [FILTER...]
+       tcpdrop drop [options] FILTER...
        tcpdrop check [--json]
        tcpdrop demo"""
 
@@ -16,34 +17,69 @@ To trace dropped packets, see the tool of the same name in bcc (tcpdrop-bpfcc)."
 HELP = f"""\
 {USAGE}
 
-Drops one TCP connection of this host, named by its local and remote end, at
-once and without touching any other.  Also netstat's LADDR.LPORT, and
-[V6ADDR]:PORT; host and service names; ADDR%DEV for a socket bound to DEV.
+Drops TCP connections of this host, each one exactly, at once, and without
+touching any other.  To drop one, name its local and remote end: also netstat's
+LADDR.LPORT, [V6ADDR]:PORT, host and service names, ADDR%DEV.
 
   list      list connections; never drops
+  drop      drop every connection that matches
   check     can this host drop connections, and may I?
   demo      make a loopback connection, drop it, show what both ends saw
 
-options:
-  -n, --dry-run        say what would be dropped, drop nothing
-      --include-self   drop it even if it carries your own session
+a filter: predicates, neighbours and-ed, with and, or, not and parentheses
+  state established     exclude close-wait          family inet6
+  local ADDR[/LEN]      remote ADDR[/LEN][:PORT]    host ADDR (either end)
+  lport 80,443          rport 5000-5010             port ge 1024 (either end)
+  in  out  loopback     dev eth0  cc cubic          kernel (no process holds it)
+  pid 4711  comm 'php*' user www-data               unit nginx  cgroup PATH
+  idle gt 10m           age gt 8h                   rtt gt 200ms
+  sendq gt 64k          recvq, bytes-sent, bytes-received gt 1M    retrans gt 5
+
+to select by values that are never read as filter (repeat, or comma lists):
+      --local-addr X, --remote-addr X     an address or a prefix
+      --local-port X, --remote-port X     a port, a range or a service
+  -s, --state X        established, close-wait, ... or all
+      --pid X, --process X, --user X      who holds it
+      --idle X, --age X    at least so long, like 90s, 10m, 8h
+  -a, --all            every connection (instead of a selection)
+      --from FILE      those of a saved list, or of standard input (-)
+      --limit N        only the first N, by
+      --order X        oldest, newest, idlest or largest
   -4, -6               only IPv4, only IPv6 (what is on the wire)
-      --netns X        in the network namespace of that NAME, PID or PATH
+      --netns X        in the network namespace of that NAME, PID, PATH, or all
+
+to drop with care:
+  -n, --dry-run        say what would be dropped, drop nothing
+  -l                   the same, as commands; -l, -a, -s also without a verb
+  -y, --yes            do not ask
+      --max-drops N    if more match, drop none (without a terminal: 100)
+      --protect FILTER never drop these, nor their other end (/etc/tcpdrop.conf)
+      --include-self   drop it even if it carries your own session
+
+to keep them gone:
+      --for X          drop whatever matches, for that long
+      --until-gone[=X] until nothing matches, at most 60s or that long
+      --interval X     between two looks: 500ms
+      --rate N         at most N drops a second
+
+output:
       --json           one JSON document instead of text
       --jsonl          one JSON object a line
+  -o FIELDS            list these columns, like local,remote,process,idle_ms
+      --summary-by X   list counts: remote_addr local_port state process user
+      --explain        list how the filter was read
+  -c, --count          only how many
   -q, --quiet          no lines for what was dropped or listed
       --allow-none     nothing found is success
+      --reason TEXT    why, for the system log
+      --syslog         log each connection; --no-syslog: log nothing
   -h, --help
   -V, --version
-
-to select what is listed (repeat them, or give comma lists):
-      --local-addr, --remote-addr    an address or a prefix like 10.0.0.0/8
-      --local-port, --remote-port    a port or a service name
-      --state                        established, close-wait, ... or all
 
 exit status:
   0  dropped (listed, would drop)    3  failed, not permitted, not supported
   1  no such connection              4  refused: protected, or a bound exceeded
   2  the command line is wrong
 
-To trace dropped packets instead, see the tool of the same name in bcc."""
+More in tcpdrop(8).  To trace dropped packets instead, see the tool of the same
+name in bcc."""

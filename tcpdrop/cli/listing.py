@@ -33,8 +33,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
     connections = arrange(connections, order, number(parsed, "limit", "--limit"))
     _print(connections, parsed, names, streams)
     if connections.undecidable:
-        streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: not permitted to see who holds them")
-    elif not len(connections):
+        streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: no process holds them, or it may not be seen")
+    if not len(connections):
         streams.note(f"tcpdrop: {nothing_matched(parsed, chosen)}")
     status = status_of({"listed": len(connections)}, undecidable=connections.undecidable)
     return 0 if status == 1 and parsed.flag("allow_none") else status

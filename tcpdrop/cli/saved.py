@@ -25,7 +25,8 @@ _ENDINGS = (": would drop", ": dropped")
 def read(source: str, where: str | None) -> Connections:
     """The connections of a file, "-" being standard input.  Raises FilterError naming the line."""
     if source == "-":
-        lines = sys.stdin.readlines() if sys.stdin is not None else []
+        raw = sys.stdin.buffer.readlines() if sys.stdin is not None else []
+        lines = [line.decode("utf-8", "surrogateescape") for line in raw]
     else:
         try:
             with open(source, encoding="utf-8", errors="surrogateescape") as file:
@@ -39,7 +40,7 @@ def read(source: str, where: str | None) -> Connections:
             continue
         try:
             found, netns = _json_line(text) if text.startswith("{") else (_classic_line(text), None)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
         if found is not None:
             groups.setdefault(netns or where, []).append(found)
@@ -61,7 +62,7 @@ def _json_line(text: str) -> tuple[Connection | None, str | None]:
     if not isinstance(cookie, str) or not 0 < int(cookie, 16) < (1 << 64) - 1:
         raise ValueError("the cookie, which says which socket was meant, is missing or wrong")
     netns = entry.get("netns")
-    return _connection(quad, int(cookie, 16), int(entry.get("ifindex") or 0)), _where(netns)
+    return _connection(quad, int(cookie, 16), _ifindex(entry.get("ifindex"))), _where(netns)
 
 
 def _where(netns: object) -> str | None:
@@ -70,6 +71,14 @@ def _where(netns: object) -> str | None:
     if not isinstance(netns, str) or netns.startswith("net:["):
         raise ValueError(f"network namespace {netns!r} has no name: give --netns and leave it out")
     return netns
+
+
+def _ifindex(value: object) -> int:
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31:
+        raise ValueError(f"{value!r} is not the number of an interface")
+    return value
 
 
 def _port(value: object) -> int:

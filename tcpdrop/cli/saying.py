@@ -53,7 +53,9 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
         left = " (stopped by a signal)" if stopped else ""
         streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
     if report.undecidable:
-        streams.note(f"tcpdrop: {report.undecidable} more could not be decided: not permitted to see who holds them; none was touched")
+        streams.note(
+            f"tcpdrop: {report.undecidable} more could not be decided: no process holds them, or it may not be seen; none was touched"
+        )
     if report.unverified is not None:
         streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
     if report.later:

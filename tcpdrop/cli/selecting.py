@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..addresses import printable
 from ..filters import Filter, all_of, from_selectors
 from .options import SELECTORS, Parsed, UsageError
 
@@ -31,7 +32,7 @@ def number(parsed: Parsed, dest: str, name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"{name} takes a whole number, not '{text}'")
+        raise UsageError(f"{name} takes a whole number, not '{printable(text)}'")
     return int(text)
 
 

@@ -116,7 +116,9 @@ def _unknown(reader: Reader) -> str:
     if token.kind == SYMBOL:
         return f"unexpected '{shown}'; expected {_EXPECTED}"
     lower = token.text.lower()
-    if token.kind == WORD and (lower in PREDICATES or lower in CONNECTIVES or lower == "not"):
+    if token.text in CONNECTIVES:
+        return f"'{shown}' stands between two terms; expected {_EXPECTED}"
+    if token.kind == WORD and lower != token.text and (lower in PREDICATES or lower in CONNECTIVES or lower == "not"):
         return f"'{shown}': write it in small letters, {lower}"
     for looks_like, advice in STARTS:
         if looks_like(token.text):

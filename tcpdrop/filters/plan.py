@@ -212,10 +212,19 @@ def _condition(node: Node, facts: Facts | None) -> tuple[Condition | None, bool]
         return (None if index is None else bytecode.bound_to(index)), True
     if node.word == "cgroup" and facts is not None:
         ids = facts.cgroup_ids(node.args[0])
-        if ids and len(ids) <= MAX_OPS:
+        if ids and len(ids) <= MAX_OPS and _has_cgroup_op():
             # Not exact: mini sockets have no cgroup, which is unknown and not another one.
             return bytecode.some([bytecode.in_cgroup(number) for number in sorted(ids)]), False
     return None, False
+
+
+def _has_cgroup_op() -> bool:
+    """Linux 5.8 or later; an older one would refuse the whole program."""
+    from os import uname
+
+    major, _, rest = uname().release.partition(".")
+    minor = rest.partition(".")[0].partition("-")[0]
+    return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (5, 8)
 
 
 def _ends(end: str) -> tuple[bool, ...]:

@@ -10,7 +10,7 @@ from .sockets import ENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ..model import Info, Row
     from .facts import Facts
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     #: (4 or 16 bytes, prefix length, port or 0)
     Value = tuple[bytes, int, int]
-    Match = Callable[[int, bytes], bool]
 
 
 class Address(Mergeable):
@@ -61,12 +60,11 @@ class Address(Mergeable):
         by_port: dict[int, list[Value]] = {}
         for value in self.values:
             by_port.setdefault(value[2], []).append(value)
-        matchers = {port: _matcher(values) for port, values in by_port.items()}
-        at_any = matchers.pop(0, None)
-        tests = [_end_test(port_at, addr_at, at_any, matchers) for port_at, addr_at in ENDS[self.end]]
+        tests = [_end_test(port_at, addr_at, by_port) for port_at, addr_at in ENDS[self.end]]
         if len(tests) == 1:
             return tests[0]
-        return lambda row, info, facts: tests[0](row, info, facts) or tests[1](row, info, facts)
+        one, other = tests
+        return lambda row, info, facts: one(row, info, facts) or other(row, info, facts)
 
     def __str__(self) -> str:
         return f"{self.end} " + ",".join(address_text(value) for value in self.values)
@@ -89,47 +87,70 @@ def address_text(value: Value) -> str:
     return f"[{text}]{length}:{port}" if len(packed) == 16 else f"{text}{length}:{port}"
 
 
-def _end_test(port_at: int, addr_at: int, at_any: Match | None, by_port: dict[int, Match]) -> Test:
-    def any_port(row: Row, info: Info | None, facts: Facts) -> Answer:
-        return at_any(row[FAMILY], row[addr_at])  # type: ignore[misc]
+# ---- compiled forms.  Rows have 16 bytes for any address, IPv4 in the first 4 (family 4) or mapped (family 6).
+
+
+def _end_test(port_at: int, addr_at: int, by_port: dict[int, list[Value]]) -> Test:
+    tests = {port: _addr_test(addr_at, values) for port, values in by_port.items()}
+    at_any = tests.pop(0, None)
+    if at_any is not None and not tests:
+        return at_any
 
     def with_port(row: Row, info: Info | None, facts: Facts) -> Answer:
-        match = by_port.get(row[port_at])
-        return (match is not None and match(row[FAMILY], row[addr_at])) or (at_any is not None and at_any(row[FAMILY], row[addr_at]))
+        test = tests.get(row[port_at])
+        if test is not None and test(row, info, facts):
+            return True
+        return at_any is not None and at_any(row, info, facts)
 
-    return with_port if by_port else any_port
+    return with_port
 
 
-def _matcher(values: list[Value]) -> Match:
-    """A test of (family, 16 bytes of the row): whole addresses by a set, prefixes by a set for each length."""
+def _addr_test(addr_at: int, values: list[Value]) -> Test:
+    if len(values) == 1 and len(values[0][0]) == 4 and values[0][1] % 8 == 0:
+        return _bytes_test(addr_at, values[0][0][: values[0][1] // 8])
     whole: dict[int, set[bytes]] = {4: set(), 6: set()}
-    short: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
-    for packed, bits, _ in values:
-        size = len(packed)
-        if bits < 8 * size:
-            shift = 8 * size - bits
-            short[size].setdefault(shift, set()).add(int.from_bytes(packed, "big") >> shift)
-        elif size == 4:
+    short: list[Value] = []
+    for value in values:
+        packed, bits, _ = value
+        if bits < 8 * len(packed):
+            short.append(value)
+        elif len(packed) == 4:
             whole[4].add(packed + bytes(12))
             whole[6].add(MAPPED + packed)
         else:
             whole[6].add(packed)
-    if not short[4] and not short[16]:
-        return lambda family, addr: addr in whole[family]
-    short4, short6 = list(short[4].items()), list(short[16].items())
+    if not short:
+        return lambda row, info, facts: row[addr_at] in whole[row[FAMILY]]
+    return _prefixes_test(addr_at, whole, short)
 
-    def match(family: int, addr: bytes) -> bool:
+
+def _bytes_test(addr_at: int, start: bytes) -> Test:
+    """One prefix of IPv4 in whole bytes."""
+    mapped = MAPPED + start
+    return lambda row, info, facts: row[addr_at].startswith(start if row[FAMILY] == 4 else mapped)
+
+
+def _prefixes_test(addr_at: int, whole: dict[int, set[bytes]], short: list[Value]) -> Test:
+    by_length: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
+    for packed, bits, _ in short:
+        shift = 8 * len(packed) - bits
+        by_length[len(packed)].setdefault(shift, set()).add(int.from_bytes(packed, "big") >> shift)
+    lengths4, lengths6 = list(by_length[4].items()), list(by_length[16].items())
+    from_bytes = int.from_bytes
+
+    def has_prefix(row: Row, info: Info | None, facts: Facts) -> Answer:
+        family, addr = row[FAMILY], row[addr_at]
         if addr in whole[family]:
             return True
         if family == 4:
-            number, prefixes = int.from_bytes(addr[:4], "big"), short4
+            number, lengths = from_bytes(addr[:4], "big"), lengths4
         elif addr.startswith(MAPPED):
-            number, prefixes = int.from_bytes(addr[12:], "big"), short4
+            number, lengths = from_bytes(addr[12:], "big"), lengths4
         else:
-            number, prefixes = int.from_bytes(addr, "big"), short6
-        for shift, wanted in prefixes:  # noqa: SIM110 (a generator would cost more than the look-up)
+            number, lengths = from_bytes(addr, "big"), lengths6
+        for shift, wanted in lengths:  # noqa: SIM110 (a generator would cost more than the look-up)
             if number >> shift in wanted:
                 return True
         return False
 
-    return match
+    return has_prefix

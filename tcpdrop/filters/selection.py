@@ -9,63 +9,80 @@ from .nodes import OWNERS, PIDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Optional
+    from collections.abc import Iterator
+    from typing import Optional, Protocol
 
     from ..model import Connection, Info, Row
     from .filter import Filter
+
+    class Records(Protocol):
+        """Packed records: a Table, or a list of bytes."""
+
+        def __len__(self) -> int: ...
+        def __getitem__(self, index: int, /) -> bytes: ...
+        def __iter__(self) -> Iterator[bytes]: ...
 
     #: index in the table, row, info
     Hit = tuple[int, Row, Optional[Info]]
 
 
 class Selection:
-    """hits: (index, row, info) of what matches, in the table's order.  undecided: how many may match or not."""
+    """indices: of the records that match, ascending.  open: of those that may match or not."""
 
-    __slots__ = ("hits", "undecided")
+    __slots__ = ("indices", "open", "records")
 
-    def __init__(self, hits: list[Hit], undecided: int) -> None:
-        self.hits = hits
-        self.undecided = undecided
+    def __init__(self, records: Records, indices: list[int], undecided: list[int]) -> None:
+        self.records = records
+        self.indices = indices
+        self.open = undecided
+
+    @property
+    def undecided(self) -> int:
+        return len(self.open)
+
+    @property
+    def hits(self) -> list[Hit]:
+        """(index, row, info) of what matches, unpacked anew."""
+        return [(index, *unpacked(self.records[index])) for index in self.indices]
 
 
-def select(chosen: Filter, records: Iterable[bytes], facts: Facts) -> Selection:
-    """Decide on packed records, as a Table gives them.
+def unpacked(raw: bytes) -> tuple[Row, Info | None]:
+    return ROW.unpack_from(raw), INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
+
+
+def select(chosen: Filter, records: Records, facts: Facts) -> Selection:
+    """Decide on packed records.
 
     First with what is known without owners; only rows which that leaves open
     have their holders looked up, and facts.owners keeps them.
     """
-    hits: list[Hit] = []
-    open_rows: list[Hit] = []
-    test, unpack, details = chosen.test, ROW.unpack_from, INFO.unpack_from
-    size = ROW.size
+    found: list[int] = []
+    undecided: list[int] = []
+    test, unpack, details, size = chosen.test, ROW.unpack_from, INFO.unpack_from, ROW.size
     for index, raw in enumerate(records):
-        row = unpack(raw)
-        info = details(raw, size) if len(raw) > size else None
-        answer = test(row, info, facts)
+        answer = test(unpack(raw), details(raw, size) if len(raw) > size else None, facts)
         if answer:
-            hits.append((index, row, info))
+            found.append(index)
         elif answer is None:
-            open_rows.append((index, row, info))
-    if open_rows and facts.owners is None and chosen.needs() & {OWNERS, PIDS}:
-        _look_up_owners(chosen, open_rows, facts)
-        still_open = []
-        for hit in open_rows:
-            answer = test(hit[1], hit[2], facts)
-            if answer:
-                hits.append(hit)
-            elif answer is None:
-                still_open.append(hit)
-        hits.sort(key=lambda hit: hit[0])
-        open_rows = still_open
-    return Selection(hits, len(open_rows))
+            undecided.append(index)
+    if not undecided or facts.owners is not None or not chosen.needs() & {OWNERS, PIDS}:
+        return Selection(records, found, undecided)
+    _look_up_owners(chosen, records, undecided, facts)
+    still_open = []
+    for index in undecided:
+        answer = test(*unpacked(records[index]), facts)
+        if answer:
+            found.append(index)
+        elif answer is None:
+            still_open.append(index)
+    return Selection(records, sorted(found), still_open)
 
 
-def _look_up_owners(chosen: Filter, rows: list[Hit], facts: Facts) -> None:
+def _look_up_owners(chosen: Filter, records: Records, undecided: list[int], facts: Facts) -> None:
     from ..owners import scan
 
     named = None if OWNERS in chosen.needs() else chosen.wanted_pids
-    facts.owners = scan((row[INODE] for _, row, _ in rows), named)
+    facts.owners = scan({ROW.unpack_from(records[index])[INODE] for index in undecided}, named)
 
 
 def facts_of(connection: Connection, needs: frozenset[str], facts: Facts | None) -> Facts:

@@ -6,7 +6,8 @@ import pickle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import diag_machine, filter_cases as cases
+from support import diag_machine
+from support import filter_cases as cases
 
 from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, plan_for

@@ -38,7 +38,7 @@ def test_the_zoo_has_what_it_should(zoo):
     assert {bool(row[model.INODE]) for row in rows} == {True, False}
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases.row_expressions)
 def test_the_kernel_loses_nothing(zoo, node):
     facts = cases.Facts(interfaces={"lo": 1, "eth0": 77})

@@ -7,7 +7,15 @@ import sysconfig
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
-UNITS = ("_tcpdrop.c", "_table.c", "rows.c", "tuple.c", "inet_diag.c", *sorted(unit.name for unit in SOURCE.glob("linux*.c")))
+UNITS = (
+    "_tcpdrop.c",
+    "_table.c",
+    "_arguments.c",
+    "rows.c",
+    "tuple.c",
+    "inet_diag.c",
+    *sorted(unit.name for unit in SOURCE.glob("linux*.c")),
+)
 
 ENDS_CHECK = "row->state == TD_STATE_LISTEN || !td_same_ends(tuple, row)"
 COOKIE_GUARD = "row->cookie == 0 || row->cookie == UINT64_MAX"

@@ -15,7 +15,7 @@ from tcpdrop.filters.sockets import Dev, Direction, Family, Loopback, Port, Stat
 from tcpdrop.owners import Owners
 
 PORTS = [1, 22, 80, 443, 1024, 32768, 40000, 65535]
-V4 = [socket.inet_aton(a) for a in ("127.0.0.1", "127.1.0.9", "10.0.0.1", "10.0.0.2", "10.1.0.1", "192.0.2.7", "0.0.0.0")]  # noqa: S104
+V4 = [socket.inet_aton(a) for a in ("127.0.0.1", "127.1.0.9", "10.0.0.1", "10.0.0.2", "10.1.0.1", "192.0.2.7", "0.0.0.0")]
 V6 = [socket.inet_pton(socket.AF_INET6, a) for a in ("::1", "::", "2001:db8::1", "2001:db8::2", "2001:db8:1::1", "fe80::1", "::2:0:0")]
 MAPPED = bytes(10) + b"\xff\xff"
 INTERFACES = {"lo": 1, "eth0": 2}
@@ -115,7 +115,7 @@ rowish = st.one_of(
 knowing = st.one_of(
     st.sampled_from([Direction("in"), Direction("out"), Kernel(), Cgroup("/a"), Cgroup("/b"), Cgroup("/none"), Unit("nginx.service")]),
     st.sets(st.integers(4, 9), min_size=1).map(Pid.of),
-    st.sampled_from(COMMS + ["ng*", "[a-z]*"]).map(Comm),
+    st.sampled_from([*COMMS, "ng*", "[a-z]*"]).map(Comm),
     st.sampled_from([User(0), User(1000), Congestion("cubic"), Congestion("and")]),
     st.builds(
         Measure,

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lossy.c - LD_PRELOAD: netlink answers that get lost.
+ *
+ * LOSSY=small   the smallest receive buffer there is: a few answers fill it,
+ *               and the kernel throws away the rest and says ENOBUFS
+ * LOSSY=all     every answer to a destroy is thrown away, and the next receive
+ *               says ENOBUFS, as when the kernel had no memory for it
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/netlink.h>
+
+static int
+mode(const char *name)
+{
+	const char *value = getenv("LOSSY");
+
+	return value != NULL && strcmp(value, name) == 0;
+}
+
+int
+socket(int domain, int type, int protocol)
+{
+	static int (*next)(int, int, int);
+	int fd, least = 1;
+
+	if (next == NULL)
+		next = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
+	fd = next(domain, type, protocol);
+	if (fd >= 0 && domain == AF_NETLINK && mode("small"))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+	return fd;
+}
+
+ssize_t
+recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *from,
+    socklen_t *length)
+{
+	static ssize_t (*next)(int, void *, size_t, int, struct sockaddr *,
+	    socklen_t *);
+	int domain = 0, capped = 0;
+	socklen_t is = sizeof(domain);
+	ssize_t got;
+
+	if (next == NULL)
+		next = (ssize_t (*)(int, void *, size_t, int, struct sockaddr *,
+		    socklen_t *))dlsym(RTLD_NEXT, "recvfrom");
+	got = next(fd, buf, size, flags, from, length);
+	/* Only the socket of a batch asks for short answers. */
+	if (got < 0 || !mode("all") ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &is) != 0 ||
+	    domain != AF_NETLINK ||
+	    getsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &capped, &is) != 0 ||
+	    !capped)
+		return got;
+	while (next(fd, buf, size, MSG_DONTWAIT, NULL, NULL) >= 0)
+		;
+	errno = ENOBUFS;
+	return -1;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_rows.c - the growing array: add, join, unique, trim, a million rows. */
+#include "rows.h"
+
+#include <string.h>
+
+#include "check.h"
+
+static const size_t strides[] = {sizeof(struct td_row),
+    sizeof(struct td_row) + sizeof(struct td_info)};
+
+static struct td_rows
+filled(size_t stride, const uint64_t *cookies, size_t n)
+{
+	struct td_rows rows = {.stride = stride};
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct td_row *row = td_rows_add(&rows);
+
+		CHECK(row != NULL);
+		row->cookie = cookies[i];
+		row->inode = i;
+	}
+	return rows;
+}
+
+static void
+test_add(size_t stride)
+{
+	struct td_rows rows = {.stride = stride};
+	unsigned char zeroes[256] = {0};
+	struct td_row *row;
+	struct td_info *info;
+	size_t i;
+
+	for (i = 0; i < 1000; i++) {
+		row = td_rows_add(&rows);
+		CHECK(row != NULL && memcmp(row, zeroes, stride) == 0);
+		memset(row, 0xee, stride); /* the next must come zeroed all the same */
+		row->inode = i;
+	}
+	CHECK(rows.count == 1000 && rows.room >= 1000);
+	for (i = 0; i < 1000; i++)
+		CHECK(td_rows_at(&rows, i)->inode == i);
+	td_rows_drop_last(&rows);
+	CHECK(rows.count == 999);
+	row = td_rows_add(&rows);
+	CHECK(row == td_rows_at(&rows, 999) && memcmp(row, zeroes, stride) == 0);
+	info = td_rows_info(&rows, row);
+	CHECK((info != NULL) == (stride == strides[1]));
+	CHECK(info == NULL || (unsigned char *)info == (unsigned char *)row + 96);
+	td_rows_free(&rows);
+	CHECK(rows.data == NULL && rows.count == 0 && rows.room == 0);
+	td_rows_free(&rows); /* twice is once */
+}
+
+static void
+test_join(size_t stride)
+{
+	static const uint64_t a[] = {1, 2, 3}, b[] = {4, 5};
+	struct td_rows to = {.stride = stride}, none = {.stride = stride};
+	struct td_rows from = filled(stride, a, 3);
+	size_t i;
+
+	CHECK(td_rows_join(&to, &none) == 0 && to.count == 0);
+	CHECK(td_rows_join(&to, &from) == 0 && to.count == 3);
+	CHECK(from.data == NULL && from.count == 0 && from.stride == stride);
+	CHECK(td_rows_join(&to, &none) == 0 && to.count == 3);
+	from = filled(stride, b, 2);
+	CHECK(td_rows_join(&to, &from) == 0 && to.count == 5);
+	CHECK(from.data == NULL && to.stride == stride);
+	for (i = 0; i < 5; i++)
+		CHECK(td_rows_at(&to, i)->cookie == i + 1);
+	td_rows_free(&to);
+}
+
+static void
+test_unique(size_t stride)
+{
+	static const uint64_t some[] = {7, 7, 0, 9, 0, 7, UINT64_MAX, 9, UINT64_MAX, 8};
+	static const uint64_t want[] = {7, 0, 9, 0, UINT64_MAX, 8};
+	static const uint64_t first[] = {0, 2, 3, 4, 6, 9}; /* the first is kept */
+	struct td_rows rows = filled(stride, some, 10), none = {.stride = stride};
+	size_t i;
+
+	CHECK(td_rows_unique(&none) == 0);
+	CHECK(td_rows_unique(&rows) == 0 && rows.count == 6);
+	for (i = 0; i < 6; i++)
+		CHECK(td_rows_at(&rows, i)->cookie == want[i] &&
+		    td_rows_at(&rows, i)->inode == first[i]);
+	td_rows_trim(&rows);
+	CHECK(rows.room == 6 && td_rows_at(&rows, 5)->cookie == 8);
+	rows.count = 0;
+	td_rows_trim(&rows);
+	CHECK(rows.data == NULL && rows.room == 0);
+	td_rows_trim(&rows);
+}
+
+/* Cookies as the kernel gives them, and as nobody would: all must be told apart. */
+static void
+test_million(size_t stride, int shift)
+{
+	enum { N = 1000000, TWICE = 1000 };
+	struct td_rows rows = {.stride = stride};
+	struct td_row *row;
+	size_t i;
+
+	for (i = 0; i < N + TWICE; i++) {
+		row = td_rows_add(&rows);
+		CHECK(row != NULL);
+		row->cookie = (uint64_t)(i % N + 1) << shift;
+	}
+	CHECK(rows.room < 2 * (N + TWICE) + 64);
+	CHECK(td_rows_unique(&rows) == 0 && rows.count == N);
+	td_rows_trim(&rows);
+	CHECK(rows.room == N); /* a million rows cost just their own size */
+	for (i = 0; i < N; i++)
+		CHECK(td_rows_at(&rows, i)->cookie == (uint64_t)(i + 1) << shift);
+	td_rows_free(&rows);
+}
+
+static void
+test_too_much(void)
+{
+	struct td_rows rows = {.stride = sizeof(struct td_row)};
+
+	CHECK(td_rows_add(&rows) != NULL);
+	rows.room = rows.count = SIZE_MAX / 64;
+	CHECK(td_rows_add(&rows) == NULL); /* the size would wrap */
+	rows.count = 1;
+	td_rows_free(&rows);
+}
+
+int
+main(void)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		test_add(strides[i]);
+		test_join(strides[i]);
+		test_unique(strides[i]);
+	}
+	test_million(strides[0], 0);
+	test_million(strides[0], 12);
+	test_million(strides[1], 0);
+	test_too_much();
+	puts("test_rows: ok");
+	return 0;
+}
