@@ -189,7 +189,7 @@ open_and_abort(const struct td_tuple *tuple, int32_t zone, const char **step)
 {
 	int fd = td_sun_open("/dev/tcp", O_RDONLY), error;
 
-	*step = "open /dev/tcp";
+	*step = "/dev/tcp";
 	if (fd < 0)
 		return fd;
 	error = td_sun_request(fd, tuple, zone, step);

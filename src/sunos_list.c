@@ -65,7 +65,7 @@ open_mib(int *fd, const char **step)
 	size_t i;
 	int error;
 
-	*step = "open /dev/arp";
+	*step = "/dev/arp";
 	*fd = td_sun_open("/dev/arp", O_RDWR);
 	if (*fd < 0)
 		return *fd;

@@ -134,7 +134,7 @@ td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
 	if (error == 0)
 		error = build_index(&x, &seen);
 	if (error == 0) {
-		*step = "open /dev/tcp";
+		*step = "/dev/tcp";
 		fd = td_sun_open("/dev/tcp", O_RDONLY);
 		error = fd < 0 ? fd : 0;
 	}

@@ -29,6 +29,7 @@ _HOMES = {
     "drop": "core",
     "drop_one": "core",
     "keep_dropping": "keeping",
+    "own_session": "safety",
 }
 
 TYPE_CHECKING = False
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
     from .keeping import keep_dropping
     from .model import Connection, Endpoint
     from .report import Report, Result
+    from .safety import own_session
     from .states import State
     from .table import Connections
 
@@ -75,6 +77,7 @@ __all__ = [
     "drop",
     "drop_one",
     "keep_dropping",
+    "own_session",
 ]
 
 

@@ -12,6 +12,8 @@ from .addresses import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .report import Report
 
 
@@ -37,17 +39,17 @@ def _value(text: str) -> str:
     return f'"{safe}"' if set(safe) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") or not safe else safe
 
 
-def to_syslog(report: Report, *, what: str, reason: str | None, each: bool) -> None:
-    """One line for the run, and with `each` one for every connection before it."""
+def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> None:
+    """One line for the run, and with `each` one for every (connection, outcome) before it."""
     import syslog
 
     syslog.openlog("tcpdrop", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
     tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
     if each:
-        for result in report:
-            syslog.syslog(syslog.LOG_NOTICE, f"connection={_value(str(result.connection))} outcome={result.outcome} {tail}")
-    counts = " ".join(f"{outcome}={number}" for outcome, number in report.counts.items()) or "matched=0"
-    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(what)} {counts} {tail}")
+        for connection, outcome in outcomes:
+            syslog.syslog(syslog.LOG_NOTICE, f"connection={_value(connection)} outcome={outcome} {tail}")
+    numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
+    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(what)} {numbers} {tail}")
     syslog.closelog()
 
 

@@ -11,6 +11,7 @@ is refused as a whole.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -20,20 +21,36 @@ PATH = "/etc/tcpdrop.conf"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .filters import Filter
 
 
 def rules() -> list[Filter]:
     """The filters of the file; none without a file.  Raises Refused when it cannot be trusted or read."""
     try:
-        descriptor = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC)
+        # Not to wait for a writer, should it be a pipe.
+        descriptor = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
+        if os.path.lexists(PATH):
+            raise _refused("leads nowhere", errno.ENOENT) from None
         return []
     except OSError as error:
         raise _refused(f"cannot be read: {error.strerror}", error.errno) from None
-    with open(descriptor, "rb") as file:
+    try:
         _check_trust(os.fstat(descriptor))
-        return [_rule(number, line) for number, line in enumerate(file, 1) if line.split(b"#")[0].strip()]
+        with open(descriptor, "rb", closefd=False) as file:
+            lines = file.readlines()
+    except OSError as error:
+        raise error if isinstance(error, Refused) else _refused(f"cannot be read: {error.strerror}", error.errno) from None
+    finally:
+        os.close(descriptor)
+    return [_rule(number, line) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
+
+
+def rules_with(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
+    """The host's own rules and the caller's, each with what to call it.  Raises Refused as rules() does."""
+    return [(f"{PATH}: {rule}", rule) for rule in rules()] + [(f"--protect '{rule}'", rule) for rule in protect]
 
 
 def _check_trust(status: os.stat_result) -> None:
@@ -49,10 +66,10 @@ def _rule(number: int, line: bytes) -> Filter:
     from .filters import Filter
 
     try:
-        word, _, text = line.decode("utf-8").split("#")[0].strip().partition(" ")
-        if word != "protect":
+        words = line.decode("utf-8").split("#")[0].split(None, 1)
+        if len(words) != 2 or words[0] != "protect":
             raise ValueError("a line is 'protect FILTER' or a comment")
-        return Filter(text)
+        return Filter(words[1].strip())
     except ValueError as error:
         raise _refused(f"line {number}: {error}") from None
 

@@ -185,7 +185,7 @@ def drop_one(
         raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
     quad = Quad(laddr, lport, raddr, rport, ldev or rdev)
     with opened(netns) as scope:
-        exact.drop_quad(quad, scope=scope, where=netns, include_self=include_self)
+        exact.drop_quad(quad, scope=scope, include_self=include_self)
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:

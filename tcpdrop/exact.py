@@ -115,19 +115,16 @@ def protect_session(connection: Connection, quad: Quad, session: OwnSession, sco
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
-def protect_by_rules(connection: Connection, protect: list[Filter], where: str | int | None) -> None:
-    """Raise Protected if a rule of the host's file or of the caller spares it; Refused for a file nobody can trust."""
-    from . import config
+def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, quad: Quad, scope: int | None = None) -> None:
+    """Raise Protected if a rule matches the connection or its mirror, or may match it."""
+    from .selection import answers_for
 
-    if not protect and not config.rules():
-        return  # nearly always, and then filters need not be loaded
-    from .safety import Guard, rules_of
-    from .table import Connections, part_of
-
-    guard = Guard(include_self=True, rules=rules_of(protect))
-    why = guard.protected(Connections([part_of([connection], where)])).get(0)
-    if why is not None:
-        raise why
+    rows = [connection._row, *_rows(Quad(quad.raddr, quad.rport, quad.laddr, quad.lport), scope)]
+    for name, rule in rules:
+        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
+        if answers:
+            unsure = "" if True in answers else ", which cannot be decided here"
+            raise Protected("protected", what=str(quad), hint=f"by {name}{unsure}")
 
 
 def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
@@ -166,21 +163,21 @@ def drop_quad(
     quad: Quad,
     *,
     scope: int | None = None,
-    where: str | int | None = None,
     include_self: bool = False,
     protect: list[Filter] | None = None,
     dry_run: bool = False,
 ) -> Connection:
-    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped.
+    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+    from . import config
 
-    scope is open on the namespace that was named `where`.
-    """
+    rules = config.rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
     connection = find(quad, scope)
+    if rules:
+        protect_by_rules(rules, connection, quad, scope)
     if not include_self:
         from .session import OwnSession
 
         protect_session(connection, quad, OwnSession(), scope)
-    protect_by_rules(connection, protect or [], where)
     if not dry_run:
         drop(connection, quad, scope)
     return connection

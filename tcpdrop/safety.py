@@ -13,6 +13,7 @@ from struct import Struct
 
 from . import _tcpdrop
 from .addresses import MAPPED
+from .config import rules_with
 from .errors import Protected, from_os_error
 from .model import INODE, LADDR, LPORT, RADDR, ROW, RPORT, USUAL_STATES, packed_addr
 from .session import OwnSession, ancestors
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .filters import Filter
-    from .model import Row
+    from .model import Connection, Row
     from .table import Connections, Part
 
     Key = tuple[bytes, bytes, int, int]
@@ -146,6 +147,19 @@ def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
             found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
 
 
+def own_session() -> frozenset[Connection]:
+    """The connections that carry the caller's session, both ends where both are here.
+
+    Those that an ancestor process holds or SSH_CONNECTION names.  Where a
+    login may stand behind the caller and cannot be told, every connection of
+    login services.  Raises Error when connections cannot be listed.
+    """
+    from .selection import select
+
+    everything = select(None)
+    return frozenset(everything[place] for place in Guard().protected(everything))
+
+
 def guard_for(
     *,
     include_self: bool = False,
@@ -157,14 +171,7 @@ def guard_for(
 
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
-    return Guard(include_self=include_self, rules=rules_of(filters), spare_kernel=spare_kernel)
-
-
-def rules_of(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
-    """The host's own rules and the caller's, each with what to call it.  Raises Refused for an untrustworthy file."""
-    from . import config
-
-    return [(f"{config.PATH}: {rule}", rule) for rule in config.rules()] + [(f"--protect '{rule}'", rule) for rule in protect]
+    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
 
 
 def carrier_may_be_hidden(session: OwnSession) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from . import _tcpdrop, netns
 from .errors import NotFound, NotSupported, from_os_error
-from .model import ALL_STATES, CLOSED, LISTEN, ROW, USUAL_STATES, Owner
+from .model import ALL_STATES, CLOSED, COOKIE, INFO, INODE, LISTEN, LPORT, ROW, RPORT, STATE, USUAL_STATES, Owner
 from .table import Connections, Part
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .filters import Facts, Filter
-    from .model import Row
+    from .model import Info, Row
 
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
@@ -102,7 +102,6 @@ def _owner_of(facts: Facts) -> Callable[[int], Owner] | None:
 
 def _find_owners(part: Part) -> None:
     """Look for the holders of every selected socket."""
-    from .model import INODE
     from .owners import scan
 
     owners = scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE]})
@@ -140,11 +139,31 @@ def answers(rule: Filter, *, where: str | int | None) -> Iterator[tuple[Row, boo
         from .owners import scan
 
         facts.owners = scan()
-    from .model import INFO
-
-    test, size = rule.test, ROW.size
+    test = rule.test
     for raw in table:
         row = ROW.unpack_from(raw)
-        answer = test(row, INFO.unpack_from(raw, size) if len(raw) > size else None, facts)
+        answer = test(row, _info(raw), facts)
         if answer is not False:
             yield row, answer
+
+
+def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
+    """The same for a few sockets that were looked up: what the rule says of each."""
+    facts, needs = _gather(rule, scope), rule.needs()
+    if needs & {"owners", "pids"}:
+        from .owners import scan
+
+        facts.owners = scan({row[INODE] for row in rows if row[INODE]})
+    return [rule.test(row, _details(row, scope) if "details" in needs else None, facts) for row in rows]
+
+
+def _details(row: Row, scope: int | None) -> Info | None:
+    """A look-up fetches none: a dump of these two ports does."""
+    for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+        if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
+            return _info(raw)
+    return None
+
+
+def _info(raw: bytes) -> Info | None:
+    return INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None

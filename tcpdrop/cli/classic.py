@@ -25,6 +25,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
         _drop_all_meanings(quads, protect, parsed, reporter, scope)
         refusal = _refusal(scope) if reporter.counts.get("would_drop") else None
     reporter.finish()
+    if not parsed.flag("dry_run"):
+        from .auditing import audit
+
+        audit(parsed, reporter.outcomes, reporter.counts, " ".join(parsed.operands))
     if refusal is not None:  # a dry run ends as the real one would
         streams.note(f"tcpdrop: the real run would be refused: {refusal}")
         return FAILED
@@ -71,7 +75,6 @@ def _drop_all_meanings(quads: list[Quad], protect: list[Filter], parsed: Parsed,
             connection = exact.drop_quad(
                 quad,
                 scope=scope,
-                where=parsed.text("netns"),
                 protect=protect,
                 include_self=parsed.flag("include_self"),
                 dry_run=parsed.flag("dry_run"),

@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 
 from ..choose import arrange
+from ..config import rules_with
 from ..dropping import Run, still_there
 from ..errors import Error, FilterError, Refused
 from ..report import Report
-from ..safety import Guard, rules_of
+from ..safety import Guard
 from ..selection import select
 from ..table import Connections
-from . import saying
+from . import auditing, saying
 from .asking import Asker
 from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
@@ -40,7 +41,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise UsageError("--rate is 1 or more a second")
     job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.
-    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_of(protect), spare_kernel=chosen is None and given is None)
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=chosen is None and given is None)
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
@@ -48,7 +49,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
         status = job.run(work)
         if stop.number:
             status = 128 + stop.number
-    _audit(parsed, work.report, chosen)
+    if not work.report.dry_run:
+        what = str(chosen) if chosen is not None else "--from" if given is not None else "--all"
+        outcomes = ((str(result.connection), result.outcome) for result in work.report)
+        auditing.audit(parsed, outcomes, work.report.counts, what)
     return status
 
 
@@ -194,14 +198,3 @@ class Job:
         """A dry run ends as the real one would."""
         self.streams.note(f"tcpdrop: the real run would be refused: {refusal}")
         return REFUSED if isinstance(refusal, Refused) else FAILED
-
-
-def _audit(parsed: Parsed, report: Report, chosen: Filter | None) -> None:
-    import os
-
-    if report.dry_run or parsed.flag("no_syslog") or not (parsed.flag("syslog") or os.geteuid() == 0):
-        return
-    from ..audit import to_syslog
-
-    what = str(chosen) if chosen is not None else "--from" if parsed.text("from") else "--all"
-    to_syslog(report, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))

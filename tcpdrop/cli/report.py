@@ -29,6 +29,8 @@ class Reporter:
         self._streams = streams
         self._objects: list[dict[str, object]] = []
         self.counts: dict[str, int] = {}
+        #: (connection, outcome) of each
+        self.outcomes: list[tuple[str, str]] = []
 
     def outcome(
         self,
@@ -41,6 +43,7 @@ class Reporter:
     ) -> None:
         """One connection's fate.  facts: JSON keys known without a Connection."""
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
+        self.outcomes.append((what, outcome))
         if error is not None:
             self._streams.note(str(error))
         elif not self._parsed.machine and not self._parsed.flag("quiet"):
