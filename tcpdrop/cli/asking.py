@@ -33,22 +33,28 @@ class Asker:
 
     def approve(self, victims: Connections) -> None:
         """Return to go on.  Raises Refused.  A run that repeats itself is approved once."""
-        if not (self._approved or self._exact or self._parsed.flag("yes")):
-            self._decide(victims)
+        refusal = self.refusal(len(victims))
+        if refusal is not None:
+            raise refusal
+        if self._must_approve() and self._terminal() and (len(victims) > 1 or self._broad):
+            self._ask(victims)
         self._approved = True
 
-    def _decide(self, victims: Connections) -> None:
-        terminal = self._terminal()
-        if terminal:
-            if len(victims) > 1 or self._broad:
-                self._ask(victims)
-        elif self._broad:
-            raise Refused("without a terminal this needs --yes: nothing was dropped")
-        elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
-            raise TooMany(
-                f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
+    def _must_approve(self) -> bool:
+        return not (self._approved or self._exact or self._parsed.flag("yes"))
+
+    def refusal(self, number: int) -> Refused | None:
+        """What a run with so many victims meets where nobody can be asked; a dry run tells it too."""
+        if not number or not self._must_approve() or self._terminal():
+            return None
+        if self._broad:
+            return Refused("without a terminal this needs --yes: nothing was dropped")
+        if number > DEFAULT_MAX and self._parsed.text("max_drops") is None:
+            return TooMany(
+                f"{number} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
                 hint="--yes, or --max-drops N",
             )
+        return None
 
     def _terminal(self) -> bool:
         if self._parsed.text("from") == "-":
