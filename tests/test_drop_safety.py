@@ -112,19 +112,17 @@ libc = ctypes.CDLL(None)
 assert libc.setns(int(sys.argv[1]), 0) == 0
 sock = socket.create_connection((sys.argv[2], int(sys.argv[3])))
 assert libc.setns(here, 0) == 0
-os.set_inheritable(sock.fileno(), False)
 done = subprocess.run(["sh", "-c", '"$@"; exit $?', "sh", *sys.argv[4:], f"port {sock.getsockname()[1]}"], capture_output=True, text=True)
 sys.stderr.write(done.stdout + done.stderr)
-sock.sendall(b"x")
+sock.sendall(b'x')
 sys.exit(done.returncode)
 """
     listener = there.listener()
     os.set_inheritable(fd, True)
     argv = [sys.executable, "-c", code, fd, *listener.name(), COMMAND, "drop", "--yes", f"--netns={there.pid}"]
     done = run(*map(str, argv), pass_fds=[fd])
-    assert done.status in (0, 4), done
-    assert "protected (held by pid " in done.err
-    assert "Traceback" not in done.err
+    assert done.status == 4, done
+    assert done.err.count("protected (held by pid ") == 2
     listener.close()
 
 
@@ -239,7 +237,7 @@ def test_port_22_stands_for_an_sshd_that_cannot_be_seen(holder, monkeypatch):
     assert pair.lport == 22
     report = package.drop(f"lport 22,{other.lport}")
     assert report.counts == {"dropped": 1, "protected": 1}
-    assert "an unreadable process on port 22" in report.protected[0].error.hint
+    assert "a process that cannot be seen" in report.protected[0].error.hint
     assert pair.alive()
     pair.close()
 
