@@ -81,7 +81,7 @@ def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool
     from .filters import select as decide
 
     decided = decide(chosen, table, facts)
-    return [hit[0] for hit in decided.hits], decided.undecided
+    return list(decided.indices), decided.undecided
 
 
 def _gather(chosen: Filter, scope: int | None) -> Facts:
