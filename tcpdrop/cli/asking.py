@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..addresses import printable
 from ..errors import Refused, TooMany
 from ..table import Connections
 from .options import Parsed
+from .signals import AtOnce
 from .streams import Streams
 
 DEFAULT_MAX = 100
@@ -57,17 +57,12 @@ class Asker:
         return None
 
     def _terminal(self) -> bool:
-        if self._parsed.text("from") == "-":
-            return os.access("/dev/tty", os.R_OK) and sys.stderr is not None and sys.stderr.isatty()
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
     def _ask(self, victims: Connections) -> None:
-        sys.stderr.write(f"{question(victims)} [y/N] ")
-        sys.stderr.flush()
-        if self._parsed.text("from") == "-":
-            with open("/dev/tty", encoding="utf-8", errors="replace") as tty:
-                answer = tty.readline()
-        else:
+        with AtOnce():
+            sys.stderr.write(f"{question(victims)} [y/N] ")
+            sys.stderr.flush()
             answer = sys.stdin.readline()
         if answer.strip().lower() not in ("y", "yes"):
             raise NotConfirmed("not confirmed: nothing was dropped")

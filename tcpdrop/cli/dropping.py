@@ -19,7 +19,7 @@ from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
 from .selecting import filter_of, number
-from .signals import Stop
+from .signals import Interrupted, Stop
 from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
 
@@ -46,7 +46,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
         work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, stopped=stop, progress=Progress(streams))
-        status = job.run(work)
+        try:
+            status = job.run(work)
+        except Interrupted as signal:
+            return _interrupted(signal, parsed, streams)
         if stop.number:
             status = 128 + stop.number
     if not work.report.dry_run:
@@ -54,6 +57,16 @@ def run(parsed: Parsed, streams: Streams) -> int:
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
         auditing.audit(parsed, outcomes, work.report.counts, what)
     return status
+
+
+def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
+    """Somebody left at the question."""
+    streams.note(f"\ntcpdrop: {signal}")
+    if parsed.machine:
+        from .report import error_object
+
+        streams.data(error_object(str(signal)))
+    return 128 + signal.number
 
 
 def _selection_of(parsed: Parsed) -> Filter | None:
