@@ -59,20 +59,15 @@ class Guard:
         named: dict[Key, str] = {}
         for laddr, lport, raddr, rport in session.tuples:
             _spare(named, (laddr, raddr, lport, rport), "named by SSH_CONNECTION")
-        found = False
-        table = _dump(USUAL_STATES, None)
-        for row in ROW.iter_unpack(table.tobytes()):
-            if row[INODE] in session.holders:
-                found = True
-                _spare(self._spared, _key(row), f"held by {session.holder(row[INODE])}")
-            elif session.unreadable and (row[LADDR], row[RADDR], row[LPORT], row[RPORT]) in named:
-                # The variable may be an older login's: in tmux, say, where every
-                # ancestor can be read and none holds a connection, it tells nothing.
-                found = True
-        for key, why in named.items():
-            self._spared.setdefault(key, why)
+        rows = session.rows()
+        for row, holder in rows:
+            _spare(self._spared, _key(row), f"held by {holder}")
+        self._spared = {**named, **self._spared}
+        # The variable may be an older login's: in tmux, say, where every ancestor
+        # can be read and none holds a connection, it tells nothing.
+        found = rows or (session.unreadable and any(_is_alive(key) for key in named))
         if not found and carrier_may_be_hidden(session):
-            self._spare_logins(table)
+            self._spare_logins(_dump(USUAL_STATES, None))
 
     def _spare_logins(self, table: _tcpdrop.Table) -> None:
         """Nothing says which login is the operator's: spare them all."""
@@ -103,7 +98,7 @@ class Guard:
         start = 0
         for part in connections.parts:
             spared = dict(self._spared)
-            if self.session is not None and self.session.holders and part.where is not None:
+            if self.session is not None and self.session.dumped and part.where is not None:
                 self._spare_elsewhere(self.session, part, spared)
             if self.rules:
                 self._apply_rules(part, spared)
@@ -138,6 +133,18 @@ class Guard:
             for row, answer in answers(rule, where=part.where):
                 if answer is not False:
                     _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+
+
+def _is_alive(key: Key) -> bool:
+    """Is there a connection with this tuple, in its IPv4 or its v4-mapped shape?"""
+    laddr, raddr, lport, rport = key
+    if laddr[4:] == bytes(12):
+        laddr, raddr = laddr[:4], raddr[:4]
+    try:
+        _tcpdrop.lookup(laddr, lport, raddr, rport)
+    except (OSError, ValueError):
+        return False  # not there, or no tuple of a connection
+    return True
 
 
 def _unseen_logins(owners: Owners) -> frozenset[int]:

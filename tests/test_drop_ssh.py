@@ -68,7 +68,7 @@ def test_drop_by_the_servers_port_from_inside_a_login(server, login):
 
 def test_the_dry_run_from_inside_says_the_same(login):
     one, other = login(), login()
-    status, said = does(one, f"{COMMAND} drop --all -n")
+    status, said = does(one, f"{COMMAND} drop --all --yes -n")
     assert f"{one.server}: protected" in said
     assert f"{other.server}: would drop" in said
     assert one.alive()
