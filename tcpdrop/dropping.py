@@ -82,7 +82,7 @@ class Run:
                 raise
             self.report.refusal = error
         if not self.report.dry_run and victims:
-            if approve is not None:
+            if approve is not None and not self.stopped():
                 try:
                     approve(selection.choose(victims) if len(victims) < len(selection) else selection)
                 except Error:

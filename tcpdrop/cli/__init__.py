@@ -43,6 +43,9 @@ def _run(arguments: list[str], streams: Streams) -> int:
         return _dispatch(parsed, streams)
     except (UsageError, ValueError) as error:
         message, outcome, status = str(error), None, USAGE
+        column = getattr(error, "column", None)
+        if column is not None:
+            message += f" (column {column})"
     except Error as error:
         message, outcome = str(error), error.outcome
         status = REFUSED if isinstance(error, Refused) else FAILED

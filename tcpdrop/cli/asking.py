@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..addresses import printable
 from ..errors import Refused, TooMany
 from ..table import Connections
 from .options import Parsed
+from .signals import AtOnce
 from .streams import Streams
 
 DEFAULT_MAX = 100
@@ -33,35 +33,36 @@ class Asker:
 
     def approve(self, victims: Connections) -> None:
         """Return to go on.  Raises Refused.  A run that repeats itself is approved once."""
-        if not (self._approved or self._exact or self._parsed.flag("yes")):
-            self._decide(victims)
+        refusal = self.refusal(len(victims))
+        if refusal is not None:
+            raise refusal
+        if self._must_approve() and self._terminal() and (len(victims) > 1 or self._broad):
+            self._ask(victims)
         self._approved = True
 
-    def _decide(self, victims: Connections) -> None:
-        terminal = self._terminal()
-        if terminal:
-            if len(victims) > 1 or self._broad:
-                self._ask(victims)
-        elif self._broad:
-            raise Refused("without a terminal this needs --yes: nothing was dropped")
-        elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
-            raise TooMany(
-                f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
+    def _must_approve(self) -> bool:
+        return not (self._approved or self._exact or self._parsed.flag("yes"))
+
+    def refusal(self, number: int) -> Refused | None:
+        """What a run with so many victims meets where nobody can be asked; a dry run tells it too."""
+        if not number or not self._must_approve() or self._terminal():
+            return None
+        if self._broad:
+            return Refused("without a terminal this needs --yes: nothing was dropped")
+        if number > DEFAULT_MAX and self._parsed.text("max_drops") is None:
+            return TooMany(
+                f"{number} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
                 hint="--yes, or --max-drops N",
             )
+        return None
 
     def _terminal(self) -> bool:
-        if self._parsed.text("from") == "-":
-            return os.access("/dev/tty", os.R_OK) and sys.stderr is not None and sys.stderr.isatty()
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
     def _ask(self, victims: Connections) -> None:
-        sys.stderr.write(f"{question(victims)} [y/N] ")
-        sys.stderr.flush()
-        if self._parsed.text("from") == "-":
-            with open("/dev/tty", encoding="utf-8", errors="replace") as tty:
-                answer = tty.readline()
-        else:
+        with AtOnce():
+            sys.stderr.write(f"{question(victims)} [y/N] ")
+            sys.stderr.flush()
             answer = sys.stdin.readline()
         if answer.strip().lower() not in ("y", "yes"):
             raise NotConfirmed("not confirmed: nothing was dropped")

@@ -9,7 +9,7 @@ from ..choose import arrange
 from ..config import rules_with
 from ..dropping import Run, still_there
 from ..errors import Error, FilterError, Refused
-from ..report import Report
+from ..report import WOULD_DROP, Report
 from ..safety import Guard
 from ..selection import select
 from ..table import Connections
@@ -19,7 +19,7 @@ from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
 from .selecting import filter_of, number
-from .signals import Stop
+from .signals import Interrupted, Stop
 from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
 
@@ -46,7 +46,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
         work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, stopped=stop, progress=Progress(streams))
-        status = job.run(work)
+        try:
+            status = job.run(work)
+        except Interrupted as signal:
+            return _interrupted(signal, parsed, streams)
         if stop.number:
             status = 128 + stop.number
     if not work.report.dry_run:
@@ -54,6 +57,16 @@ def run(parsed: Parsed, streams: Streams) -> int:
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
         auditing.audit(parsed, outcomes, work.report.counts, what)
     return status
+
+
+def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
+    """Somebody left at the question."""
+    streams.note(f"\ntcpdrop: {signal}")
+    if parsed.machine:
+        from .report import error_object
+
+        streams.data(error_object(str(signal)))
+    return 128 + signal.number
 
 
 def _selection_of(parsed: Parsed) -> Filter | None:
@@ -142,6 +155,8 @@ class Job:
             saying.say_commands(this, self.streams)
         else:
             saying.say_round(this, self.parsed, self.streams)
+            if self.dry_run and report.refusal is None:
+                report.refusal = self.asker.refusal(this.codes.count(WOULD_DROP))
         if not self.dry_run and len(selection):
             self._verify(work)
         return self._finish(report, stopped=work.stopped())
