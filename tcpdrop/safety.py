@@ -20,6 +20,8 @@ from .session import OwnSession, ancestors
 
 #: laddr, raddr, inode, lport, rport of a packed row
 _KEYED = Struct("=16s16s8xQ16xHH28x")
+#: inode alone: this is asked of every row
+_INODES = Struct("=40xQ48x")
 
 #: services through which people and controllers reach a host
 LOGIN_SERVICES = frozenset(
@@ -67,9 +69,10 @@ class Guard:
         named = set(self._spared)
         found = False
         table = _dump(USUAL_STATES, None)
-        for row in ROW.iter_unpack(table.tobytes()):
-            if row[INODE] in session.holders:
+        for place, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())):
+            if inode in session.holders:
                 found = True
+                row = ROW.unpack(table[place])
                 self._spare(_key(row), f"held by {session.holder(row[INODE])}")
             elif session.unreadable and (row[LADDR], row[RADDR], row[LPORT], row[RPORT]) in named:
                 # The variable may be an older login's: in tmux, say, where every
