@@ -40,7 +40,8 @@ class Asker:
     def _decide(self, victims: Connections) -> None:
         terminal = self._terminal()
         if terminal:
-            if len(victims) > 1 or self._broad:
+            # A dry run meets the refusals, and has nothing to ask for.
+            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
                 self._ask(victims)
         elif self._broad:
             raise Refused("without a terminal this needs --yes: nothing was dropped")
