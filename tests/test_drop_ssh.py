@@ -34,11 +34,10 @@ def does(one, command):
 
 def both_ends(one):
     _, lport, _, rport = one.client.split()
-    return {
-        (w.lport, w.rport)
-        for w in procnet.sockets()
-        if {w.lport, w.rport} == {int(lport), int(rport)} and w.state == 1
-    } == {(int(lport), int(rport)), (int(rport), int(lport))}
+    return {(w.lport, w.rport) for w in procnet.sockets() if {w.lport, w.rport} == {int(lport), int(rport)} and w.state == 1} == {
+        (int(lport), int(rport)),
+        (int(rport), int(lport)),
+    }
 
 
 @pytest.mark.parametrize("how", HOW)
