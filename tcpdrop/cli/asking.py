@@ -33,19 +33,20 @@ class Asker:
 
     def approve(self, victims: Connections) -> None:
         """Return to go on.  Raises Refused.  A run that repeats itself is approved once."""
-        refusal = self.refusal(len(victims))
+        refusal = self._refusal(len(victims))
         if refusal is not None:
             raise refusal
-        if self._must_approve() and self._terminal() and (len(victims) > 1 or self._broad):
+        # A dry run meets the refusals, and has nothing to ask for.
+        asks = self._must_approve() and self._terminal() and not self._parsed.flag("dry_run")
+        if asks and (len(victims) > 1 or self._broad):
             self._ask(victims)
         self._approved = True
 
-<<<<<<< HEAD
     def _must_approve(self) -> bool:
         return not (self._approved or self._exact or self._parsed.flag("yes"))
 
-    def refusal(self, number: int) -> Refused | None:
-        """What a run with so many victims meets where nobody can be asked; a dry run tells it too."""
+    def _refusal(self, number: int) -> Refused | None:
+        """What a run with so many victims meets where nobody can be asked."""
         if not number or not self._must_approve() or self._terminal():
             return None
         if self._broad:
@@ -53,19 +54,6 @@ class Asker:
         if number > DEFAULT_MAX and self._parsed.text("max_drops") is None:
             return TooMany(
                 f"{number} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
-=======
-    def _decide(self, victims: Connections) -> None:
-        terminal = self._terminal()
-        if terminal:
-            # A dry run meets the refusals, and has nothing to ask for.
-            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
-                self._ask(victims)
-        elif self._broad:
-            raise Refused("without a terminal this needs --yes: nothing was dropped")
-        elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
-            raise TooMany(
-                f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
->>>>>>> droptests
                 hint="--yes, or --max-drops N",
             )
         return None

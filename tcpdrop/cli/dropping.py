@@ -9,7 +9,7 @@ from ..choose import arrange
 from ..config import rules_with
 from ..dropping import Run, still_there
 from ..errors import Error, FilterError, Refused
-from ..report import WOULD_DROP, Report
+from ..report import Report
 from ..safety import Guard
 from ..selection import select
 from ..table import Connections
@@ -156,8 +156,6 @@ class Job:
             saying.say_commands(this, self.streams)
         else:
             saying.say_round(this, self.parsed, self.streams)
-            if self.dry_run and report.refusal is None:
-                report.refusal = self.asker.refusal(this.codes.count(WOULD_DROP))
         if not self.dry_run and len(selection):
             self._verify(work)
         return self._finish(report, stopped=work.stopped())
