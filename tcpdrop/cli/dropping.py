@@ -86,6 +86,8 @@ def _given(parsed: Parsed) -> Connections | None:
     source = parsed.text("from")
     if source is None:
         return None
+    if parsed.text("order") is not None:
+        raise UsageError("--order needs what is measured now, and --from has its own order")
     from .saved import read
 
     return read(source, parsed.text("netns"))
@@ -123,11 +125,11 @@ class Job:
         return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
 
     def select(self) -> Connections:
+        order, limit = self.parsed.text("order"), number(self.parsed, "limit", "--limit")
         if self.given is not None:
-            return self.given
-        order = self.parsed.text("order")
+            return arrange(self.given, None, limit)
         found = select(self.chosen, where=self.parsed.text("netns"), details=order is not None, droppable=True)
-        return arrange(found, order, number(self.parsed, "limit", "--limit"))
+        return arrange(found, order, limit)
 
     def run(self, work: Run) -> int:
         report = work.report

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Never more than was approved: bounds, limits and questions, however a run is asked for."""
+
+import pytest
+from support.command import line, tcpdrop
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="what is dropped is Linux's here")]
+
+
+def test_a_limit_binds_what_is_read_from_a_file(holder, tmp_path):
+    pairs = [holder.pair(), holder.pair()]
+    file = tmp_path / "victims"
+    file.write_text("".join(f"{line(pair)}\n" for pair in pairs))
+    done = tcpdrop("drop", "--from", file, "--limit", "1")
+    assert (done.status, done.out) == (0, f"{line(pairs[0])}: dropped\n")
+    assert pairs[1].alive()
+
+
+def test_an_order_needs_what_a_file_does_not_have(holder, tmp_path):
+    pair = holder.pair()
+    file = tmp_path / "victims"
+    file.write_text(f"{line(pair)}\n")
+    assert tcpdrop("drop", "--from", file, "--order", "oldest").status == 2
+    assert pair.alive()
