@@ -4,7 +4,13 @@
 import pytest
 from support.command import line, tcpdrop
 
+import tcpdrop as package
+
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="what is dropped is Linux's here")]
+
+
+def lport(pairs):
+    return "lport " + ",".join(str(pair.lport) for pair in pairs)
 
 
 def test_a_limit_binds_what_is_read_from_a_file(holder, tmp_path):
@@ -22,3 +28,12 @@ def test_an_order_needs_what_a_file_does_not_have(holder, tmp_path):
     file.write_text(f"{line(pair)}\n")
     assert tcpdrop("drop", "--from", file, "--order", "oldest").status == 2
     assert pair.alive()
+
+
+@pytest.mark.parametrize("limit", [-1, True, "1", 1.5])
+def test_a_limit_that_is_no_number_of_connections(holder, limit):
+    """[:-1] would be all but one of them."""
+    pairs = [holder.pair(), holder.pair()]
+    with pytest.raises((TypeError, ValueError)):
+        package.drop(lport(pairs), limit=limit)
+    assert all(pair.alive() for pair in pairs)
