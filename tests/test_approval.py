@@ -37,3 +37,13 @@ def test_a_limit_that_is_no_number_of_connections(holder, limit):
     with pytest.raises((TypeError, ValueError)):
         package.drop(lport(pairs), limit=limit)
     assert all(pair.alive() for pair in pairs)
+
+
+@pytest.mark.parametrize("option", ["-4", "-6"])
+def test_a_family_alone_is_no_selection(holder, option):
+    """`drop -4 $UNSET` must not be every IPv4 connection of the host."""
+    pair = holder.pair()
+    done = tcpdrop("drop", option)
+    assert (done.status, done.out) == (2, "")
+    assert "nothing is selected" in done.err
+    assert pair.alive()

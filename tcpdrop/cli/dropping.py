@@ -18,7 +18,7 @@ from .asking import Asker
 from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
-from .selecting import filter_of, number
+from .selecting import filter_of, number, selects
 from .signals import Stop
 from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
@@ -60,7 +60,8 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
     chosen = filter_of(parsed, parsed.operands)
     sources = (chosen is not None) + parsed.flag("all") + (parsed.text("from") is not None)
-    if sources == 0:
+    # -4 and -6 narrow a selection: `drop -4 $UNSET` must not be the whole host.
+    if sources == 0 or (sources == 1 and chosen is not None and not selects(parsed)):
         raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
     if sources > 1:
         raise UsageError("--all, --from and a selection exclude each other")
