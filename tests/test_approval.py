@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Never more than was approved: bounds, limits and questions, however a run is asked for."""
 
+import json
+import os
+import signal
+import subprocess
+import time
+
 import pytest
-from support.command import line, tcpdrop
+from support.command import COMMAND, line, tcpdrop
 
 import tcpdrop as package
 
@@ -47,3 +53,46 @@ def test_a_family_alone_is_no_selection(holder, option):
     assert (done.status, done.out) == (2, "")
     assert "nothing is selected" in done.err
     assert pair.alive()
+
+
+def until_dropped(sock):
+    while sock.errno("send", b"x") == 0:
+        time.sleep(0.05)
+
+
+def test_one_match_approves_no_crowd(holder):
+    """--for: the first look found one, which nobody asks about; the next may find hundreds."""
+    port = holder.listener(backlog=300)
+    number = port.name()[1]
+    first = holder.socket()
+    first.call("connect", port.name())
+    command = [COMMAND, "drop", "--for", "4s", "--interval", "500ms", f"rport {number}"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until_dropped(first)
+        crowd = [holder.socket() for _ in range(101)]
+        os.kill(process.pid, signal.SIGSTOP)
+        for one in crowd:
+            one.call("connect", port.name())
+        os.kill(process.pid, signal.SIGCONT)
+        _, err = process.communicate(timeout=30)
+    assert "101 connections match" in err
+    assert crowd[0].errno("send", b"x") == 0
+
+
+def test_a_bound_that_ends_a_long_run_keeps_its_account(holder):
+    """What was dropped before the bound is in the summary, and the status says that something was."""
+    port = holder.listener()
+    first = holder.socket()
+    first.call("connect", port.name())
+    command = [COMMAND, "drop", "--for", "10s", "--interval", "100ms", "--max-drops", "1", "--jsonl", f"rport {port.name()[1]}"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until_dropped(first)
+        second = holder.socket()
+        second.call("connect", port.name())
+        out, err = process.communicate(timeout=30)
+    found = [json.loads(one) for one in out.splitlines()]
+    assert "bound of 1" in err
+    assert [one["type"] for one in found] == ["connection", "summary"]
+    assert found[-1]["counts"] == {"dropped": 1}
+    assert process.returncode == 0
+    assert second.errno("send", b"x") == 0

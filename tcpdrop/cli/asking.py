@@ -20,7 +20,7 @@ class NotConfirmed(Refused):
 
 
 class Asker:
-    """Decides about the victims of the first round."""
+    """Decides about the victims of each round that is not approved yet."""
 
     def __init__(self, parsed: Parsed, streams: Streams, *, broad: bool, exact: bool) -> None:
         self._parsed = parsed
@@ -32,16 +32,21 @@ class Asker:
         self._approved = False
 
     def approve(self, victims: Connections) -> None:
-        """Return to go on.  Raises Refused.  A run that repeats itself is approved once."""
-        if not (self._approved or self._exact or self._parsed.flag("yes")):
-            self._decide(victims)
-        self._approved = True
+        """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
 
-    def _decide(self, victims: Connections) -> None:
+        What nobody was asked about approves nothing further: --for may find one
+        connection now and hundreds at its next look.
+        """
+        if not (self._approved or self._exact or self._parsed.flag("yes")):
+            self._approved = self._decide(victims)
+
+    def _decide(self, victims: Connections) -> bool:
+        """Did a person say yes?"""
         terminal = self._terminal()
         if terminal:
             if len(victims) > 1 or self._broad:
                 self._ask(victims)
+                return True
         elif self._broad:
             raise Refused("without a terminal this needs --yes: nothing was dropped")
         elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
@@ -49,6 +54,7 @@ class Asker:
                 f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
                 hint="--yes, or --max-drops N",
             )
+        return False
 
     def _terminal(self) -> bool:
         if self._parsed.text("from") == "-":

@@ -167,7 +167,7 @@ class Job:
                 return
             try:
                 saying.say_round(work.round(new), self.parsed, self.streams)
-            except Refused as error:
+            except Error as error:  # the outcomes so far must not be lost
                 self.streams.note(f"tcpdrop: {error}")
                 work.report.later = len(new)
                 return
