@@ -96,3 +96,14 @@ def test_a_bound_that_ends_a_long_run_keeps_its_account(holder):
     assert found[-1]["counts"] == {"dropped": 1}
     assert process.returncode == 0
     assert second.errno("send", b"x") == 0
+
+
+def test_undecided_is_not_gone(holder):
+    """A connection that nobody accepted has no holder to look at: --until-gone must not call that the end."""
+    port = holder.listener()
+    client = holder.socket()
+    client.call("connect", port.name())
+    words = ["drop", "comm", "nobody-has-this", "lport", str(port.name()[1])]
+    assert tcpdrop(*words).status == 3
+    assert tcpdrop(*words, "--until-gone=1s").status == 3
+    assert tcpdrop(*words, "--for=1s").status == 3

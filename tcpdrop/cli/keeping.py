@@ -45,7 +45,13 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
     """Returns the exit status."""
     returns: dict[str, int] = {}
     gone = False
-    looks = rounds(work, select, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
+
+    def look() -> Connections:
+        found = select()
+        work.report.undecidable = found.undecidable
+        return found
+
+    looks = rounds(work, look, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
     ended: Error | None = None
     try:
         for this in looks:
@@ -63,7 +69,7 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
     for times, addr in often[:20]:
         streams.note(f"tcpdrop: {addr} came back {times} time{'s' if times > 1 else ''}")
     counts = work.report.counts
-    status = status_of(counts)
+    status = status_of(counts, undecidable=work.report.undecidable)
     if ended is not None and status != FAILED:
         if not isinstance(ended, Refused):
             return FAILED
