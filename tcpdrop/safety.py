@@ -88,7 +88,8 @@ class Guard:
                 continue
             number += 1
             _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
-        self.warning = f"cannot tell which connection carries your session: all {number} of login services are protected (--include-self)"
+        spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
+        self.warning = f"cannot tell which connection carries your session: {spared}"
 
     # ---- asking
 
