@@ -40,7 +40,6 @@ class Asker:
             self._ask(victims)
         self._approved = True
 
-<<<<<<< HEAD
     def _must_approve(self) -> bool:
         return not (self._approved or self._exact or self._parsed.flag("yes"))
 
@@ -53,19 +52,6 @@ class Asker:
         if number > DEFAULT_MAX and self._parsed.text("max_drops") is None:
             return TooMany(
                 f"{number} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
-=======
-    def _decide(self, victims: Connections) -> None:
-        terminal = self._terminal()
-        if terminal:
-            # A dry run meets the refusals, and has nothing to ask for.
-            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
-                self._ask(victims)
-        elif self._broad:
-            raise Refused("without a terminal this needs --yes: nothing was dropped")
-        elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
-            raise TooMany(
-                f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
->>>>>>> droptests
                 hint="--yes, or --max-drops N",
             )
         return None

@@ -150,8 +150,7 @@ class Job:
             return self._allowed(status)
         selection = self.select()
         report.undecidable = selection.undecidable
-        # Commands are approved by who runs them.
-        this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
+        this = work.round(selection, self.asker.approve)
         if self.parsed.flag("as_commands"):
             saying.say_commands(this, self.streams)
         else:
