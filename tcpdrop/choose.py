@@ -36,10 +36,15 @@ ORDERS = {"oldest": _age, "newest": _newest, "idlest": _idle, "largest": _size}
 def arrange(connections: Connections, order: str | None, limit: int | None) -> Connections:
     """The connections in this order, and only the first `limit` of them.
 
-    Raises ValueError for an order that there is none of.
+    Raises ValueError for an order that there is none of, and for a limit below
+    0: as a slice, -1 would be all but one.
     """
     if order is not None and order not in ORDERS:
         raise ValueError(f"'{order}' is no order: {', '.join(ORDERS)}")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise TypeError(f"limit is a number of connections, not {limit!r}")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is 0 or more, not {limit}")
     places = list(range(len(connections)))
     if order is not None:
         key = ORDERS[order]

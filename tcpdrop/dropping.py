@@ -76,7 +76,7 @@ class Run:
             self._check_bound(len(victims))
             if victims:
                 self._check_rights(selection)
-            if victims and approve is not None and not self.report.dry_run and not self.stopped():
+            if victims and approve is not None and not self.stopped():
                 approve(selection.choose(victims) if len(victims) < len(selection) else selection)
         except Error as error:
             if not self.report.dry_run:

@@ -20,7 +20,7 @@ class NotConfirmed(Refused):
 
 
 class Asker:
-    """Decides about the victims of the first round."""
+    """Decides about the victims of each round that is not approved yet."""
 
     def __init__(self, parsed: Parsed, streams: Streams, *, broad: bool, exact: bool) -> None:
         self._parsed = parsed
@@ -32,29 +32,29 @@ class Asker:
         self._approved = False
 
     def approve(self, victims: Connections) -> None:
-        """Return to go on.  Raises Refused.  A run that repeats itself is approved once."""
-        refusal = self.refusal(len(victims))
-        if refusal is not None:
-            raise refusal
-        if self._must_approve() and self._terminal() and (len(victims) > 1 or self._broad):
-            self._ask(victims)
-        self._approved = True
+        """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
 
-    def _must_approve(self) -> bool:
-        return not (self._approved or self._exact or self._parsed.flag("yes"))
+        What nobody was asked about approves nothing further: --for may find one
+        connection now and hundreds at its next look.
+        """
+        if not (self._approved or self._exact or self._parsed.flag("yes")):
+            self._approved = self._decide(victims)
 
-    def refusal(self, number: int) -> Refused | None:
-        """What a run with so many victims meets where nobody can be asked; a dry run tells it too."""
-        if not number or not self._must_approve() or self._terminal():
-            return None
-        if self._broad:
-            return Refused("without a terminal this needs --yes: nothing was dropped")
-        if number > DEFAULT_MAX and self._parsed.text("max_drops") is None:
-            return TooMany(
-                f"{number} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
+    def _decide(self, victims: Connections) -> bool:
+        """Did a person say yes?"""
+        if self._terminal():
+            # A dry run meets the refusals, and has nothing to ask for.
+            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
+                self._ask(victims)
+                return True
+        elif self._broad:
+            raise Refused("without a terminal this needs --yes: nothing was dropped")
+        elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
+            raise TooMany(
+                f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
                 hint="--yes, or --max-drops N",
             )
-        return None
+        return False
 
     def _terminal(self) -> bool:
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()

@@ -9,7 +9,7 @@ from ..choose import arrange
 from ..config import rules_with
 from ..dropping import Run, still_there
 from ..errors import Error, FilterError, Refused
-from ..report import WOULD_DROP, Report
+from ..report import Report
 from ..safety import Guard
 from ..selection import select
 from ..table import Connections
@@ -18,7 +18,7 @@ from .asking import Asker
 from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
-from .selecting import filter_of, number
+from .selecting import filter_of, number, selects
 from .signals import Interrupted, Stop
 from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
@@ -73,7 +73,8 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
     chosen = filter_of(parsed, parsed.operands)
     sources = (chosen is not None) + parsed.flag("all") + (parsed.text("from") is not None)
-    if sources == 0:
+    # -4 and -6 narrow a selection: `drop -4 $UNSET` must not be the whole host.
+    if sources == 0 or (sources == 1 and chosen is not None and not selects(parsed)):
         raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
     if sources > 1:
         raise UsageError("--all, --from and a selection exclude each other")
@@ -99,6 +100,8 @@ def _given(parsed: Parsed) -> Connections | None:
     source = parsed.text("from")
     if source is None:
         return None
+    if parsed.text("order") is not None:
+        raise UsageError("--order needs what is measured now, and --from has its own order")
     from .saved import read
 
     return read(source, parsed.text("netns"))
@@ -136,11 +139,11 @@ class Job:
         return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
 
     def select(self) -> Connections:
+        order, limit = self.parsed.text("order"), number(self.parsed, "limit", "--limit")
         if self.given is not None:
-            return self.given
-        order = self.parsed.text("order")
+            return arrange(self.given, None, limit)
         found = select(self.chosen, where=self.parsed.text("netns"), details=order is not None, droppable=True)
-        return arrange(found, order, number(self.parsed, "limit", "--limit"))
+        return arrange(found, order, limit)
 
     def run(self, work: Run) -> int:
         report = work.report
@@ -150,13 +153,12 @@ class Job:
             return self._allowed(status)
         selection = self.select()
         report.undecidable = selection.undecidable
-        this = work.round(selection, self.asker.approve)
+        # Commands are approved by who runs them.
+        this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
         if self.parsed.flag("as_commands"):
             saying.say_commands(this, self.streams)
         else:
             saying.say_round(this, self.parsed, self.streams)
-            if self.dry_run and report.refusal is None:
-                report.refusal = self.asker.refusal(this.codes.count(WOULD_DROP))
         if not self.dry_run and len(selection):
             self._verify(work)
         return self._finish(report, stopped=work.stopped())
@@ -179,7 +181,7 @@ class Job:
                 return
             try:
                 saying.say_round(work.round(new), self.parsed, self.streams)
-            except Refused as error:
+            except Error as error:  # the outcomes so far must not be lost
                 self.streams.note(f"tcpdrop: {error}")
                 work.report.later = len(new)
                 return

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from ..errors import Error, Refused
 from ..keeping import rounds
 from . import saying
 from .options import Parsed, UsageError
 from .selecting import seconds
-from .status import DONE, FAILED, NOTHING, status_of
+from .status import DONE, FAILED, NOTHING, REFUSED, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,19 +49,37 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
     """Returns the exit status."""
     returns: dict[str, int] = {}
     gone = False
-    looks = rounds(work, select, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
-    for this in looks:
-        gone = this is None
-        if this is not None:
-            saying.say_round(this, parsed, streams)
-            for addr in {result.connection.remote.addr for result in this.results() if result.outcome == "dropped"}:
-                returns[addr] = returns.get(addr, -1) + 1
+
+    def look() -> Connections:
+        found = select()
+        work.report.undecidable = found.undecidable
+        return found
+
+    looks = rounds(work, look, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
+    ended: Error | None = None
+    try:
+        for this in looks:
+            gone = this is None
+            if this is not None:
+                saying.say_round(this, parsed, streams)
+                for addr in {result.connection.remote.addr for result in this.results() if result.outcome == "dropped"}:
+                    returns[addr] = returns.get(addr, -1) + 1
+    except Error as error:
+        if not work.report.rounds:
+            raise
+        ended = error  # the outcomes so far must not be lost
+        streams.note(f"tcpdrop: {error}")
     often = sorted(((times, addr) for addr, times in returns.items() if times), reverse=True)
     for times, addr in often[:20]:
         streams.note(f"tcpdrop: {addr} came back {times} time{'s' if times > 1 else ''}")
     counts = work.report.counts
-    if not keeping.until_gone or status_of(counts) == FAILED:
-        return status_of(counts)
+    status = status_of(counts, undecidable=work.report.undecidable)
+    if ended is not None and status != FAILED:
+        if not isinstance(ended, Refused):
+            return FAILED
+        return REFUSED if keeping.until_gone or status == NOTHING else status
+    if not keeping.until_gone or status == FAILED:
+        return status
     if gone:
         return DONE if counts else NOTHING
     streams.note("tcpdrop: time ran out before nothing matched any more")

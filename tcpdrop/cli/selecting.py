@@ -33,6 +33,11 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     return all_of(filters) if filters else None
 
 
+def selects(parsed: Parsed) -> bool:
+    """Is there a filter or a selector, and not just an address family?"""
+    return bool(parsed.operands) or not SELECTORS.isdisjoint(parsed.given)
+
+
 def number(parsed: Parsed, dest: str, name: str) -> int | None:
     """A whole number of 0 or more given to an option."""
     text = parsed.text(dest)
