@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from select import select
 
 from ..addresses import printable
 from ..errors import Refused, TooMany
@@ -13,6 +14,11 @@ from .options import Parsed
 from .streams import Streams
 
 DEFAULT_MAX = 100
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
 
 
 class NotConfirmed(Refused):
@@ -30,6 +36,8 @@ class Asker:
         #: named one by one: never asked
         self._exact = exact
         self._approved = False
+        #: has a signal come?
+        self.stopped: Callable[[], bool] = lambda: False
 
     def approve(self, victims: Connections) -> None:
         """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
@@ -64,13 +72,24 @@ class Asker:
     def _ask(self, victims: Connections) -> None:
         sys.stderr.write(f"{question(victims)} [y/N] ")
         sys.stderr.flush()
-        if self._parsed.text("from") == "-":
-            with open("/dev/tty", encoding="utf-8", errors="replace") as tty:
-                answer = tty.readline()
-        else:
-            answer = sys.stdin.readline()
+        try:
+            if self._parsed.text("from") == "-":
+                with open("/dev/tty", encoding="utf-8", errors="replace") as tty:
+                    answer = self._line(tty)
+            else:
+                answer = self._line(sys.stdin)
+        except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
+            answer = ""
         if answer.strip().lower() not in ("y", "yes"):
             raise NotConfirmed("not confirmed: nothing was dropped")
+
+    def _line(self, terminal: TextIO) -> str:
+        """What was typed.  Python would go on reading after a signal that is only noted: it is an answer here."""
+        while not self.stopped():
+            if select([terminal], [], [], 0.1)[0]:
+                return terminal.readline()
+        sys.stderr.write("\n")
+        return ""
 
 
 def question(victims: Connections) -> str:

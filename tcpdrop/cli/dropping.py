@@ -46,7 +46,13 @@ def run(parsed: Parsed, streams: Streams) -> int:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
         work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, stopped=stop, progress=Progress(streams))
-        status = job.run(work)
+        job.asker.stopped = stop
+        try:
+            status = job.run(work)
+        except Refused as error:
+            if not stop.number:
+                raise
+            streams.note(f"tcpdrop: {error}")
         if stop.number:
             status = 128 + stop.number
     if not work.report.dry_run:
