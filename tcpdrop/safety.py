@@ -128,8 +128,9 @@ class Guard:
 
         guard = Guard.__new__(Guard)
         guard._spared = spared
+        among = list(ROW.iter_unpack(part.data()))
         for name, rule in self.rules:
-            for row, answer in answers(rule, where=part.where):
+            for row, answer in answers(rule, where=part.where, among=among):
                 if answer is not False:
                     guard._spare(_key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
 
