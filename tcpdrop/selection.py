@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from errno import ENOENT
 
-from . import _tcpdrop, netns
+from . import _tcpdrop, backend, netns
 from .errors import NotFound, NotSupported, from_os_error
 from .model import (
     ALL_STATES,
@@ -142,7 +142,7 @@ def _dump(
     except OSError as error:
         translated = from_os_error(error)
     if isinstance(translated, NotFound):  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=translated.errno, hint="the kernel needs INET_DIAG and INET_TCP_DIAG")
+        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=backend.LISTING)
     raise translated
 
 
