@@ -23,6 +23,8 @@ TRIES_INTERFACES = not _SUNOS
 NETNS = _LINUX
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
+#: a process can drop its own connection by its descriptor
+DESCRIPTORS = _LINUX
 #: the peer of a dropped connection may get a reset at once
 TELLS_PEER = _LINUX
 #: probe() asks for the right too; elsewhere a filter on the socket mark does
