@@ -87,4 +87,4 @@ def wait_until_gone(rows: Sequence[Row], scope: int | None) -> list[int]:
 
 
 def still_present(what: str) -> Error:
-    return Error("still present", errno=errno.EBUSY, what=what, hint="the kernel accepted the drop and has not carried it out")
+    return Error("still present", errno=errno.EBUSY, what=what)

@@ -11,7 +11,7 @@ from support.wait import until
 
 import tcpdrop as package
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="the kernel's cookies")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 
 class Reusable:
@@ -267,6 +267,7 @@ def test_a_listeners_cookie_in_a_saved_row_does_not_kill_the_listener(holder, tm
     assert server.call("recv", 1) == b"x"
 
 
+@pytest.mark.only_on("linux", reason="network namespaces")
 def test_a_saved_row_of_another_namespace_is_dropped_there(other_namespace, tmp_path):
     there, _ = other_namespace
     pair = there.pair()
