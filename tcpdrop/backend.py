@@ -30,8 +30,8 @@ TELLS_PEER = _LINUX
 #: probe() asks for the right too; elsewhere a filter on the socket mark does
 PROBE_ASKS_RIGHT = _SUNOS
 
-RIGHT = "needs the privilege sys_ip_config, as root has it; a zone that shares its IP stack never does: drop from the global zone"
-STRUCTURE = (
+_RIGHT = "needs the privilege sys_ip_config, as root has it; a zone that shares its IP stack never does: drop from the global zone"
+_STRUCTURE = (
     "this kernel has no TCP_IOC_ABORT_CONN, or one with another structure; illumos and Solaris 8 to 10 have the one "
     "that is sent, Oracle Solaris 11 is unknown: please report it"
 )
@@ -43,9 +43,9 @@ LISTING = "the kernel needs INET_DIAG and INET_TCP_DIAG" if _LINUX else "netstat
 HINTS: dict[int, str] = {}
 if _SUNOS:
     HINTS = {
-        errno.EPERM: RIGHT,
-        errno.EOPNOTSUPP: STRUCTURE,
-        errno.EINVAL: STRUCTURE,
+        errno.EPERM: _RIGHT,
+        # The C side makes this of the kernel's EINVAL, for a checked request is never invalid.
+        errno.EOPNOTSUPP: _STRUCTURE,
         errno.EACCES: "the device cannot be opened: in a zone or a chroot /dev may lack it or forbid it; run as root",
         errno.EBUSY: "the device or the stream is in use exclusively; try again",
         errno.ENODEV: "the device is missing: in a chroot /dev must have arp and tcp",

@@ -120,8 +120,8 @@ def missing_right() -> str:
 
 def missing_support(number: int | None) -> str:
     """What to do about EOPNOTSUPP (or EINVAL), in one clause."""
-    if number in backend.HINTS:
-        return backend.HINTS[number]
+    if backend.HINTS:
+        return backend.HINTS.get(number or 0, "")
     if backend.NAME == "unsupported":
         return "tcpdrop knows no way to drop connections on this system"
     if number == errno.EINVAL:

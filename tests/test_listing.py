@@ -99,6 +99,7 @@ def test_limit_takes_the_first_of_an_order(holder):
     assert ages == sorted(ages)
 
 
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
 def test_an_order_reaches_the_lines(holder):
     """Also when every row of the table is wanted: the lines come from the packed rows."""
     ports = fresh_ports()

@@ -8,7 +8,7 @@ import pytest
 from support.command import line, tcpdrop, words
 
 import tcpdrop as api
-from tcpdrop import _tcpdrop, dropping, queued
+from tcpdrop import _tcpdrop, dropping, owners, processes, procfs, queued, safety
 
 SUNOS = pytest.mark.only_on("sunos", reason="drops are queued, and zones exist")
 pytestmark = pytest.mark.privileged
@@ -138,6 +138,33 @@ def test_linux_has_no_zones():
     done = tcpdrop("--zone", "1", "127.0.0.1", "1", "127.0.0.1", "2")
     assert (done.status, done.err) == (2, "tcpdrop: --zone: this system has no zones; --netns names a network namespace\n")
     assert tcpdrop("list", "--zone", "1").status == 2
+
+
+@SUNOS
+@pytest.mark.parametrize("creator", ["a login service", "an ancestor", "dead"])
+def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatch, creator):
+    """As on a real system: no descriptor names a socket, neither an ancestor's nor anybody's."""
+
+    def no(pid):
+        raise OSError(22, "no link")
+
+    monkeypatch.setattr(procfs, "socket_inodes", no)
+    monkeypatch.setattr(owners, "_read_process", lambda *args: False)
+    monkeypatch.setattr(owners, "_some_are_hidden", lambda: True)
+    pair, other = holder.pair(victim="server"), holder.pair()
+    if creator == "a login service":
+        monkeypatch.setattr(safety, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
+    elif creator == "an ancestor":
+        monkeypatch.setattr(safety, "ancestors", lambda: iter([holder.pid, 1]))
+    else:
+        listener = holder.listener(port=pair.lport)
+        monkeypatch.setattr(processes.Processes, "comm", lambda self, pid: None)
+    guard = safety.Guard()
+    assert "cannot tell which connection carries your session" in guard.warning
+    report = api.drop(f"lport {pair.lport}")
+    assert report.counts == {"protected": 1}
+    assert "your own login cannot be told" in report.protected[0].error.hint
+    assert api.drop(f"lport {other.lport}", include_self=True).counts == {"dropped": 1}
 
 
 @SUNOS
