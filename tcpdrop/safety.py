@@ -88,7 +88,8 @@ class Guard:
                 continue
             number += 1
             _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
-        self.warning = f"cannot tell which connection carries your session: all {number} of login services are protected (--include-self)"
+        spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
+        self.warning = f"cannot tell which connection carries your session: {spared}"
 
     # ---- asking
 
@@ -129,8 +130,9 @@ class Guard:
         """Every connection of the part's namespace that a rule matches, or may match."""
         from .selection import answers
 
+        among = list(ROW.iter_unpack(part.data()))
         for name, rule in self.rules:
-            for row, answer in answers(rule, where=part.where):
+            for row, answer in answers(rule, where=part.where, among=among):
                 if answer is not False:
                     _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
 

@@ -3,9 +3,28 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
+
 from . import _tcpdrop, netns
 from .errors import NotFound, NotSupported, from_os_error
-from .model import ALL_STATES, CLOSED, COOKIE, INFO, INODE, LISTEN, LPORT, ROW, RPORT, STATE, USUAL_STATES, Owner
+from .model import (
+    ALL_STATES,
+    CLOSED,
+    COOKIE,
+    IFINDEX,
+    INFO,
+    INODE,
+    LADDR,
+    LISTEN,
+    LPORT,
+    RADDR,
+    ROW,
+    RPORT,
+    STATE,
+    USUAL_STATES,
+    Owner,
+    packed_addr,
+)
 from .table import Connections, Part
 
 TYPE_CHECKING = False
@@ -127,14 +146,18 @@ def _dump(
     raise translated
 
 
-def answers(rule: Filter, *, where: str | int | None) -> Iterator[tuple[Row, bool | None]]:
+def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
     """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
 
     For protecting rules: what is unknown is handed out too.
+    among: rows of a selection.  A dump is not a snapshot: those that it missed
+    are looked up one by one.
     """
     with netns.opened(where) as scope:
         facts = _gather(rule, scope)
-        table = _dump(CONNECTION_STATES, details="details" in rule.needs(), scope=scope)
+        details = "details" in rule.needs()
+        table = _dump(CONNECTION_STATES, details=details, scope=scope)
+        missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {"owners", "pids"}:
         from .owners import scan
 
@@ -145,6 +168,36 @@ def answers(rule: Filter, *, where: str | int | None) -> Iterator[tuple[Row, boo
         answer = test(row, _info(raw), facts)
         if answer is not False:
             yield row, answer
+    for row, info in missed:
+        answer = test(row, info, facts)
+        if answer is not False:
+            yield row, answer
+
+
+def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+    """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
+    seen = {_ends(ROW.unpack_from(raw)) for raw in table}
+    here = {laddr for laddr, _, _, _ in seen}
+    wanted = set()
+    for row in among:
+        laddr, lport, raddr, rport = ends = _ends(row)
+        wanted.add((ends, row[IFINDEX]))
+        if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
+            wanted.add(((raddr, rport, laddr, lport), 0))
+    for ends, ifindex in wanted:
+        if ends in seen:
+            continue
+        try:
+            yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
+        except ValueError:
+            continue  # a wildcard: that is dropped by nobody
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise from_os_error(error) from None
+
+
+def _ends(row: Row) -> tuple[bytes, int, bytes, int]:
+    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
 
 
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:

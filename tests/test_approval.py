@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -107,3 +108,46 @@ def test_undecided_is_not_gone(holder):
     assert tcpdrop(*words).status == 3
     assert tcpdrop(*words, "--until-gone=1s").status == 3
     assert tcpdrop(*words, "--for=1s").status == 3
+
+
+class Asked:
+    """The command on a terminal of its own, at its question."""
+
+    def __init__(self, *args):
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execv(COMMAND, [COMMAND, *args])
+        self.text = b""
+        while b"[y/N]" not in self.text:
+            self.text += os.read(self.terminal, 4096)
+
+    def status(self):
+        """How it ends, without another key."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        return None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_answers_the_question(holder, number):
+    pairs = [holder.pair(), holder.pair()]
+    asked = Asked("drop", lport(pairs))
+    os.kill(asked.pid, number)
+    assert asked.status() == 128 + number
+    os.close(asked.terminal)
+    assert all(pair.alive() for pair in pairs)
+
+
+def test_control_c_answers_the_question(holder):
+    pairs = [holder.pair(), holder.pair()]
+    asked = Asked("drop", lport(pairs))
+    os.write(asked.terminal, b"\x03")
+    assert asked.status() == 130
+    os.close(asked.terminal)
+    assert all(pair.alive() for pair in pairs)

@@ -221,7 +221,7 @@ def test_link_local_with_and_without_its_interface(holder, twins):
     assert pair.sock.errno("send", b"x")
 
 
-def test_one_tuple_on_two_interfaces_is_refused_until_one_is_named(holder, twins):
+def test_one_tuple_on_two_interfaces_is_refused_until_one_is_named(holder, twins, tmp_path):
     ports = fresh_ports()
     first, second = (link_local(holder, name, ports) for name in twins)
     assert words(first) == words(second)
@@ -230,6 +230,9 @@ def test_one_tuple_on_two_interfaces_is_refused_until_one_is_named(holder, twins
     assert err.startswith(f"{line(first)}: more than one connection has this tuple (choose one with %dev: ")
     assert "twin0" in err
     assert "twin1" in err
+    file = tmp_path / "victims"
+    file.write_text(line(first))
+    assert tcpdrop("drop", "--from", file)[:2] == (4, "")
     assert first.alive()
     assert second.alive()
     laddr, *rest = words(first)

@@ -115,9 +115,10 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
 def _freebsd(parsed: Parsed, streams: Streams) -> int:
     """tcpdrop -a, -s STATE, and -l with either: FreeBSD's spelling of drop."""
     from . import dropping
+    from .selecting import selects
 
-    if not parsed.flag("all") and not parsed.given.get("states"):
-        parsed.given["all"] = True  # -l alone lists every connection
+    if not selects(parsed):
+        parsed.given["all"] = True  # -l alone is every connection
     check_allowed(parsed, "drop")
     return dropping.run(parsed, streams)
 

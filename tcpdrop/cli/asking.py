@@ -60,10 +60,14 @@ class Asker:
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
     def _ask(self, victims: Connections) -> None:
-        with AtOnce():
-            sys.stderr.write(f"{question(victims)} [y/N] ")
-            sys.stderr.flush()
-            answer = sys.stdin.readline()
+        text = question(victims)
+        try:
+            with AtOnce():
+                sys.stderr.write(f"{text} [y/N] ")
+                sys.stderr.flush()
+                answer = sys.stdin.readline()
+        except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
+            answer = ""
         if answer.strip().lower() not in ("y", "yes"):
             raise NotConfirmed("not confirmed: nothing was dropped")
 

@@ -2,8 +2,9 @@
 """Connections read back from a file: our JSON lines, or classic lines.
 
 A JSON line carries the cookie, so it names that very socket; a classic line
-names whichever connection has the tuple now.  One line that cannot be read
-stops everything.
+names whichever connection has the tuple now, and is looked up as the classic
+form does: also on each interface, and two hits are refused.  One line that
+cannot be read stops everything.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import json
 import sys
 
+from .. import exact, netns
 from ..addresses import pack, printable
-from ..errors import FilterError
+from ..errors import FilterError, NotFound
 from ..exact import Quad
 from ..model import ROW, ROW_FIELDS, Connection
 from ..table import Connections, part_of
@@ -33,18 +35,31 @@ def read(source: str, where: str | None) -> Connections:
                 lines = file.readlines()
         except OSError as error:
             raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
-    groups: dict[str | None, list[Connection]] = {}
+    groups: dict[str | None, list[Connection | Quad]] = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         try:
-            found, netns = _json_line(text) if text.startswith("{") else (_classic_line(text), None)
+            found, place = _json_line(text) if text.startswith("{") else _classic_line(text)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
         if found is not None:
-            groups.setdefault(netns or where, []).append(found)
-    return Connections([part_of(some, place) for place, some in groups.items()])
+            groups.setdefault(place or where, []).append(found)
+    return Connections([part_of(_looked_up(some, place), place) for place, some in groups.items()])
+
+
+def _looked_up(some: list[Connection | Quad], where: str | None) -> list[Connection]:
+    """The sockets that the tuples name now; one that is not there stays what was asked for."""
+    with netns.opened(where) as scope:
+        return [_socket_of(one, scope) if isinstance(one, Quad) else one for one in some]
+
+
+def _socket_of(quad: Quad, scope: int | None) -> Connection:
+    try:
+        return exact.find(quad, scope)
+    except NotFound:
+        return _connection(quad, 0, 0)
 
 
 def _reason(error: Exception) -> str:
@@ -61,16 +76,15 @@ def _json_line(text: str) -> tuple[Connection | None, str | None]:
     cookie = entry["cookie"]
     if not isinstance(cookie, str) or not 0 < int(cookie, 16) < (1 << 64) - 1:
         raise ValueError("the cookie, which says which socket was meant, is missing or wrong")
-    netns = entry.get("netns")
-    return _connection(quad, int(cookie, 16), _ifindex(entry.get("ifindex"))), _where(netns)
+    return _connection(quad, int(cookie, 16), _ifindex(entry.get("ifindex"))), _where(entry.get("netns"))
 
 
-def _where(netns: object) -> str | None:
-    if netns is None:
+def _where(named: object) -> str | None:
+    if named is None:
         return None
-    if not isinstance(netns, str) or netns.startswith("net:["):
-        raise ValueError(f"network namespace {netns!r} has no name: give --netns and leave it out")
-    return netns
+    if not isinstance(named, str) or named.startswith("net:["):
+        raise ValueError(f"network namespace {named!r} has no name: give --netns and leave it out")
+    return named
 
 
 def _ifindex(value: object) -> int:
@@ -87,7 +101,7 @@ def _port(value: object) -> int:
     return value
 
 
-def _classic_line(text: str) -> Connection:
+def _classic_line(text: str) -> tuple[Quad, str | None]:
     text = text.partition("#")[0].strip()
     for ending in _ENDINGS:
         if text.endswith(ending):
@@ -95,12 +109,15 @@ def _classic_line(text: str) -> Connection:
     words = text.split()
     if words[:1] == ["tcpdrop"]:
         del words[0]
+    where = None
+    if words and words[0].startswith("--netns="):  # as -l prints it
+        where = words.pop(0)[len("--netns=") :]
     if len(words) != 4:
         raise ValueError(f"'{printable(text)}' is not LADDR LPORT RADDR RPORT")
     from ..operands import parse
 
     local, remote = parse(words)
-    return _connection(Quad(local.packed(), local.port_number(), remote.packed(), remote.port_number()), 0, 0)
+    return Quad(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev), where
 
 
 def _connection(quad: Quad, cookie: int, ifindex: int) -> Connection:

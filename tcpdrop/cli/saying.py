@@ -8,6 +8,7 @@ import errno
 from ..addresses import unpack
 from ..output import classic_lines
 from ..report import DROPPED, WOULD_DROP, Report, Round
+from ..table import Connections
 from .options import Parsed
 from .streams import Streams
 
@@ -41,7 +42,13 @@ def say_round(this: Round, parsed: Parsed, streams: Streams) -> None:
 
 def say_commands(this: Round, streams: Streams) -> None:
     """FreeBSD's -l: lines that sh can run; what is protected stands there as a comment."""
-    lines = classic_lines(this.connections, "tcpdrop %s")
+    from shlex import quote
+
+    lines: list[str] = []
+    for part in this.connections.parts:
+        # The same tuple may be another connection in our own namespace.
+        where = "" if part.where is None else f"--netns={quote(str(part.where))} "
+        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([part]))]
     for place, line in enumerate(lines):
         error = this.errors.get(place)
         streams.data(f"# {line}  # {error.message}: {error.hint}" if error is not None else line)
