@@ -49,6 +49,8 @@ class Guard:
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
         self._spared: dict[Key, str] = {}
+        #: nothing tells which login is the operator's
+        self._hidden = False
         if self.session is not None:
             self._spare_session(self.session)
 
@@ -76,6 +78,7 @@ class Guard:
                 # ancestor can be read and none holds a connection, it tells nothing.
                 found = True
         if not found and carrier_may_be_hidden(session):
+            self._hidden = True
             self._spare_logins(table)
 
     def _spare_logins(self, table: _tcpdrop.Table) -> None:
@@ -100,6 +103,8 @@ class Guard:
         """place -> why, for each connection that must live."""
         found: dict[int, Protected] = {}
         start = 0
+        if self._hidden:  # whoever logged in since may be the operator, coming back
+            self._spare_logins(_dump(USUAL_STATES, None))
         for part in connections.parts:
             spared = dict(self._spared)
             if self.rules:
