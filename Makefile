@@ -50,8 +50,8 @@ typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
 check-c:  ## the C files alone: strict warnings, parser tests
 	$(MAKE) -C tests/c check
 
-sanitize:  ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(MAKE) -C tests/c sanitize
+sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
 
 fuzz:  ## libFuzzer on the parsers, 20 s each (clang)
 	$(MAKE) -C tests/c fuzz
@@ -73,7 +73,9 @@ dist: $(TOOLS)  ## sdist and wheel into dist/
 bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 	$(BIN)/python3 -I benchmarks/run.py $(ARGS)
 
-ci: lint typing check-c test  ## what .ci/run runs
+ci:  ## what .ci/run runs
+	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c sanitize man test
+	$(MAKE) --no-print-directory pythons abi3
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info tests/c/build

@@ -29,10 +29,10 @@ from tcpdrop import _tcpdrop, model, session
 class Bench:
     """What the measurements share."""
 
-    def __init__(self, directory: str, rounds: int, patience: float) -> None:
+    def __init__(self, directory: str, rounds: int, patience: float, *, judge: bool) -> None:
         self.directory = directory
         self.rounds = rounds
-        self.results = Results(patience)
+        self.results = Results(patience, judge=judge)
         self.floor = Floor(directory)
 
     def load(self, sockets: int) -> Holder:
@@ -284,7 +284,7 @@ def main() -> None:
     arguments = harness.enter_namespace(sys.argv[1:])
     parser = ArgumentParser(prog="run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="NAME[,NAME]", help=", ".join(BENCHES))
-    parser.add_argument("--quick", action="store_true", help="few rounds, 10k sockets for 100k: a look, no figures to keep")
+    parser.add_argument("--quick", action="store_true", help="few rounds, 10k sockets for 100k: a look, nothing is judged")
     parser.add_argument("--rounds", type=int, default=15, help="pairs behind each ratio [15]")
     parser.add_argument("--patience", type=float, default=2, help="seconds to wait for an idle machine, before each pair [2]")
     parser.add_argument("--json", metavar="FILE", help="write the results there as well")
@@ -299,8 +299,9 @@ def main() -> None:
     print(harness.HEADER)
     with tempfile.TemporaryDirectory() as directory:
         harness.build(directory)
-        b = Bench(directory, 3 if options.quick else options.rounds, 0 if options.quick else options.patience)
-        most = 10_000 if options.quick else 10**9
+        quick = options.quick
+        b = Bench(directory, 3 if quick else options.rounds, 0 if quick else options.patience, judge=not quick)
+        most = 10_000 if quick else 10**9
         sizes = {name: {min(size, most) for size in BENCHES[name][1]} for name in names}
         for size in sorted(set().union(*sizes.values())):
             run_at(b, size, [name for name in names if size in sizes[name]])

@@ -169,6 +169,31 @@ abort_descriptor(PyObject *module, PyObject *args, PyObject *kwargs)
 	Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(socket_doc,
+    "socket_of(pid, fd)\n--\n\n"
+    "The row of the connection behind another process's descriptor: family,\n"
+    "addresses, ports and cookie are filled in.  Needs the rights of ptrace(2).\n"
+    "Raises OSError with .step: ENOENT when it is no connected TCP socket.\n"
+    "pidfd_getfd(2).");
+
+static PyObject *
+socket_of(PyObject *module, PyObject *args)
+{
+	struct td_row row;
+	const char *step = "";
+	int pid, fd, error;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "ii", &pid, &fd))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_socket_of(pid, fd, &row, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	return PyBytes_FromStringAndSize((const char *)&row, sizeof(row));
+}
+
 PyDoc_STRVAR(rows_doc,
     "abort_rows(table, indices, *, threads=0, scope=None)\n--\n\n"
     "Abort table[i] for each i in indices (native uint32, packed) by cookie.\n\n"
@@ -303,6 +328,7 @@ static PyMethodDef functions[] = {
 	FUNCTION("lookup", lookup, lookup_doc),
 	FUNCTION("abort", abort_connection, abort_doc),
 	FUNCTION("abort_descriptor", abort_descriptor, descriptor_doc),
+	{"socket_of", socket_of, METH_VARARGS, socket_doc},
 	FUNCTION("abort_rows", abort_rows, rows_doc),
 	FUNCTION("interfaces", interfaces, interfaces_doc),
 	FUNCTION("probe", probe, probe_doc),

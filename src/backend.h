@@ -85,6 +85,13 @@ int td_abort_descriptor(int fd, const struct td_tuple *tuple,
     const char **step);
 
 /*
+ * The ends and the cookie of the connection behind another process's
+ * descriptor; -ENOENT when that is no connected TCP socket, -ENOTSUP where
+ * descriptors cannot be borrowed.
+ */
+int td_socket_of(int pid, int fd, struct td_row *row, const char **step);
+
+/*
  * Abort rows[indices[i]] for each i < n by cookie; errors[i] is 0 or a
  * positive errno.  The result is negative only if nothing was begun.
  */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * linux_descriptor.c - abort through a descriptor of the socket itself.
+ * linux_descriptor.c - sockets by descriptor: whose connection is it, and abort
+ * it through the socket itself.  A descriptor of another process is duplicated
+ * with pidfd_getfd(2), which asks for the rights of ptrace(2).
  * connect(AF_UNSPEC) on a connected socket resets it, with an RST to the peer,
  * on every kernel and without any privilege.  connect(2), tcp_disconnect().
  */
@@ -10,9 +12,18 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
+#endif
+/* One number on every architecture (but alpha), also where headers are older. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
 #endif
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -81,4 +92,40 @@ td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
 		return -ENOENT;
 	*step = "connect";
 	return connect(fd, &nowhere, sizeof(nowhere)) == 0 ? 0 : -errno;
+}
+
+/* A duplicate of another process's descriptor, close-on-exec, or -errno. */
+static int
+borrow(int pid, int fd, const char **step)
+{
+	int process, copy, error;
+
+	*step = "pidfd_open";
+	process = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (process < 0)
+		return -errno;
+	*step = "pidfd_getfd";
+	copy = (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+	error = errno;
+	close(process);
+	return copy < 0 ? -error : copy;
+}
+
+int
+td_socket_of(int pid, int fd, struct td_row *row, const char **step)
+{
+	socklen_t size = sizeof(row->cookie);
+	int copy = borrow(pid, fd, step), error;
+
+	if (copy < 0)
+		return copy;
+	memset(row, 0, sizeof(*row));
+	error = ends_of(copy, row, step);
+	if (error == 0 &&
+	    getsockopt(copy, SOL_SOCKET, SO_COOKIE, &row->cookie, &size) != 0) {
+		*step = "SO_COOKIE";
+		error = -errno;
+	}
+	close(copy);
+	return error;
 }

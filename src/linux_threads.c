@@ -6,22 +6,24 @@
 #include "linux.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
-#include <unistd.h>
 
 enum { PARALLEL_FROM = 10000, USUAL_MOST = 4 };
 
 int
 td_choose_threads(int wanted, size_t sockets)
 {
-	long cpus;
+	cpu_set_t set;
+	int cpus;
 
 	if (wanted > 0)
 		return wanted < TD_MAX_THREADS ? wanted : TD_MAX_THREADS;
 	if (sockets < PARALLEL_FROM)
 		return 1;
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return cpus < 1 ? 1 : cpus > USUAL_MOST ? USUAL_MOST : (int)cpus;
+	/* Those that this process may use: more threads would only take turns. */
+	cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return cpus < 1 ? 1 : cpus > USUAL_MOST ? USUAL_MOST : cpus;
 }
 
 void

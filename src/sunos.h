@@ -41,8 +41,11 @@ enum { TD_SUN_SYN_SENT = -2, TD_SUN_TIME_WAIT = 6 };
 #include <inet/mib2.h>
 #include <inet/tcp.h>
 
-/* __builtin_offsetof: offsetof() of older headers is no constant to clang. */
+#ifdef __GNUC__ /* offsetof() of older headers is no constant to clang */
 #define TD_AT(ours, type, field) TD_SAME(ours, __builtin_offsetof(type, field))
+#else
+#define TD_AT(ours, type, field) TD_SAME(ours, offsetof(type, field))
+#endif
 
 /* SPARC adds four bytes at the end; the kernel wants its own size exactly. */
 #define TD_SUN_ABORT_SIZE sizeof(tcp_ioc_abort_conn_t)

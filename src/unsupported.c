@@ -47,6 +47,13 @@ td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
 }
 
 int
+td_socket_of(int pid, int fd, struct td_row *row, const char **step)
+{
+	(void)pid, (void)fd, (void)row;
+	return unsupported(step);
+}
+
+int
 td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {

@@ -79,18 +79,14 @@ class Run:
             self._check_bound(len(victims))
             if victims:
                 self._check_rights(selection)
+            if victims and approve is not None and not self.stopped():
+                approve(selection.choose(victims) if len(victims) < len(selection) else selection)
         except Error as error:
             if not self.report.dry_run:
                 self.report.rounds.pop()
                 raise
             self.report.refusal = error
         if not self.report.dry_run and victims:
-            if approve is not None:
-                try:
-                    approve(selection.choose(victims) if len(victims) < len(selection) else selection)
-                except Error:
-                    self.report.rounds.pop()
-                    raise
             self._drop(this)
             self.attempted += len(victims)
             for place in victims:  # a signal came first: untouched

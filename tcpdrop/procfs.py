@@ -31,9 +31,9 @@ def command_of(pid: int) -> str:
     return os.fsdecode(_read(f"/proc/{pid}/comm").rstrip(b"\n"))
 
 
-def socket_inodes(pid: int) -> set[int]:
-    """The inodes of the sockets that a process has descriptors of."""
-    inodes = set()
+def socket_inodes(pid: int) -> dict[int, int]:
+    """inode -> descriptor of the sockets that a process holds."""
+    inodes = {}
     readlink = os.readlink
     directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -48,7 +48,7 @@ def socket_inodes(pid: int) -> set[int]:
             except FileNotFoundError:
                 continue  # closed meanwhile
             if target.startswith("socket:["):
-                inodes.add(int(target[8:-1]))
+                inodes[int(target[8:-1])] = int(name)
     finally:
         os.close(directory)
     return inodes

@@ -156,4 +156,10 @@ class Report:
         }
 
     def summary(self) -> dict[str, object]:
-        return {"counts": self.counts, "undecidable": self.undecidable, "later": self.later, "dry_run": self.dry_run}
+        return {
+            "counts": self.counts,
+            "undecidable": self.undecidable,
+            "later": self.later,
+            "dry_run": self.dry_run,
+            "unverified": None if self.unverified is None else str(self.unverified),
+        }

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from . import _tcpdrop
+from . import _tcpdrop, netns
 from .addresses import MAPPED
 from .config import rules_with
 from .errors import Protected, from_os_error
-from .model import INODE, LADDR, LPORT, RADDR, ROW, RPORT, USUAL_STATES, packed_addr
+from .model import INODE, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
 from .session import OwnSession, ancestors
 
 #: laddr, raddr, inode, lport, rport of a packed row
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from .filters import Filter
     from .model import Connection, Row
+    from .owners import Owners
     from .table import Connections, Part
 
     Key = tuple[bytes, bytes, int, int]
@@ -56,30 +57,20 @@ class Guard:
 
     # ---- the set of what must live
 
-    def _spare(self, key: Key, why: str) -> None:
-        """Note a tuple and its mirror, in both shapes that an IPv4 address has in rows."""
-        laddr, raddr, lport, rport = key
-        for one, other in _shapes(laddr, raddr):
-            self._spared.setdefault((one, other, lport, rport), why)
-            self._spared.setdefault((other, one, rport, lport), why)
-
     def _spare_session(self, session: OwnSession) -> None:
+        named: dict[Key, str] = {}
         for laddr, lport, raddr, rport in session.tuples:
-            self._spare((laddr, raddr, lport, rport), "named by SSH_CONNECTION")
-        named = set(self._spared)
-        found = False
-        table = _dump(USUAL_STATES, None)
-        for row in ROW.iter_unpack(table.tobytes()):
-            if row[INODE] in session.holders:
-                found = True
-                self._spare(_key(row), f"held by {session.holder(row[INODE])}")
-            elif session.unreadable and (row[LADDR], row[RADDR], row[LPORT], row[RPORT]) in named:
-                # The variable may be an older login's: in tmux, say, where every
-                # ancestor can be read and none holds a connection, it tells nothing.
-                found = True
+            _spare(named, (laddr, raddr, lport, rport), "named by SSH_CONNECTION")
+        rows = session.rows()
+        for row, holder in rows:
+            _spare(self._spared, _key(row), f"held by {holder}")
+        self._spared = {**named, **self._spared}
+        # The variable may be an older login's: in tmux, say, where every ancestor
+        # can be read and none holds a connection, it tells nothing.
+        found = rows or (session.unreadable and any(_is_alive(key) for key in named))
         if not found and carrier_may_be_hidden(session):
             self._hidden = True
-            self._spare_logins(table)
+            self._spare_logins(_dump(USUAL_STATES, None))
 
     def _spare_logins(self, table: _tcpdrop.Table) -> None:
         """Nothing says which login is the operator's: spare them all."""
@@ -87,15 +78,21 @@ class Guard:
 
         data = table.tobytes()
         owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
+        listening = {row[LPORT] for row in ROW.iter_unpack(_dump(1 << LISTEN, None).tobytes())}
+        suspects = _unseen_logins(owners)
         number = 0
         for row in ROW.iter_unpack(data):
             owner = owners.of(row[INODE]) if row[INODE] else None
-            known = owner is not None and owner.pids is not None
-            process = owner.process if owner is not None else None
-            if process in LOGIN_SERVICES or (not known and row[LPORT] == 22):
-                number += 1
-                self._spare(_key(row), f"held by {process or 'an unreadable process on port 22'}, and your own login cannot be told")
-        self.warning = f"cannot tell which connection carries your session: all {number} of login services are protected (--include-self)"
+            process = owner.process if owner is not None and owner.pids is not None else None
+            unseen = owner is None or owner.pids is None
+            if unseen and (row[LPORT] == 22 or (row[LPORT] in listening and row[UID] in suspects)):
+                process = "a process that cannot be seen"
+            elif process not in LOGIN_SERVICES:
+                continue
+            number += 1
+            _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
+        spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
+        self.warning = f"cannot tell which connection carries your session: {spared}"
 
     # ---- asking
 
@@ -107,6 +104,8 @@ class Guard:
             self._spare_logins(_dump(USUAL_STATES, None))
         for part in connections.parts:
             spared = dict(self._spared)
+            if self.session is not None and self.session.dumped and part.where is not None:
+                self._spare_elsewhere(self.session, part, spared)
             if self.rules:
                 self._apply_rules(part, spared)
             self._check_part(part, spared, start, found)
@@ -116,28 +115,62 @@ class Guard:
         return found
 
     def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
-        holders = self.session.holders if self.session is not None else {}
-        if not spared and not holders:
+        if not spared:
             return
-        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+        for place, (laddr, raddr, _, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
             why = spared.get((laddr, raddr, lport, rport))
-            if why is None and inode in holders and self.session is not None:
-                why = f"held by {self.session.holder(inode)}"  # in another network namespace
             if why is not None:
                 hint = why if why.startswith("by ") else f"{why}; --include-self"
                 found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
+
+    def _spare_elsewhere(self, session: OwnSession, part: Part, spared: dict[Key, str]) -> None:
+        """An ancestor may hold a socket of another network namespace: its mirror is there too."""
+        with netns.opened(part.where) as scope:
+            table = _dump(USUAL_STATES, scope)
+        for row in ROW.iter_unpack(table.tobytes()):
+            if row[INODE] in session.holders:
+                _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
 
     def _apply_rules(self, part: Part, spared: dict[Key, str]) -> None:
         """Every connection of the part's namespace that a rule matches, or may match."""
         from .selection import answers
 
-        guard = Guard.__new__(Guard)
-        guard._spared = spared
         among = list(ROW.iter_unpack(part.data()))
         for name, rule in self.rules:
             for row, answer in answers(rule, where=part.where, among=among):
                 if answer is not False:
-                    guard._spare(_key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+                    _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+
+
+def _is_alive(key: Key) -> bool:
+    """Is there a connection with this tuple, in its IPv4 or its v4-mapped shape?"""
+    laddr, raddr, lport, rport = key
+    if laddr[4:] == bytes(12):
+        laddr, raddr = laddr[:4], raddr[:4]
+    try:
+        _tcpdrop.lookup(laddr, lport, raddr, rport)
+    except (OSError, ValueError):
+        return False  # not there, or no tuple of a connection
+    return True
+
+
+def _unseen_logins(owners: Owners) -> frozenset[int]:
+    """The users as whom a login service may hold a connection without our seeing it.
+
+    Everybody may read a process's name and user, and not what it holds; what
+    it accepts belongs to the user that listens, and that is its own.
+    """
+    processes = owners.processes
+    users = {uid for pid in owners.unread if processes.comm(pid) in LOGIN_SERVICES for uid in processes.uids(pid) or ()}
+    return frozenset(users | {0} if owners.hidden else users)
+
+
+def _spare(spared: dict[Key, str], key: Key, why: str) -> None:
+    """Note a tuple and its mirror, in both shapes that an IPv4 address has in rows."""
+    laddr, raddr, lport, rport = key
+    for one, other in _shapes(laddr, raddr):
+        spared.setdefault((one, other, lport, rport), why)
+        spared.setdefault((other, one, rport, lport), why)
 
 
 def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:

@@ -10,14 +10,23 @@ a tuple protects its mirror.
 
 from __future__ import annotations
 
+import errno
 import os
+from struct import Struct
 
-from . import procfs
+from . import _tcpdrop, procfs
 from .addresses import pack, printable
+from .errors import from_os_error
+from .model import INODE, ROW, USUAL_STATES
+
+#: the inode of a packed row
+_INODES = Struct("=40xQ48x")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .model import Row
 
 
 def ancestors() -> Iterator[int]:
@@ -35,20 +44,22 @@ class OwnSession:
     """What certainly carries the caller's session."""
 
     def __init__(self) -> None:
-        #: socket inode -> pid of the ancestor that holds it
-        self.holders: dict[int, int] = {}
+        #: socket inode -> (pid of the ancestor that holds it, its descriptor)
+        self.holders: dict[int, tuple[int, int]] = {}
         #: tuples told by SSH_CONNECTION, as (local, remote) of the server's end
         self.tuples: set[tuple[bytes, int, bytes, int]] = set()
         #: ancestors below PID 1 whose descriptors could not be read
         self.unreadable: list[int] = []
+        #: rows() had to look at the caller's own network namespace, and only there
+        self.dumped = False
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
         for pid in ancestors():
             self._add_process(pid)
 
     def _add_process(self, pid: int) -> None:
         try:
-            for inode in procfs.socket_inodes(pid):
-                self.holders.setdefault(inode, pid)
+            for inode, fd in procfs.socket_inodes(pid).items():
+                self.holders.setdefault(inode, (pid, fd))
             self._add_variable(procfs.variable_of(pid, b"SSH_CONNECTION"))
         except OSError:
             if pid != 1:  # below it stands the session, if there is one
@@ -64,13 +75,38 @@ class OwnSession:
 
     def holder(self, inode: int) -> str | None:
         """'pid 812 sshd' when an ancestor holds this socket."""
-        pid = self.holders.get(inode) if inode else None
-        if pid is None:
+        if not inode or inode not in self.holders:
             return None
+        pid = self.holders[inode][0]
         try:
             return f"pid {pid} {printable(procfs.command_of(pid))}"
         except OSError:
             return f"pid {pid}"
+
+    def rows(self) -> list[tuple[Row, str]]:
+        """Each TCP connection that an ancestor holds, and by whom.
+
+        Asked of the descriptors themselves, which does not depend on the number
+        of connections; where they cannot be borrowed, of a whole dump.
+        """
+        found = []
+        for inode, (pid, fd) in self.holders.items():
+            try:
+                found.append((ROW.unpack(_tcpdrop.socket_of(pid, fd)), self.holder(inode) or ""))
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ESRCH):  # no connection, or no more
+                    return self._rows_by_dump()
+        return found
+
+    def _rows_by_dump(self) -> list[tuple[Row, str]]:
+        self.dumped = True
+        try:
+            table = _tcpdrop.list_connections(USUAL_STATES)
+        except OSError as error:
+            raise from_os_error(error) from None
+        places = [place for place, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
+        rows = [ROW.unpack(table[place]) for place in places]
+        return [(row, self.holder(row[INODE]) or "") for row in rows]
 
     def names(self, laddr: bytes, lport: int, raddr: bytes, rport: int) -> bool:
         """Does SSH_CONNECTION name this tuple, or its mirror?"""

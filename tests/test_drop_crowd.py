@@ -125,9 +125,9 @@ def test_a_signal_stops_the_run_and_the_account_is_true(number):
         assert left[0] == left[1]
         assert "(stopped by a signal)" in err
         # Those called dropped are gone from the kernel's table, those that were not attempted are there.
-        present = {(w.raddr, w.rport) for w in procnet.sockets() if VICTIMS <= w.lport < VICTIMS + 4 and w.state == 1}
+        present = {(w.lport, w.raddr, w.rport) for w in procnet.sockets() if VICTIMS <= w.lport < VICTIMS + 4 and w.state == 1}
         for entry in entries:
-            end = bytes(map(int, entry["remote_addr"].split("."))), entry["remote_port"]
+            end = entry["local_port"], bytes(map(int, entry["remote_addr"].split("."))), entry["remote_port"]
             assert (end in present) == (entry["outcome"] == "listed")
         assert others.alive() == (500, 500)
         assert listening(crowd) == 4

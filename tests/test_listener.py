@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support import broken, procnet
 from support.checks import mapped, refuses, row_of, rows
+from support.holder import fresh_ports
 from support.wait import until
 
 import tcpdrop
@@ -187,9 +188,9 @@ def test_this_bench_would_see_a_broken_abort(holder, run, mutant, family):
 def test_a_connection_that_listens_by_now_is_spared():
     """After connect(AF_UNSPEC) and listen() it is the same socket with the same cookie: the kernel would destroy it."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as victim:
-        victim.bind(("127.0.0.1", 0))
+        number = fresh_ports()["client_port"]  # a port that was asked for stays when the connection goes
+        victim.bind(("127.0.0.1", number))
         victim.connect(server.getsockname())
-        number = victim.getsockname()[1]
         chosen = tcpdrop.connections(f"lport {number}")
         assert len(chosen) == 1
         assert ctypes.CDLL(None).connect(victim.fileno(), bytes(16), 16) == 0

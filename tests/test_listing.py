@@ -9,9 +9,12 @@ import sys
 import pytest
 from support import procnet
 from support.command import NO_CAPABILITIES, NOBODY, line, needs, run, tcpdrop
+from support.crowd import Crowd
 from support.holder import fresh_ports
+from support.procnet import STATES
 
 import tcpdrop as api
+from tcpdrop.addresses import unpack
 from tcpdrop.model import JSON_KEYS, LADDR, RADDR, packed_addr
 
 pytestmark = pytest.mark.privileged
@@ -222,3 +225,18 @@ def test_the_row_of_the_list_is_what_the_classic_form_takes(holder):
     entry = json.loads(tcpdrop("list", "--jsonl", *by_local(pair)).out.splitlines()[0])
     operands = [str(entry[name]) for name in ("local_addr", "local_port", "remote_addr", "remote_port")]
     assert tcpdrop(*operands).out == f"{line(pair)}: dropped\n"
+
+
+@pytest.mark.only_on("linux", reason="the witness is /proc/net/tcp")
+def test_ten_thousand_connections_of_all_families_are_what_proc_shows():
+    with Crowd(6000, port=21000), Crowd(2000, port=22000, more=["-6"]), Crowd(2000, port=23000, more=["-m"]):
+        lines = tcpdrop("list", "--state", "all").out.splitlines()[1:]
+        ours = sorted((state, local, remote) for state, _, _, local, remote in map(str.split, lines))
+        theirs = sorted((STATES[one.state], text(one.laddr, one.lport), text(one.raddr, one.rport)) for one in procnet.sockets())
+    assert len(ours) > 20000
+    assert ours == theirs
+
+
+def text(packed, port):
+    addr = unpack(packed)
+    return f"[{addr}]:{port}" if ":" in addr else f"{addr}:{port}"

@@ -46,6 +46,9 @@ def _run(arguments: list[str], streams: Streams) -> int:
         return _dispatch(parsed, streams)
     except (UsageError, ValueError) as error:
         message, outcome, status = str(error), None, USAGE
+        column = getattr(error, "column", None)
+        if column is not None:
+            message += f" (column {column})"
     except Error as error:
         message, outcome = str(error), error.outcome
         status = REFUSED if isinstance(error, Refused) else FAILED
@@ -117,9 +120,10 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
 def _freebsd(parsed: Parsed, streams: Streams) -> int:
     """tcpdrop -a, -s STATE, and -l with either: FreeBSD's spelling of drop."""
     from . import dropping
+    from .selecting import selects
 
-    if not parsed.flag("all") and not parsed.given.get("states"):
-        parsed.given["all"] = True  # -l alone lists every connection
+    if not selects(parsed):
+        parsed.given["all"] = True  # -l alone is every connection
     check_allowed(parsed, "drop")
     return dropping.run(parsed, streams)
 

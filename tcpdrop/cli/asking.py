@@ -3,22 +3,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from select import select
 
 from ..addresses import printable
 from ..errors import Refused, TooMany
 from ..table import Connections
 from .options import Parsed
+from .signals import AtOnce
 from .streams import Streams
 
 DEFAULT_MAX = 100
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TextIO
 
 
 class NotConfirmed(Refused):
@@ -36,8 +30,6 @@ class Asker:
         #: named one by one: never asked
         self._exact = exact
         self._approved = False
-        #: has a signal come?
-        self.stopped: Callable[[], bool] = lambda: False
 
     def approve(self, victims: Connections) -> None:
         """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
@@ -50,9 +42,9 @@ class Asker:
 
     def _decide(self, victims: Connections) -> bool:
         """Did a person say yes?"""
-        terminal = self._terminal()
-        if terminal:
-            if len(victims) > 1 or self._broad:
+        if self._terminal():
+            # A dry run meets the refusals, and has nothing to ask for.
+            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
                 self._ask(victims)
                 return True
         elif self._broad:
@@ -65,31 +57,19 @@ class Asker:
         return False
 
     def _terminal(self) -> bool:
-        if self._parsed.text("from") == "-":
-            return os.access("/dev/tty", os.R_OK) and sys.stderr is not None and sys.stderr.isatty()
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
     def _ask(self, victims: Connections) -> None:
-        sys.stderr.write(f"{question(victims)} [y/N] ")
-        sys.stderr.flush()
+        text = question(victims)
         try:
-            if self._parsed.text("from") == "-":
-                with open("/dev/tty", encoding="utf-8", errors="replace") as tty:
-                    answer = self._line(tty)
-            else:
-                answer = self._line(sys.stdin)
+            with AtOnce():
+                sys.stderr.write(f"{text} [y/N] ")
+                sys.stderr.flush()
+                answer = sys.stdin.readline()
         except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
             answer = ""
         if answer.strip().lower() not in ("y", "yes"):
             raise NotConfirmed("not confirmed: nothing was dropped")
-
-    def _line(self, terminal: TextIO) -> str:
-        """What was typed.  Python would go on reading after a signal that is only noted: it is an answer here."""
-        while not self.stopped():
-            if select([terminal], [], [], 0.1)[0]:
-                return terminal.readline()
-        sys.stderr.write("\n")
-        return ""
 
 
 def question(victims: Connections) -> str:

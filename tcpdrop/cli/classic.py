@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def run(parsed: Parsed, streams: Streams) -> int:
     """Drop the one connection named.  Raises ValueError for operands that cannot be read."""
+    if parsed.text("netns") == "all":
+        raise ValueError("--netns all names no single connection: give one network namespace")
     quads = _quads(parsed)
     protect = _protect(parsed)
     reporter = Reporter(parsed, streams)

@@ -19,7 +19,7 @@ from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
 from .selecting import filter_of, number, selects
-from .signals import Stop
+from .signals import Interrupted, Stop
 from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
 
@@ -41,36 +41,45 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise UsageError("--rate is 1 or more a second")
     job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.
-    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=chosen is None and given is None)
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
         work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, stopped=stop, progress=Progress(streams))
-        job.asker.stopped = stop
         try:
             status = job.run(work)
-        except Refused as error:
-            if not stop.number:
-                raise
-            streams.note(f"tcpdrop: {error}")
+        except Interrupted as signal:
+            return _interrupted(signal, parsed, streams)
         if stop.number:
             status = 128 + stop.number
     if not work.report.dry_run:
-        what = str(chosen) if chosen is not None else "--from" if given is not None else "--all"
+        what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
         auditing.audit(parsed, outcomes, work.report.counts, what)
     return status
 
 
+def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
+    """Somebody left at the question."""
+    streams.note(f"\ntcpdrop: {signal}")
+    if parsed.machine:
+        from .report import error_object
+
+        streams.data(error_object(str(signal)))
+    return 128 + signal.number
+
+
 def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
     chosen = filter_of(parsed, parsed.operands)
-    sources = (chosen is not None) + parsed.flag("all") + (parsed.text("from") is not None)
     # -4 and -6 narrow a selection: `drop -4 $UNSET` must not be the whole host.
-    if sources == 0 or (sources == 1 and chosen is not None and not selects(parsed)):
+    sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
+    if sources == 0:
         raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
     if sources > 1:
         raise UsageError("--all, --from and a selection exclude each other")
+    if parsed.family and parsed.text("from") is not None:
+        raise UsageError("--from names its connections: -4 and -6 do not go with it")
     if chosen is not None and chosen.names_listen:
         raise FilterError("LISTEN is no connection: a listening socket is never dropped")
     return chosen
@@ -146,7 +155,8 @@ class Job:
             return self._allowed(status)
         selection = self.select()
         report.undecidable = selection.undecidable
-        this = work.round(selection, self.asker.approve)
+        # Commands are approved by who runs them.
+        this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
         if self.parsed.flag("as_commands"):
             saying.say_commands(this, self.streams)
         else:

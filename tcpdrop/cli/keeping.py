@@ -32,8 +32,12 @@ class Keeping:
         if self.until_gone:
             if self.duration is not None:
                 raise UsageError("--for and --until-gone exclude each other")
-            self.duration = seconds(parsed, "until_gone", "--until-gone") or DEFAULT_UNTIL_GONE
-        self.interval = seconds(parsed, "interval", "--interval") or DEFAULT_INTERVAL
+            given = seconds(parsed, "until_gone", "--until-gone")
+            self.duration = DEFAULT_UNTIL_GONE if given is None else given
+        interval = seconds(parsed, "interval", "--interval")
+        if interval == 0:
+            raise UsageError("--interval is longer than nothing")
+        self.interval = interval or DEFAULT_INTERVAL
         self.wanted = self.duration is not None
         if not self.wanted and "interval" in parsed.given:
             raise UsageError("--interval goes with --for or --until-gone")

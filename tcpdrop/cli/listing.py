@@ -9,7 +9,7 @@ from ..table import Connections
 from . import fields
 from .elsewhere import nothing_matched
 from .options import Parsed, UsageError
-from .selecting import filter_of, number
+from .selecting import filter_of, number, selects
 from .status import status_of
 from .streams import Streams
 
@@ -42,7 +42,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
 
 def _filter(parsed: Parsed) -> Filter | None:
     chosen = filter_of(parsed, parsed.operands)
-    if parsed.flag("all") and chosen is not None:
+    if parsed.flag("all") and selects(parsed):
         raise UsageError("--all does not go with a selection")
     order = parsed.text("order")
     if order is not None and order not in ORDERS:

@@ -53,6 +53,7 @@ class Reporter:
             entry["outcome"] = outcome
             if outcome == "dropped":
                 entry["method"] = "destroy"
+                entry["peer_told"] = _peer_told(connection, self._parsed.text("netns"))
             if error is not None:
                 entry["errno"], entry["error"] = error.errno, error.message
                 if outcome == "protected":
@@ -72,6 +73,17 @@ class Reporter:
             self._streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
         elif self._parsed.flag("json"):
             self._streams.data(dumps({"schema": SCHEMA, "connections": self._objects, "summary": summary}))
+
+
+def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
+    """As a Report says it of a selection."""
+    if connection is None:
+        return None
+    from ..peers import absent_addresses, told
+    from ..table import Connections, part_of
+
+    absent = absent_addresses(Connections([part_of([connection], where)]))
+    return told(connection._row, absent, elsewhere=where is not None)
 
 
 def connection_object(connection: Connection | None, facts: dict[str, object] | None = None) -> dict[str, object]:

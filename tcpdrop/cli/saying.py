@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from ..addresses import unpack
 from ..output import classic_lines
 from ..report import DROPPED, WOULD_DROP, Report, Round
@@ -55,6 +57,10 @@ def say_commands(this: Round, streams: Streams) -> None:
 def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
     """One line on stderr, where more than a single connection was concerned."""
     counts = report.counts
+    for this in report.rounds:
+        for error in this.errors.values():
+            if error.errno == errno.EBUSY:  # its line said "dropped": the second look found it
+                streams.note(str(error))
     if len(report) > 1 or stopped:
         words = ", ".join(f"{number} {_WORDS[outcome]}" for outcome, number in counts.items())
         left = " (stopped by a signal)" if stopped else ""

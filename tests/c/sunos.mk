@@ -19,8 +19,8 @@ SUNOS_SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omi
 SUNOS_PURE = $(addprefix $(SUNOS_SRC)/,mib2.c mib2_finish.c rows.c tuple.c)
 SUNOS_FILES = $(addprefix $(SUNOS_SRC)/,sunos.c sunos_list.c sunos_many.c) $(SUNOS_PURE)
 SUNOS_MODEL = $(addprefix $(SUNOS_SIM)/,sim_kernel.c sim_tables.c sim_lies.c sim_streams.c)
-SUNOS_HEADERS = $(wildcard $(SUNOS_SRC)/*.h $(SUNOS_SIM)/*.h $(SUNOS_SIM)/include/*.h) sunos_test.h sunos_tools.h
-SUNOS_TESTS = test_mib2 test_sim_vectors test_sunos test_sunos_list test_sunos_faults
+SUNOS_HEADERS = $(wildcard $(SUNOS_SRC)/*.h $(SUNOS_SIM)/*.h $(SUNOS_SIM)/include/*.h) sunos_test.h sunos_tools.h sim_vectors.h
+SUNOS_TESTS = test_mib2 test_sim_vectors test_sim_mib test_sunos test_sunos_list test_sunos_faults
 SUNOS_BUILT = $(SUNOS_TESTS:%=$(BUILD)/sunos/%) $(BUILD)/sunos/fuzz_mib2_smoke
 SUNOS_ALL = $(SUNOS_BUILT) $(SUNOS_BUILT:%=%.sanitized)
 

@@ -212,9 +212,29 @@ unknown_tables(void)
 	td_rows_free(&rows);
 }
 
+static void
+sizes_cut_off(void)
+{
+	struct td_mib2_reply r = {262, 0, 212};
+	struct td_mib2 walk;
+	unsigned char bytes[212], *copy;
+	size_t size;
+
+	memset(bytes, 0, sizeof(bytes));
+	for (size = 0; size <= sizeof(bytes); size++) {
+		memset(&walk, 0, sizeof(walk));
+		copy = exact(bytes, size);
+		CHECK_EQUAL(td_mib2_take(&walk, &r, copy, size),
+		    size == 212 ? 0 : -EPROTO);
+		CHECK_EQUAL(walk.seen, size == 212);
+		free(copy);
+	}
+}
+
 int
 main(void)
 {
+	sizes_cut_off();
 	request();
 	replies();
 	cuts();

@@ -5,49 +5,14 @@
  * asked, who is there, what is answered, who dies.  The requests are built
  * here, byte by byte, and not by the code that the simulator is to test.
  */
-#define SIM_INSIDE
-#include "../sim/include/stropts.h"
-#include "../sim/sim.h"
-#include "sunos_test.h"
+#include "sim_vectors.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 
 enum { INET = 2, INET6 = 26, ALL = -1 };
 
 /* ---- tools -------------------------------------------------------------- */
-
-static void
-parse(const char *text, uint8_t *addr)
-{
-	if (strchr(text, ':') != NULL) {
-		if (inet_pton(AF_INET6, text, addr) != 1)
-			failures++;
-		return;
-	}
-	memset(addr, 0, 10);
-	memset(addr + 10, 0xff, 2);
-	if (inet_pton(AF_INET, text, addr + 12) != 1)
-		failures++;
-}
-
-static struct sim_conn *
-add(const char *laddr, int lport, const char *raddr, int rport, int state)
-{
-	struct sim_conn c;
-
-	memset(&c, 0, sizeof(c));
-	parse(laddr, c.laddr);
-	parse(raddr, c.raddr);
-	c.lport = (uint16_t)lport;
-	c.rport = (uint16_t)rport;
-	c.state = state;
-	c.bucket = -1;
-	c.v6_socket = strchr(laddr, ':') != NULL;
-	return sim_add(&c);
-}
 
 static struct sim_conn *
 add_in(int bucket, int zone, struct sim_conn like)
@@ -62,35 +27,6 @@ static struct sim_conn *
 add_a(int state)
 {
 	return add("10.0.0.1", 22, "10.0.0.2", 5000, state);
-}
-
-struct image {
-	unsigned char bytes[600];
-};
-
-static void
-set_end(unsigned char *to, int family, const char *addr, int port)
-{
-	uint16_t f = (uint16_t)family, p = htons((uint16_t)port);
-
-	memcpy(to, &f, 2);
-	memcpy(to + 2, &p, 2);
-	if (inet_pton(family == INET ? AF_INET : AF_INET6, addr,
-		to + (family == INET ? 4 : 8)) != 1)
-		failures++;
-}
-
-static struct image
-image(int family, const char *laddr, int lport, const char *raddr, int rport)
-{
-	static const int32_t states[3] = {-2, 6, 0};
-	struct image i;
-
-	memset(&i, 0, sizeof(i));
-	set_end(i.bytes, family, laddr, lport);
-	set_end(i.bytes + 256, family, raddr, rport);
-	memcpy(i.bytes + 512, states, sizeof(states));
-	return i;
 }
 
 static struct image
@@ -459,129 +395,6 @@ row_26(long drain_every)
 	return sim.logged;
 }
 
-/* ---- the MIB ------------------------------------------------------------ */
-
-struct table {
-	uint32_t level, name, len;
-	int has_data;
-	size_t size;
-	unsigned char bytes[4096];
-};
-
-/* Ask for level 262 as the sheet says: the number of messages. */
-static int
-read_mib(struct table *tables, int room)
-{
-	static uint32_t request[7] = {9, 12, 16, 0x80, 262, 0, 1};
-	uint32_t words[16];
-	struct strbuf control = {64, 28, NULL};
-	struct strbuf data = {0, 0, NULL};
-	int fd = sim_open("/dev/arp", O_RDWR), flags = 0, result, n;
-
-	control.buf = (char *)request;
-	CHECK_EQUAL(sim_putmsg(fd, &control, NULL, 0), 0);
-	control.buf = (char *)words;
-	for (n = 0; n < room; n++) {
-		struct table *t = &tables[n];
-
-		flags = 0;
-		result = sim_getmsg(fd, &control, NULL, &flags);
-		CHECK_EQUAL(control.len, 28);
-		CHECK(words[0] == 22 && words[3] == 0x20);
-		t->level = words[4];
-		t->name = words[5];
-		t->len = words[6];
-		t->has_data = result == MOREDATA;
-		if (!t->has_data)
-			break;
-		data.maxlen = (int)sizeof(t->bytes);
-		data.buf = (char *)t->bytes;
-		CHECK_EQUAL(sim_getmsg(fd, NULL, &data, &flags), 0);
-		t->size = (size_t)data.len;
-		CHECK_EQUAL(t->size, t->len);
-	}
-	sim_close(fd);
-	return n;
-}
-
-static uint32_t
-word(const unsigned char *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, 4);
-	return value;
-}
-
-static void
-mib_empty(void)
-{
-	static struct table t[8];
-
-	sim_reset();
-	CHECK_EQUAL(read_mib(t, 8), 3);
-	CHECK(t[0].level == 262 && t[0].name == 0 && t[0].size == 228);
-	CHECK(t[1].level == 262 && t[1].name == 13 && t[1].size == 0);
-	CHECK(t[2].level == 270 && t[2].name == 14 && t[2].size == 0);
-	CHECK(t[3].level == 0 && t[3].name == 0 && t[3].len == 0);
-}
-
-static void
-give(struct sim_conn *c, uint32_t pid, uint64_t inode)
-{
-	c->pid = pid;
-	c->inode = inode;
-}
-
-static void
-mib_populated(void)
-{
-	static struct table t[8];
-	struct sim_conn *c;
-	int i, closed = 0, listens = 0, established = 0, waits = 0, twins = 0;
-
-	sim_reset();
-	give(add("10.0.0.1", 22, "10.0.0.2", 5000, SIM_ESTABLISHED), 100, 1);
-	give(add("2001:db8::1", 22, "2001:db8::2", 1, SIM_CLOSE_WAIT), 101, 2);
-	give(add("::", 80, "::", 0, SIM_LISTEN), 102, 3);
-	c = add("::", 81, "::", 0, SIM_LISTEN);
-	c->v6_only = 1;
-	give(c, 103, 4);
-	give(add("0.0.0.0", 0, "0.0.0.0", 0, SIM_IDLE), 104, 5);
-	give(add("10.0.0.1", 23, "10.0.0.2", 5001, SIM_TIME_WAIT), 0, 6);
-	c = add("10.0.0.1", 24, "10.0.0.2", 5002, SIM_ESTABLISHED);
-	c->zone = 5;
-	give(c, 105, 7);
-	CHECK_EQUAL(read_mib(t, 8), 5);
-	CHECK(t[0].level == 262 && t[0].name == 0);
-	CHECK_EQUAL(word(t[0].bytes + 32), 2); /* tcpCurrEstab */
-	CHECK(t[1].level == 262 && t[1].name == 13);
-	CHECK_EQUAL(t[1].size, 4 * 172);
-	CHECK(t[2].level == 262 && t[2].name == 106);
-	CHECK_EQUAL(t[2].size, 4 * 32);
-	CHECK(t[3].level == 270 && t[3].name == 14);
-	CHECK_EQUAL(t[3].size, 3 * 200);
-	CHECK(t[4].level == 270 && t[4].name == 106);
-	CHECK_EQUAL(t[4].size, 3 * 32);
-	for (i = 0; i < 4; i++) {
-		const unsigned char *at = t[1].bytes + 172 * i;
-		int any = word(at + 4) == 0;
-
-		CHECK(word(at + 8) != 24); /* zone 5 is not shown */
-		closed += word(at) == 1 && any && word(at + 8) == 0;
-		listens += word(at) == 2 && any && word(at + 8) == 80;
-		established += word(at) == 5 && word(at + 160) == 100;
-		waits += word(at) == 11 && word(at + 160) == 0;
-		CHECK_EQUAL(word(t[2].bytes + 32 * i), i);
-		if (word(t[2].bytes + 32 * i + 16) == 2) {
-			twins++;
-			CHECK_EQUAL(word(at), 2);
-		}
-	}
-	CHECK(closed == 1 && listens == 1 && established == 1 && waits == 1);
-	CHECK_EQUAL(twins, 1);
-}
-
 int
 main(void)
 {
@@ -603,8 +416,6 @@ main(void)
 	(void)row_26(256);
 	CHECK_EQUAL(row_26(240), 1260);
 	CHECK_EQUAL(row_26(1024), 2700);
-	mib_empty();
-	mib_populated();
 	CHECK_EQUAL(sim.descriptors, 0);
 	return test_result("test_sim_vectors");
 }

@@ -237,6 +237,33 @@ abort_many(void)
 	CHECK_EQUAL(sim.descriptors, 0);
 }
 
+/* Two rows that the kernel cannot tell apart: neither dies. */
+static void
+abort_many_ambiguous(void)
+{
+	static const uint32_t indices[3] = {0, 1, 2};
+	int errors[3] = {-1, -1, -1}, ambiguous = 0, dropped = 0, i;
+	struct td_rows rows;
+	const char *step = "";
+
+	sim_reset();
+	add("fe80::1", 22, "fe80::2", 5000, SIM_ESTABLISHED)->ifindex = 2;
+	add("fe80::1", 22, "fe80::2", 5000, SIM_ESTABLISHED)->ifindex = 3;
+	add("fe80::1", 22, "fe80::2", 5001, SIM_ESTABLISHED)->ifindex = 2;
+	CHECK_EQUAL(list(TD_ALL_STATES, &rows), 0);
+	CHECK_EQUAL(td_abort_rows(&rows, indices, 3, errors, TD_OWN_SCOPE, 0,
+			&step),
+	    0);
+	for (i = 0; i < 3; i++) {
+		ambiguous += errors[i] == ENOTUNIQ;
+		dropped += errors[i] == 0;
+	}
+	CHECK_EQUAL(ambiguous, 2);
+	CHECK_EQUAL(dropped, 1);
+	CHECK_EQUAL(sim.requests, 1);
+	td_rows_free(&rows);
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 static void
@@ -275,6 +302,7 @@ main(void)
 	abort_link_local();
 	wildcards();
 	abort_many();
+	abort_many_ambiguous();
 	the_rest();
 	CHECK_EQUAL(sim.descriptors, 0);
 	CHECK_EQUAL(open_files(), before);

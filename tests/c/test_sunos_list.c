@@ -86,6 +86,22 @@ list_all_sizes(void)
 		list_size(&sizes[i]);
 }
 
+/* Two listeners on one port, without table 106: neither is the other's shadow. */
+static void
+two_listeners(void)
+{
+	struct td_rows rows;
+
+	sim_reset();
+	sim.entry4 = 68;
+	sim.entry6 = 96;
+	give(add("0.0.0.0", 80, "0.0.0.0", 0, SIM_LISTEN), 7, 0);
+	give(add("::", 80, "::", 0, SIM_LISTEN), 8, 0)->v6_only = 1;
+	CHECK_EQUAL(list(TD_ALL_STATES, &rows), 0);
+	CHECK_EQUAL(rows.count, 2);
+	td_rows_free(&rows);
+}
+
 static void
 list_filters(void)
 {
@@ -162,6 +178,7 @@ main(void)
 	int before = open_files();
 
 	list_all_sizes();
+	two_listeners();
 	list_filters();
 	lookups();
 	CHECK_EQUAL(sim.descriptors, 0);

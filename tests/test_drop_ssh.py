@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A real sshd on loopback: `drop --all --yes` from inside a login leaves that login alive, both ends, and drops the others."""
+
+import shutil
+import subprocess
+
+import pytest
+import test_ssh
+from support import procnet
+from support.command import COMMAND
+from support.wait import until
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="logins are found by /proc")]
+
+# These fixtures start the sshd and the logins.
+server, login = test_ssh.server, test_ssh.login
+
+#: sudo keeps nothing of the environment; it is not asked for a password here
+HOW = {"as it is": "", "sudo": "env -i", "another session": "setsid -w env -i"}
+
+
+def does(one, command):
+    """Run it in the login; its output without the last line, and the status."""
+    one.process.stdin.write(f"{command} 2>&1; echo status $?\n".encode())
+    one.process.stdin.flush()
+    lines = []
+    while True:
+        text = one.process.stdout.readline().decode()
+        assert text, lines
+        if text.startswith("status "):
+            return int(text.split()[1]), "".join(lines)
+        lines.append(text)
+
+
+def both_ends(one):
+    _, lport, _, rport = one.client.split()
+    return {(w.lport, w.rport) for w in procnet.sockets() if {w.lport, w.rport} == {int(lport), int(rport)} and w.state == 1} == {
+        (int(lport), int(rport)),
+        (int(rport), int(lport)),
+    }
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_drop_all_from_inside_a_login(server, login, holder, how):
+    one, other, pair = login(), login(), holder.pair()
+    status, said = does(one, f"{HOW[how]} {COMMAND} drop --all --yes")
+    assert status == 0
+    assert said.count(": protected (held by pid ") == 2, said
+    for words in (one.client, one.server):
+        assert f"{words}: protected" in said
+    assert other.end()[0] == 255
+    assert pair.state() is None
+    assert one.alive()
+    assert both_ends(one)
+    assert server.process.poll() is None
+    assert login().alive()
+
+
+def test_drop_by_the_servers_port_from_inside_a_login(server, login):
+    """A ban on the port one came in by."""
+    one, other = login(), login()
+    status, said = does(one, f"env -i {COMMAND} drop --yes lport {server.port}")
+    assert (status, said.count(": dropped")) == (0, 1), said
+    assert other.end()[0] == 255
+    assert one.alive()
+
+
+def test_the_dry_run_from_inside_says_the_same(login):
+    one, other = login(), login()
+    status, said = does(one, f"{COMMAND} drop --all --yes -n")
+    assert f"{one.server}: protected" in said
+    assert f"{other.server}: would drop" in said
+    assert one.alive()
+    assert other.alive()
+    assert status == 0
+
+
+def test_include_self_does_not_spare_it(server, login):
+    one = login()
+    one.process.stdin.write(f"exec {COMMAND} drop --include-self --yes lport {server.port}\n".encode())
+    one.process.stdin.flush()
+    assert one.end()[0] == 255
+    assert server.process.poll() is None
+
+
+def test_from_python_inside_a_login(login):
+    one, other = login(), login()
+    interpreter = COMMAND.with_name("python3")
+    code = "import tcpdrop; r = tcpdrop.drop(all=True); print(sorted(r.counts))"
+    status, said = does(one, f"env -i {interpreter} -I -c '{code}'")
+    assert (status, said) == (0, "['dropped', 'protected']\n")
+    assert other.end()[0] == 255
+    assert one.alive()
+
+
+def test_from_tmux_inside_a_login(server, login, tmp_path):
+    """tmux's server is nobody's child: all logins of sshd are spared, and it is said why."""
+    if shutil.which("tmux") is None:
+        pytest.skip("no tmux here (apt-get install tmux)")
+    one, other = login(), login()
+    sock, out = tmp_path / "tmux", tmp_path / "out"
+    command = f"{COMMAND} drop --all --yes > {out}.part 2>&1; echo status $? >> {out}.part; mv {out}.part {out}"
+    start = f"env LC_ALL=C.UTF-8 TERM=xterm SHELL=/bin/sh tmux -S {sock} -f /dev/null new-session -d '{command}'"
+    pair_before = both_ends(one)
+    assert pair_before
+    try:
+        status, said = does(one, start)
+        assert status == 0, said
+        until(out.exists, "the command in tmux", 30)
+        said = out.read_text()
+        assert "cannot tell which connection carries your session" in said
+        assert f"{one.server}: protected" in said
+        assert one.alive()
+        assert both_ends(one)
+        assert other.alive()  # nobody can tell that it is not the operator's
+    finally:
+        subprocess.run(["tmux", "-S", str(sock), "kill-server"], stderr=subprocess.DEVNULL, check=False)
+
+
+def test_from_tmux_other_services_are_dropped(login, holder, tmp_path):
+    if shutil.which("tmux") is None:
+        pytest.skip("no tmux here (apt-get install tmux)")
+    one, pair = login(), holder.pair()
+    sock, out = tmp_path / "tmux", tmp_path / "out"
+    command = f"env -i {COMMAND} drop --all --yes > {out}.part 2>&1; mv {out}.part {out}"
+    try:
+        does(one, f"env LC_ALL=C.UTF-8 TERM=xterm SHELL=/bin/sh tmux -S {sock} -f /dev/null new-session -d '{command}'")
+        until(out.exists, "the command in tmux", 30)
+        assert pair.state() is None
+        assert one.alive()
+    finally:
+        subprocess.run(["tmux", "-S", str(sock), "kill-server"], stderr=subprocess.DEVNULL, check=False)
+
+
+UNSEEING = (
+    "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+dac_read_search,+net_admin"
+    " --ambient-caps=-all,+dac_read_search,+net_admin --bounding-set=-all,+dac_read_search,+net_admin"
+)
+
+
+def test_an_ancestry_that_cannot_be_read_spares_sshd(login, holder):
+    """Behind a change of user nothing of root's can be read but names: sshd's port need not be 22."""
+    one, other, pair = login(), login(), holder.pair()
+    status, said = does(one, f"env -i {UNSEEING} {COMMAND} drop --yes state established")
+    assert status == 0, said
+    assert "cannot tell which connection carries your session: all 2 of login services are protected" in said
+    assert f"{one.server}: protected (held by a process that cannot be seen, and your own login cannot be told" in said
+    assert pair.state() is None
+    assert one.alive()
+    assert other.alive()
+    assert both_ends(one)
