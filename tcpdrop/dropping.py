@@ -86,6 +86,9 @@ class Run:
                 self.report.rounds.pop()
                 raise
             self.report.refusal = error
+        except BaseException:  # somebody left at the question
+            self.report.rounds.pop()
+            raise
         if not self.report.dry_run and victims:
             self._drop(this)
             self.attempted += len(victims)

@@ -115,10 +115,14 @@ class Guard:
         return found
 
     def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
-        if not spared:
+        # A dump is not a snapshot: it may have missed what an ancestor holds.
+        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        if not spared and not holders:
             return
-        for place, (laddr, raddr, _, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
             why = spared.get((laddr, raddr, lport, rport))
+            if why is None and inode in holders and self.session is not None:
+                why = f"held by {self.session.holder(inode)}"
             if why is not None:
                 hint = why if why.startswith("by ") else f"{why}; --include-self"
                 found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
