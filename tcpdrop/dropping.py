@@ -10,19 +10,22 @@ from __future__ import annotations
 import errno
 import os
 import time
-from struct import pack, unpack
+from struct import Struct, pack, unpack
 
 from . import _tcpdrop, netns
 from .errors import Error, TooMany, from_os_error
 from .exact import check_right, explained
 from .keeping import wait
-from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
+from .model import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
 from .table import Connections, Rows
 
 #: rows a call: above the number from which threads are worth it, and less than
 #: a tenth of a second, so that a signal is answered
 SLICE = 16384
+
+#: the cookie in a packed row
+_COOKIE = Struct("=32xQ")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +86,9 @@ class Run:
                 self.report.rounds.pop()
                 raise
             self.report.refusal = error
+        except BaseException:  # somebody left at the question
+            self.report.rounds.pop()
+            raise
         if not self.report.dry_run and victims:
             self._drop(this)
             self.attempted += len(victims)
@@ -170,7 +176,11 @@ class Run:
         """One errno a place, 0 for dropped."""
         if isinstance(part.table, Rows):
             return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
-        numbers = pack(f"{len(places)}I", *(part.indices[place] for place in places))
+        indices = [part.indices[place] for place in places]
+        numbers = pack(f"{len(places)}I", *indices)
+        now_listening = _listening(scope)
+        if now_listening and not now_listening.isdisjoint(_COOKIE.unpack_from(part.table[index])[0] for index in indices):
+            return [abort_row(ROW.unpack_from(part.table[index]), scope) for index in indices]
         return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
 
     def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
@@ -206,6 +216,16 @@ class Run:
             if (raddr, rport, laddr, lport) in dropped:
                 this.codes[start + place] = DROPPED
                 this.errors.pop(start + place, None)
+
+
+def _listening(scope: int | None) -> set[int]:
+    """The cookies of all listeners: a socket that was connected may listen by now, and keeps its cookie.
+
+    The kernel would take it for the connection.  A look-up sees the difference.
+    """
+    if _tcpdrop.BACKEND != "linux":
+        return set()
+    return {_COOKIE.unpack_from(raw)[0] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
 
 
 def _rows(connections: Connections) -> Iterator[Row]:

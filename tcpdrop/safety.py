@@ -50,6 +50,8 @@ class Guard:
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
         self._spared: dict[Key, str] = {}
+        #: nothing tells which login is the operator's
+        self._hidden = False
         if self.session is not None:
             self._spare_session(self.session)
 
@@ -67,6 +69,7 @@ class Guard:
         # can be read and none holds a connection, it tells nothing.
         found = rows or (session.unreadable and any(_is_alive(key) for key in named))
         if not found and carrier_may_be_hidden(session):
+            self._hidden = True
             self._spare_logins(_dump(USUAL_STATES, None))
 
     def _spare_logins(self, table: _tcpdrop.Table) -> None:
@@ -97,6 +100,8 @@ class Guard:
         """place -> why, for each connection that must live."""
         found: dict[int, Protected] = {}
         start = 0
+        if self._hidden:  # whoever logged in since may be the operator, coming back
+            self._spare_logins(_dump(USUAL_STATES, None))
         for part in connections.parts:
             spared = dict(self._spared)
             if self.session is not None and self.session.dumped and part.where is not None:
@@ -110,10 +115,14 @@ class Guard:
         return found
 
     def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
-        if not spared:
+        # A dump is not a snapshot: it may have missed what an ancestor holds.
+        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        if not spared and not holders:
             return
-        for place, (laddr, raddr, _, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
             why = spared.get((laddr, raddr, lport, rport))
+            if why is None and inode in holders and self.session is not None:
+                why = f"held by {self.session.holder(inode)}"
             if why is not None:
                 hint = why if why.startswith("by ") else f"{why}; --include-self"
                 found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
