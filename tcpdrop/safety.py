@@ -108,9 +108,9 @@ class Guard:
                 self._spare_elsewhere(self.session, part, spared)
             if self.rules:
                 self._apply_rules(part, spared)
-            self._check_part(part, spared, start, found)
             if self.spare_kernel:
-                _spare_kernel(part, start, found)
+                _spare_kernel(part, spared)
+            self._check_part(part, spared, start, found)
             start += len(part)
         return found
 
@@ -124,7 +124,7 @@ class Guard:
             if why is None and inode in holders and self.session is not None:
                 why = f"held by {self.session.holder(inode)}"
             if why is not None:
-                hint = why if why.startswith("by ") else f"{why}; --include-self"
+                hint = why if why.startswith(("by ", "no process")) else f"{why}; --include-self"
                 found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
 
     def _spare_elsewhere(self, session: OwnSession, part: Part, spared: dict[Key, str]) -> None:
@@ -177,17 +177,16 @@ def _spare(spared: dict[Key, str], key: Key, why: str) -> None:
         spared.setdefault((other, one, rport, lport), why)
 
 
-def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
-    """Protect what has an inode and no process that holds it, also where not everybody could be looked at."""
+def _spare_kernel(part: Part, spared: dict[Key, str]) -> None:
+    """What has an inode and no process that holds it, also where not everybody could be looked at."""
     from .owners import scan
 
-    rows = list(_KEYED.iter_unpack(part.data()))
-    owners = scan({row[2] for row in rows if row[2]})
-    for place, row in enumerate(rows):
-        owner = owners.of(row[2]) if row[2] else None
-        if row[2] and (owner is None or not owner.pids):
-            hint = "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"
-            found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
+    rows = [row for row in ROW.iter_unpack(part.data()) if row[INODE]]
+    owners = scan({row[INODE] for row in rows})
+    for row in rows:
+        owner = owners.of(row[INODE])
+        if owner is None or not owner.pids:
+            _spare(spared, _key(row), "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it")
 
 
 def own_session() -> frozenset[Connection]:

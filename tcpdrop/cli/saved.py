@@ -82,9 +82,9 @@ def _json_line(text: str) -> tuple[Connection | None, str | None]:
 def _where(named: object) -> str | None:
     if named is None:
         return None
-    if not isinstance(named, str) or named.startswith("net:["):
-        raise ValueError(f"network namespace {named!r} has no name: give --netns and leave it out")
-    return named
+    if not isinstance(named, str):
+        raise ValueError(f"{named!r} is no network namespace")
+    return None if named == netns.identity() else named
 
 
 def _ifindex(value: object) -> int:
