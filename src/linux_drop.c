@@ -55,10 +55,12 @@ refuse(const struct td_row *row)
 
 	memcpy(t.laddr, row->laddr, 16);
 	memcpy(t.raddr, row->raddr, 16);
-	if (row->state == TD_STATE_LISTEN || row->cookie == 0 ||
-	    td_tuple_check(&t, &why) != 0)
+	if (row->state == TD_STATE_LISTEN || row->cookie == 0)
 		return EINVAL;
-	return 0;
+	/* A connection that is being taken down gives its port back first. */
+	if (row->lport == 0 || row->rport == 0)
+		return ENOENT;
+	return td_tuple_check(&t, &why) != 0 ? EINVAL : 0;
 }
 
 static int

@@ -23,6 +23,8 @@ TRIES_INTERFACES = not _SUNOS
 NETNS = _LINUX
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
+#: a socket keeps its identity when it listens, and an abort by identity would take it
+LISTENER_KEEPS_COOKIE = _LINUX
 #: a process can drop its own connection by its descriptor
 DESCRIPTORS = _LINUX
 #: the peer of a dropped connection may get a reset at once

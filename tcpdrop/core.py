@@ -8,7 +8,7 @@ from .addresses import pack, split_dev
 from .errors import FilterError
 from .exact import Quad
 from .netns import opened
-from .table import Connections, part_of
+from .table import Connections, parts_of
 
 NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
 
@@ -132,14 +132,14 @@ def _given(target: object, netns: str | int | None) -> Connections | None:
     if isinstance(target, Connections):
         return target
     if isinstance(target, Connection):
-        return Connections([part_of([target], netns)])
+        return Connections(parts_of([target], netns))
     if target is None or isinstance(target, str) or not hasattr(target, "__iter__"):
         return None
     listed = list(target)
     for one in listed:
         if not isinstance(one, Connection):
             raise TypeError(f"a Connection is needed, not {type(one).__name__}")
-    return Connections([part_of(listed, netns)])
+    return Connections(parts_of(listed, netns))
 
 
 def selection_of(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter:

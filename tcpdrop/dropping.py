@@ -10,19 +10,22 @@ from __future__ import annotations
 import errno
 import os
 import time
-from struct import pack, unpack
+from struct import Struct, pack, unpack
 
 from . import _tcpdrop, backend, netns
 from .errors import Error, TooMany, from_os_error
 from .exact import check_right, explained
 from .keeping import wait
-from .model import COOKIE, IFINDEX, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
+from .model import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
 from .table import Connections, Rows
 
 #: rows a call: above the number from which threads are worth it, and less than
 #: a tenth of a second, so that a signal is answered
 SLICE = 16384
+
+#: the cookie in a packed row
+_COOKIE = Struct("=32xQ")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +86,9 @@ class Run:
                 self.report.rounds.pop()
                 raise
             self.report.refusal = error
+        except BaseException:  # somebody left at the question
+            self.report.rounds.pop()
+            raise
         if not self.report.dry_run and victims:
             self._drop(this)
             self.attempted += len(victims)
@@ -121,8 +127,9 @@ class Run:
         for place, row in enumerate(_rows(again)):
             if row[COOKIE] in alive:
                 this, at = alive[row[COOKIE]]
-                this.codes[at] = FAILED
-                this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
+                if _survives(again.choose([place])):
+                    this.codes[at] = FAILED
+                    this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
             elif row[COOKIE] not in seen:
                 new.append(place)
         return again.choose(new)
@@ -195,7 +202,11 @@ class Run:
 
                 return abort_given([ROW.unpack(part.table[part.indices[place]]) for place in places], scope)
             return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
-        numbers = pack(f"{len(places)}I", *(part.indices[place] for place in places))
+        indices = [part.indices[place] for place in places]
+        numbers = pack(f"{len(places)}I", *indices)
+        now_listening = _listening(scope)
+        if now_listening and not now_listening.isdisjoint(_COOKIE.unpack_from(part.table[index])[0] for index in indices):
+            return [abort_row(ROW.unpack_from(part.table[index]), scope) for index in indices]
         return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
 
     def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
@@ -233,6 +244,16 @@ class Run:
                 this.errors.pop(start + place, None)
 
 
+def _listening(scope: int | None) -> set[int]:
+    """The cookies of all listeners: a socket that was connected may listen by now, and keeps its cookie.
+
+    The kernel would take it for the connection.  A look-up sees the difference.
+    """
+    if not backend.LISTENER_KEEPS_COOKIE:
+        return set()
+    return {_COOKIE.unpack_from(raw)[0] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
+
+
 def _rows(connections: Connections) -> Iterator[Row]:
     for part in connections.parts:
         yield from ROW.iter_unpack(part.data())
@@ -258,6 +279,20 @@ def _existing(part: Part, places: list[int], scope: int | None) -> list[int]:
         there = present([ROW.unpack_from(part.table[part.indices[place]]) for place in places], scope)
         return [place for place, is_there in zip(places, there) if is_there]
     return [place for place in places if _exists(part, place, scope)]
+
+
+def _survives(one: Connections) -> bool:
+    """Drop this very socket once more: is it there even so?
+
+    A half-open connection that was dropped may become a full one at that very
+    moment, with the same cookie (inet_csk_clone_lock(), Linux).
+    """
+    if backend.QUEUED:
+        return True  # it was looked for until patience ended
+    part = next(part for part in one.parts if len(part))
+    with netns.opened(part.where) as scope:
+        number = abort_row(ROW.unpack_from(part.table[part.indices[0]]), scope)
+        return number not in (0, errno.ENOENT) or (number == 0 and _exists(part, 0, scope))
 
 
 def _exists(part: Part, place: int, scope: int | None) -> bool:

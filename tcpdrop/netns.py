@@ -23,18 +23,31 @@ NAMES = "/run/netns"
 def path_of(where: str) -> str:
     """The file of a namespace: digits are a PID, with a slash it is a path, else a name.
 
-    Raises ValueError when a name and a process both fit.
+    Also 'net:[4026531840]', as it is shown where it has no name.  Raises
+    ValueError when a name and a process both fit, or nothing has that number.
     """
     if not where:
         raise ValueError("a network namespace is a NAME, a PID or a PATH, not an empty text")
     if "/" in where:
         return where
+    if where.startswith("net:["):
+        return _path_with(where)
     named = f"{NAMES}/{where}"
     if not is_number(where):
         return named
     if os.path.exists(named):
         raise ValueError(f"'{where}' is a process and also a network namespace: write {named} or /proc/{where}/ns/net")
     return f"/proc/{where}/ns/net"
+
+
+def _path_with(label: str) -> str:
+    """Some path of the namespace with this identity."""
+    if identity() == label:
+        return "/proc/self/ns/net"
+    for path in others():
+        if label == f"net:[{_inode(path)}]":
+            return path
+    raise ValueError(f"no process or name of a network namespace '{printable(label)}' is to be seen")
 
 
 class opened:  # noqa: N801 - a context manager that reads like a verb
@@ -117,14 +130,16 @@ def _inode(path: str) -> int | None:
 
 
 def places(where: str | int | None) -> list[tuple[str | int | None, str | None]]:
-    """(where, label) of each namespace meant; the label is None when there is only one.
+    """(where, label) of each namespace meant; the label, which path_of() takes, is None for our own.
 
-    "all" is every namespace that can be seen, our own first.
+    "all" is every namespace that can be seen, our own first and with a label.
     """
-    if where is not None:
-        check_supported()
+    if where is None:
+        return [(None, None)]
+    check_supported()
     if where != "all":
-        return [(where, None)]
+        path = path_of(str(where))
+        return [(where, None if _inode(path) == _inode("/proc/self/ns/net") else _label(path))]
     found: dict[int, tuple[str | int | None, str | None]] = {}
     own = _inode("/proc/self/ns/net")
     if own is not None:
@@ -132,6 +147,13 @@ def places(where: str | int | None) -> list[tuple[str | int | None, str | None]]
     for path in others():
         inode = _inode(path)
         if inode is not None and inode not in found:
-            name = path[len(NAMES) + 1 :] if path.startswith(NAMES + "/") else f"net:[{inode}]"
-            found[inode] = (path, name)
+            found[inode] = (path, _label(path))
     return list(found.values())
+
+
+def _label(path: str) -> str | None:
+    """A namespace's name, else its identity; None when it cannot be seen (opening it says why)."""
+    if path.startswith(NAMES + "/"):
+        return path[len(NAMES) + 1 :]
+    inode = _inode(path)
+    return None if inode is None else f"net:[{inode}]"

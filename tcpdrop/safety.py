@@ -53,6 +53,8 @@ class Guard:
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
         self._spared: dict[Key, str] = {}
+        #: nothing tells which login is the operator's
+        self._hidden = False
         if self.session is not None:
             self._spare_session(self.session)
 
@@ -70,6 +72,7 @@ class Guard:
         # can be read and none holds a connection, it tells nothing.
         found = rows or (session.unreadable and any(_is_alive(key) for key in named))
         if not found and carrier_may_be_hidden(session):
+            self._hidden = True
             self._spare_logins(_dump(USUAL_STATES, None))
 
     def _spare_logins(self, table: _tcpdrop.Table) -> None:
@@ -102,25 +105,31 @@ class Guard:
         """place -> why, for each connection that must live."""
         found: dict[int, Protected] = {}
         start = 0
+        if self._hidden:  # whoever logged in since may be the operator, coming back
+            self._spare_logins(_dump(USUAL_STATES, None))
         for part in connections.parts:
             spared = dict(self._spared)
             if self.session is not None and self.session.dumped and part.where is not None:
                 self._spare_elsewhere(self.session, part, spared)
             if self.rules:
                 self._apply_rules(part, spared)
-            self._check_part(part, spared, start, found)
             if self.spare_kernel:
-                _spare_kernel(part, start, found)
+                _spare_kernel(part, spared)
+            self._check_part(part, spared, start, found)
             start += len(part)
         return found
 
     def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
-        if not spared:
+        # A dump is not a snapshot: it may have missed what an ancestor holds.
+        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        if not spared and not holders:
             return
-        for place, (laddr, raddr, _, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
             why = spared.get((laddr, raddr, lport, rport))
+            if why is None and inode in holders and self.session is not None:
+                why = f"held by {self.session.holder(inode)}"
             if why is not None:
-                hint = why if why.startswith("by ") else f"{why}; --include-self"
+                hint = why if why.startswith(("by ", "no process")) else f"{why}; --include-self"
                 found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
 
     def _spare_elsewhere(self, session: OwnSession, part: Part, spared: dict[Key, str]) -> None:
@@ -173,18 +182,17 @@ def _spare(spared: dict[Key, str], key: Key, why: str) -> None:
         spared.setdefault((other, one, rport, lport), why)
 
 
-def _spare_kernel(part: Part, start: int, found: dict[int, Protected]) -> None:
-    """Protect what has an inode and no process that holds it, also where not everybody could be looked at."""
+def _spare_kernel(part: Part, spared: dict[Key, str]) -> None:
+    """What has an inode and no process that holds it, also where not everybody could be looked at."""
     from .owners import scan
 
-    rows = list(ROW.iter_unpack(part.data()))
-    owners = scan({row[INODE] for row in rows if row[INODE]})
-    for place, row in enumerate(rows):
-        owner = owners.of(row[INODE]) if row[INODE] else None
+    rows = [row for row in ROW.iter_unpack(part.data()) if row[INODE]]
+    owners = scan({row[INODE] for row in rows})
+    for row in rows:
+        owner = owners.of(row[INODE])
         made = row[PID] and owners.processes.comm(row[PID]) is not None  # by a process that lives
-        if row[INODE] and not made and (owner is None or not owner.pids):
-            hint = "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"
-            found.setdefault(start + place, Protected("protected", what=str(part.connection(place)), hint=hint))
+        if not made and (owner is None or not owner.pids):
+            _spare(spared, _key(row), "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it")
 
 
 def own_session() -> frozenset[Connection]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from _collections_abc import Sequence
 
 from .model import INFO, LISTEN, ROW, STATE, Connection, Owner
+from .netns import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,9 +92,18 @@ class Part:
         )
 
 
-def part_of(connections: list[Connection], where: str | int | None = None) -> Part:
+def part_of(connections: list[Connection], where: str | int | None = None, netns: str | None = None) -> Part:
     """Given connections as a part; they keep their identity, not their details."""
-    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where)
+    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where, netns=netns)
+
+
+def parts_of(connections: list[Connection], where: str | int | None = None) -> list[Part]:
+    """Given connections, a part for each network namespace they name; `where` is for those that name none."""
+    own = identity()
+    groups: dict[str | None, list[Connection]] = {}
+    for connection in connections:
+        groups.setdefault(connection.netns, []).append(connection)
+    return [part_of(some, where if label is None else None if label == own else label, label) for label, some in groups.items()]
 
 
 class Connections(Sequence):  # type: ignore[type-arg]

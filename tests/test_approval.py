@@ -152,3 +152,28 @@ def test_control_c_answers_the_question(holder):
     assert asked.status() == 130
     os.close(asked.terminal)
     assert all(pair.alive() for pair in pairs)
+
+
+@pytest.mark.parametrize("answer", [b"\x03", b"n\n"], ids=["control-c", "no"])
+def test_leaving_at_a_later_question_keeps_the_account(holder, answer):
+    """--for: the first look dropped one, the second found two and asks."""
+    port = holder.listener()
+    first, *later = (holder.socket() for _ in range(3))
+    first.call("connect", port.name())
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(COMMAND, [COMMAND, "drop", "--for", "30s", "--interval", "2s", f"rport {port.name()[1]}"])
+    until_dropped(first)
+    for one in later:
+        one.call("connect", port.name())
+    text = b""
+    while b"[y/N]" not in text:
+        text += os.read(terminal, 4096)
+    os.write(terminal, answer)
+    _, status = os.waitpid(pid, 0)
+    text += os.read(terminal, 4096)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == (130 if answer == b"\x03" else 0)
+    assert b"nothing was dropped" not in text
+    assert (b"1 dropped" in text) == (answer == b"\x03")
+    assert all(one.errno("send", b"x") == 0 for one in later)

@@ -208,12 +208,20 @@ def test_failures_are_raised_on_demand(pair, other, monkeypatch):
 def test_what_is_called_dropped_and_still_there_is_a_failure(pair, monkeypatch):
     """The kernel says yes and the socket lives: the second look finds it."""
     monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope: [0] * len(places))
+    monkeypatch.setattr(dropping, "abort_row", lambda row, scope: 0)
     for target in (chosen(pair), tcpdrop.connections(chosen(pair)), list(tcpdrop.connections(chosen(pair)))):
         report = tcpdrop.drop(target)
         assert report.counts == {OUTCOMES[FAILED]: 1}
         assert "still present" in str(report.failed[0].error)
     assert tcpdrop.drop(chosen(pair), verify=False).counts == {"dropped": 1}
     assert pair.alive()
+
+
+def test_what_outlived_a_drop_is_dropped_once_more(pair, monkeypatch):
+    """As a half-open connection does that becomes a full one meanwhile."""
+    monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope: [0] * len(places))
+    assert tcpdrop.drop(chosen(pair)).counts == {"dropped": 1}
+    assert pair.state() is None
 
 
 # ---- many at once

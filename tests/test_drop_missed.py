@@ -4,7 +4,7 @@
 import pytest
 
 import tcpdrop
-from tcpdrop import selection
+from tcpdrop import selection, session
 from tcpdrop.model import LPORT, ROW, RPORT
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="how Linux walks its tables")]
@@ -41,4 +41,20 @@ def test_a_mirror_that_the_rules_dump_missed_counts(holder, blind, family):
     blind(pair.rport, pair.lport)
     report = tcpdrop.drop(f"lport {pair.lport}", protect=f"lport {pair.rport}")
     assert report.counts == {"protected": 1}
+    assert pair.alive()
+
+
+def test_a_session_that_its_dump_missed_is_spared(holder, monkeypatch):
+    """Where ancestors' descriptors cannot be borrowed, a dump says which connections they hold."""
+    pair = holder.pair()
+    chosen = tcpdrop.connections(f"lport {pair.lport}")
+
+    def held(self):
+        self.holders = {chosen[0].inode: (holder.pid, 0)}
+        return []
+
+    monkeypatch.setattr(session.OwnSession, "rows", held)
+    monkeypatch.setattr(session.OwnSession, "dumped", True, raising=False)
+    monkeypatch.setattr(session.OwnSession, "__init__", lambda self: self.__dict__.update(tuples=set(), unreadable=[]))
+    assert tcpdrop.drop(chosen).counts == {"protected": 1}
     assert pair.alive()

@@ -5,15 +5,19 @@ Linux answers a look-up of a vanished four-tuple with the listener of its local
 port, and a destroy without a cookie closes that.
 """
 
+import ctypes
 import errno
+import socket
 import sysconfig
 from pathlib import Path
 
 import pytest
 from support import broken, procnet
 from support.checks import mapped, refuses, row_of, rows
+from support.holder import fresh_ports
 from support.wait import until
 
+import tcpdrop
 from tcpdrop import _tcpdrop, model
 
 pytestmark = pytest.mark.privileged
@@ -178,3 +182,19 @@ def test_this_bench_would_see_a_broken_abort(holder, run, mutant, family):
     with pytest.raises(AssertionError, match="a listener is gone"):
         service.assert_lives()
     refuses(errno.ENOENT, row_of, service.gone)
+
+
+@pytest.mark.only_on("linux", reason="a socket keeps its cookie")
+def test_a_connection_that_listens_by_now_is_spared():
+    """After connect(AF_UNSPEC) and listen() it is the same socket with the same cookie: the kernel would destroy it."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as victim:
+        number = fresh_ports()["client_port"]  # a port that was asked for stays when the connection goes
+        victim.bind(("127.0.0.1", number))
+        victim.connect(server.getsockname())
+        chosen = tcpdrop.connections(f"lport {number}")
+        assert len(chosen) == 1
+        assert ctypes.CDLL(None).connect(victim.fileno(), bytes(16), 16) == 0
+        victim.listen()
+        assert tcpdrop.drop(chosen).counts == {"gone": 1}
+        with socket.create_connection(("127.0.0.1", number)):
+            pass

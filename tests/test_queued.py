@@ -157,7 +157,7 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
     elif creator == "an ancestor":
         monkeypatch.setattr(safety, "ancestors", lambda: iter([holder.pid, 1]))
     else:
-        listener = holder.listener(port=pair.lport)
+        holder.listener(port=pair.lport)
         monkeypatch.setattr(processes.Processes, "comm", lambda self, pid: None)
     guard = safety.Guard()
     assert "cannot tell which connection carries your session" in guard.warning

@@ -20,6 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
         status = _run(arguments, streams)
     except KeyboardInterrupt:
         status = 130
+    except Exception:  # a mistake of ours: Python's own status 1 would say that nothing matched
+        sys.excepthook(*sys.exc_info())
+        status = FAILED
     streams.finish()
     if streams.error is not None and status != USAGE:
         status = _after_write_error(arguments, status, streams)
@@ -49,6 +52,8 @@ def _run(arguments: list[str], streams: Streams) -> int:
     except Error as error:
         message, outcome = str(error), error.outcome
         status = REFUSED if isinstance(error, Refused) else FAILED
+    except OSError as error:  # out of descriptors, say, where no connection is concerned
+        message, outcome, status = str(error), Error.outcome, FAILED
     streams.note(f"tcpdrop: {message}")
     if machine:
         from .report import error_object

@@ -30,6 +30,8 @@ class Asker:
         #: named one by one: never asked
         self._exact = exact
         self._approved = False
+        #: " more" behind the first look
+        self._more = ""
 
     def approve(self, victims: Connections) -> None:
         """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
@@ -39,6 +41,7 @@ class Asker:
         """
         if not (self._approved or self._exact or self._parsed.flag("yes")):
             self._approved = self._decide(victims)
+        self._more = " more"
 
     def _decide(self, victims: Connections) -> bool:
         """Did a person say yes?"""
@@ -69,7 +72,7 @@ class Asker:
         except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
             answer = ""
         if answer.strip().lower() not in ("y", "yes"):
-            raise NotConfirmed("not confirmed: nothing was dropped")
+            raise NotConfirmed(f"not confirmed: nothing{self._more} was dropped")
 
 
 def question(victims: Connections) -> str:

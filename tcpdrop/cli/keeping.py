@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import signal
+
 from ..errors import Error, Refused
 from ..keeping import rounds
 from . import saying
 from .options import Parsed, UsageError
 from .selecting import seconds
+from .signals import Interrupted
 from .status import DONE, FAILED, NOTHING, REFUSED, status_of
 
 TYPE_CHECKING = False
@@ -69,6 +72,10 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
             raise
         ended = error  # the outcomes so far must not be lost
         streams.note(f"tcpdrop: {error}")
+    except Interrupted as left:  # at the question of a later look
+        if not work.report.rounds:
+            raise
+        signal.raise_signal(left.number)  # for the handler of the whole run
     often = sorted(((times, addr) for addr, times in returns.items() if times), reverse=True)
     for times, addr in often[:20]:
         streams.note(f"tcpdrop: {addr} came back {times} time{'s' if times > 1 else ''}")

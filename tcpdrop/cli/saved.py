@@ -26,15 +26,15 @@ _ENDINGS = (": would drop", ": dropped")
 
 def read(source: str, where: str | None) -> Connections:
     """The connections of a file, "-" being standard input.  Raises FilterError naming the line."""
-    if source == "-":
-        raw = sys.stdin.buffer.readlines() if sys.stdin is not None else []
-        lines = [line.decode("utf-8", "surrogateescape") for line in raw]
-    else:
-        try:
+    try:
+        if source == "-":
+            raw = sys.stdin.buffer.readlines() if sys.stdin is not None else []
+            lines = [line.decode("utf-8", "surrogateescape") for line in raw]
+        else:
             with open(source, encoding="utf-8", errors="surrogateescape") as file:
                 lines = file.readlines()
-        except OSError as error:
-            raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
+    except OSError as error:
+        raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
     groups: dict[str | None, list[Connection | Quad]] = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -72,7 +72,7 @@ def _json_line(text: str) -> tuple[Connection | None, str | None]:
         raise ValueError(f"schema {entry.get('schema')!r} is not {SCHEMA}")
     if entry.get("type") != "connection":
         return None, None  # a summary
-    quad = Quad(pack(entry["local_addr"]), _port(entry["local_port"]), pack(entry["remote_addr"]), _port(entry["remote_port"]))
+    quad = Quad(_address(entry["local_addr"]), _port(entry["local_port"]), _address(entry["remote_addr"]), _port(entry["remote_port"]))
     cookie = entry["cookie"]
     if not isinstance(cookie, str) or not 0 < int(cookie, 16) < (1 << 64) - 1:
         raise ValueError("the cookie, which says which socket was meant, is missing or wrong")
@@ -82,9 +82,9 @@ def _json_line(text: str) -> tuple[Connection | None, str | None]:
 def _where(named: object) -> str | None:
     if named is None:
         return None
-    if not isinstance(named, str) or named.startswith("net:["):
-        raise ValueError(f"network namespace {named!r} has no name: give --netns and leave it out")
-    return named
+    if not isinstance(named, str):
+        raise ValueError(f"{named!r} is no network namespace")
+    return None if named == netns.identity() else named
 
 
 def _ifindex(value: object) -> int:
@@ -93,6 +93,12 @@ def _ifindex(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31:
         raise ValueError(f"{value!r} is not the number of an interface")
     return value
+
+
+def _address(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not an address")
+    return pack(value)
 
 
 def _port(value: object) -> int:
