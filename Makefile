@@ -5,14 +5,20 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
+SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
 DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*)
 PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
 BUILT := $(VENV)/.built
 TOOLS := $(VENV)/.tools
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
+# The SunOS backend on its simulator, in a venv of its own; of the tests those
+# that touch the kernel, for the pure ones do not know a backend.
+SUNOS_VENV ?= .venv-sunos
+SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_safety drop_ssh drop_status dry_run \
+	listener listing names outcomes queued session states sunos_pure
 
-.PHONY: help demo build test lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+.PHONY: help demo build test test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +28,7 @@ help:  ## print this list
 $(BIN)/python3:
 	$(PYTHON) -m venv $(VENV)
 
-$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(PY_FILES) $(DATA_FILES)
+$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(PY_FILES) $(DATA_FILES)
 	rm -rf build
 	$(BUILD_ENV) $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	touch $@
@@ -39,6 +45,10 @@ demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends
 test: $(BUILT) $(TOOLS)  ## all tests; privileged ones in a network namespace of their own
 	$(PYTEST) $(ARGS)
 
+test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
+	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
+	$(SUNOS_VENV)/bin/pytest $(SUNOS_TESTS:%=tests/test_%.py) $(ARGS)
+
 lint: $(TOOLS)  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,6 +59,7 @@ typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
 
 check-c:  ## the C files alone: strict warnings, parser tests
 	$(MAKE) -C tests/c check
+	$(MAKE) -C tests/c -f sunos.mk sunos-check
 
 sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
@@ -74,7 +85,7 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 	$(BIN)/python3 -I benchmarks/run.py $(ARGS)
 
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c sanitize man test
+	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c sanitize man test test-sunos
 	$(MAKE) --no-print-directory pythons abi3
 
 clean:  ## remove what was built

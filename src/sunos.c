@@ -270,6 +270,14 @@ td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
 	return -ENOTSUP;
 }
 
+int
+td_socket_of(int pid, int fd, struct td_row *row, const char **step)
+{
+	(void)pid, (void)fd, (void)row;
+	*step = "descriptor"; /* this system lends none */
+	return -ENOTSUP;
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 int

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-from . import _tcpdrop, netns
+from . import _tcpdrop, backend, netns
 
 #: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
 #: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
@@ -46,7 +46,7 @@ class Capabilities:
 def check() -> Capabilities:
     """Ask the kernel what it can and the caller may.  Needs no privilege, drops nothing, never raises OSError."""
     uname = os.uname()
-    found = Capabilities(f"{uname.sysname} {uname.release}", _tcpdrop.BACKEND)
+    found = Capabilities(f"{uname.sysname} {uname.release}", backend.NAME)
     _check_listing(found)
     if found.listing:
         _check_support(found)
@@ -66,27 +66,31 @@ def _check_listing(found: Capabilities) -> None:
         if found.backend == "unsupported":
             found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
         else:
-            found.problems.append(f"connections cannot be listed: {_reason(error)}; the kernel needs INET_DIAG and INET_TCP_DIAG")
+            found.problems.append(f"connections cannot be listed: {_reason(error)}; {backend.LISTING}")
 
 
 def _check_support(found: Capabilities) -> None:
     try:
         _tcpdrop.probe()
         found.supported = True
+        found.permitted = True if backend.PROBE_ASKS_RIGHT else None
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
             found.supported = False
             found.problems.append(missing_support(error.errno))
-        elif error.errno in (errno.EPERM, errno.EACCES):
+        elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not backend.PROBE_ASKS_RIGHT):
             # A right is asked for before the kernel looks: so it can.
             found.supported = True
+            if backend.PROBE_ASKS_RIGHT:
+                found.permitted = False
+                found.problems.append(missing_right())
         else:
             found.problems.append(f"cannot tell whether this kernel drops connections: {_reason(error)}")
 
 
 def _check_right(found: Capabilities) -> None:
-    if found.backend != "linux":
-        return
+    if backend.PROBE_ASKS_RIGHT:
+        return  # it told
     try:
         _tcpdrop.list_connections(0, MARK_COND)
         found.permitted = True
@@ -99,13 +103,14 @@ def _check_right(found: Capabilities) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return f"{getattr(error, 'step', '')}: {error.strerror}"
+    hint = backend.HINTS.get(error.errno or 0)
+    return f"{getattr(error, 'step', '')}: {error.strerror}{f' ({hint})' if hint else ''}"
 
 
 def missing_right() -> str:
     """What to do about EPERM, in one clause."""
-    if _tcpdrop.BACKEND == "sunos":
-        return "needs the privilege sys_ip_config; in a shared-IP zone drop it from the global zone"
+    if errno.EPERM in backend.HINTS:
+        return backend.HINTS[errno.EPERM]
     where = netns.identity() or "this network namespace"
     how = (
         f"run as root: sudo {own_command()}" if os.geteuid() else "uid 0 is not enough here, as in a container without --cap-add NET_ADMIN"
@@ -115,7 +120,9 @@ def missing_right() -> str:
 
 def missing_support(number: int | None) -> str:
     """What to do about EOPNOTSUPP (or EINVAL), in one clause."""
-    if _tcpdrop.BACKEND == "unsupported":
+    if backend.HINTS:
+        return backend.HINTS.get(number or 0, "")
+    if backend.NAME == "unsupported":
         return "tcpdrop knows no way to drop connections on this system"
     if number == errno.EINVAL:
         return "this kernel is too old to drop connections: Linux has SOCK_DESTROY since 4.5"

@@ -164,6 +164,7 @@ def drop_one(
     remote: tuple[object, ...],
     *,
     netns: str | int | None = None,
+    zone: str | int | None = None,
     include_self: bool = False,
 ) -> None:
     """Drop the one TCP connection with these ends; raise unless it was dropped.
@@ -172,6 +173,8 @@ def drop_one(
     getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
     one names the interface of a socket that is bound to it.
     netns: a network namespace by name, PID or path (Linux); None is the caller's own.
+    zone: another zone by id or name, or "all" (illumos): its connections do not
+    show, so the kernel's answer is not verified.
     include_self: drop it even if it carries the caller's own login session; what
     the host's /etc/tcpdrop.conf protects stays protected.
 
@@ -184,6 +187,13 @@ def drop_one(
     if ldev and rdev and ldev != rdev:
         raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
     quad = Quad(laddr, lport, raddr, rport, ldev or rdev)
+    if zone is not None:
+        from . import zones
+
+        number = zones.number_of(zone)
+        if number != zones.OWN:
+            zones.drop(quad, number, include_self=include_self)
+            return
     with opened(netns) as scope:
         exact.drop_quad(quad, scope=scope, include_self=include_self)
 

@@ -12,7 +12,7 @@ import os
 import time
 from struct import Struct, pack, unpack
 
-from . import _tcpdrop, netns
+from . import _tcpdrop, backend, netns
 from .errors import Error, TooMany, from_os_error
 from .exact import check_right, explained
 from .keeping import wait
@@ -156,26 +156,51 @@ class Run:
 
     def _drop_part(self, part: Part, this: Round, start: int, places: list[int]) -> None:
         with netns.opened(part.where) as scope:
-            began = time.monotonic()
-            step = SLICE if self.rate is None else max(1, self.rate // 10)
-            for first in range(0, len(places), step):
-                if self.rate is not None:
-                    wait(began + first / self.rate - time.monotonic(), self.stopped)
-                if self.stopped():
-                    return
-                self.progress(first, len(places))
-                some = places[first : first + step]
-                try:
-                    answers = self._abort(part, some, scope)
-                except OSError as error:
-                    raise from_os_error(error) from None
-                self._note(part, this, start, some, answers, scope)
-            self.progress(len(places), len(places))
+            try:
+                self._drop_slices(part, this, start, places, scope)
+            finally:
+                if backend.QUEUED:
+                    self._wait_until_gone(part, this, start, places, scope)
         self._settle_mirrors(part, this, start, places)
+
+    def _drop_slices(self, part: Part, this: Round, start: int, places: list[int], scope: int | None) -> None:
+        began = time.monotonic()
+        step = SLICE if self.rate is None else max(1, self.rate // 10)
+        for first in range(0, len(places), step):
+            if self.rate is not None:
+                wait(began + first / self.rate - time.monotonic(), self.stopped)
+            if self.stopped():
+                return
+            self.progress(first, len(places))
+            some = places[first : first + step]
+            try:
+                answers = self._abort(part, some, scope)
+            except OSError as error:
+                raise from_os_error(error) from None
+            self._note(part, this, start, some, answers, scope)
+        self.progress(len(places), len(places))
+
+    def _wait_until_gone(self, part: Part, this: Round, start: int, places: list[int], scope: int | None) -> None:
+        """The kernel accepted them: that they are gone is seen, not believed."""
+        from .queued import still_present, wait_until_gone
+
+        accepted = [place for place in places if this.codes[start + place] == DROPPED]
+        try:
+            left = wait_until_gone([ROW.unpack_from(part.table[part.indices[place]]) for place in accepted], scope)
+        except Error as error:  # the outcomes so far must not be lost
+            self.report.unverified = error
+            return
+        for place in (accepted[number] for number in left):
+            this.codes[start + place] = FAILED
+            this.errors[start + place] = still_present(str(part.connection(place)))
 
     def _abort(self, part: Part, places: list[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""
         if isinstance(part.table, Rows):
+            if backend.LOOKS_BY_WALK:
+                from .queued import abort_given
+
+                return abort_given([ROW.unpack(part.table[part.indices[place]]) for place in places], scope)
             return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
         indices = [part.indices[place] for place in places]
         numbers = pack(f"{len(places)}I", *indices)
@@ -207,8 +232,8 @@ class Run:
                 this.errors[start + place] = error
 
     def _settle_mirrors(self, part: Part, this: Round, start: int, places: list[int]) -> None:
-        """On loopback dropping one end takes the other along: what is gone for that reason was dropped."""
-        gone = [place for place in places if this.codes[start + place] == GONE]
+        """On loopback the reset takes the other end along: what is gone for that reason was dropped."""
+        gone = [place for place in places if this.codes[start + place] == GONE] if backend.TELLS_PEER else []
         if not gone:
             return
         dropped = {_ends(part, place) for place in places if this.codes[start + place] == DROPPED}
@@ -224,7 +249,7 @@ def _listening(scope: int | None) -> set[int]:
 
     The kernel would take it for the connection.  A look-up sees the difference.
     """
-    if _tcpdrop.BACKEND != "linux":
+    if not backend.LISTENER_KEEPS_COOKIE:
         return set()
     return {_COOKIE.unpack_from(raw)[0] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
 
@@ -242,9 +267,18 @@ def still_there(report: Report) -> Connections:
         for part in this.connections.parts:
             places = [place for place in range(len(part)) if this.codes[start + place] == DROPPED]
             with netns.opened(part.where) as scope:
-                alive.append(part.chosen([place for place in places if _exists(part, place, scope)]))
+                alive.append(part.chosen(_existing(part, places, scope)))
             start += len(part)
     return Connections(alive)
+
+
+def _existing(part: Part, places: list[int], scope: int | None) -> list[int]:
+    if backend.LOOKS_BY_WALK and places:
+        from .queued import present
+
+        there = present([ROW.unpack_from(part.table[part.indices[place]]) for place in places], scope)
+        return [place for place, is_there in zip(places, there) if is_there]
+    return [place for place in places if _exists(part, place, scope)]
 
 
 def _survives(one: Connections) -> bool:
@@ -253,6 +287,8 @@ def _survives(one: Connections) -> bool:
     A half-open connection that was dropped may become a full one at that very
     moment, with the same cookie (inet_csk_clone_lock(), Linux).
     """
+    if backend.QUEUED:
+        return True  # it was looked for until patience ended
     part = next(part for part in one.parts if len(part))
     with netns.opened(part.where) as scope:
         number = abort_row(ROW.unpack_from(part.table[part.indices[0]]), scope)
@@ -278,7 +314,7 @@ def outcome_of(number: int, what: str) -> tuple[int, Error | None]:
     if number == 0:
         return DROPPED, None
     error = explained(from_os_error(OSError(number, os.strerror(number)), what))
-    codes = {"gone": GONE, "not_permitted": NOT_PERMITTED, "not_supported": NOT_SUPPORTED}
+    codes = {"gone": GONE, "not_permitted": NOT_PERMITTED, "not_supported": NOT_SUPPORTED, "protected": PROTECTED}
     return codes.get(error.outcome, FAILED), error
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import errno as _errno
 
+from .backend import HINTS as _HINTS
+
 
 class Error(OSError):
     """A failure of the kernel or of a rule of ours.
@@ -91,6 +93,7 @@ def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
     """The one place that turns what the C module raised into our errors."""
     step = getattr(error, "step", "")
     number = error.errno
+    hint = hint or _HINTS.get(number or 0, "")
     if number == _errno.ENOENT:
         return NotFound("not found", errno=number, what=what, step=step, hint=hint)
     if number == _errno.EPERM and step == "setns":
@@ -100,5 +103,8 @@ def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
         return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
     if number in _UNSUPPORTED:
         return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
+    if number == _errno.ENOTUNIQ:
+        hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
+        return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
     text = f"{step}: {error.strerror}" if step else str(error.strerror)
     return Error(text, errno=number, what=what, step=step, hint=hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from . import _tcpdrop
+from . import _tcpdrop, backend
 from .addresses import is_number, printable, unmapped, unpack
 from .errors import Error, NotFound, NotPermitted, NotSupported, Protected, Refused, from_os_error
 from .model import COOKIE, IFINDEX, INODE, ROW, Connection
@@ -54,8 +54,8 @@ def find(quad: Quad, scope: int | None = None) -> Connection:
     """The connection of this tuple.
 
     A socket bound to an interface is only found with that interface's index,
-    so without %dev every interface is tried.  Raises NotFound; Refused when two
-    connections have the tuple; Error for the rest.
+    so without %dev every interface is tried (Linux).  Raises NotFound; Refused
+    when two connections have the tuple; Error for the rest.
     """
     found = _rows(quad, scope)
     if not found:
@@ -87,7 +87,7 @@ def _indices(quad: Quad, scope: int | None) -> list[int]:
     except OSError as error:
         raise from_os_error(error, str(quad)) from None
     if not quad.dev:
-        return [0, *known.values()]
+        return [0, *known.values()] if backend.TRIES_INTERFACES else [0]
     index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
     if index is None and is_number(quad.dev):
         index = next((number for number in known.values() if str(number) == quad.dev), None)
@@ -134,6 +134,11 @@ def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
         _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except OSError as error:
         raise explained(from_os_error(error, str(quad))) from None
+    if backend.QUEUED:
+        from .queued import still_present, wait_until_gone
+
+        if wait_until_gone([row], scope):
+            raise still_present(str(quad))
 
 
 def check_right(scope: int | None = None) -> None:
@@ -142,7 +147,7 @@ def check_right(scope: int | None = None) -> None:
 
     try:
         _tcpdrop.probe(scope=scope)
-        if _tcpdrop.BACKEND == "linux":
+        if not backend.PROBE_ASKS_RIGHT:
             _tcpdrop.list_connections(0, MARK_COND, scope=scope)
     except OSError as error:
         raise explained(from_os_error(error)) from None
@@ -152,6 +157,8 @@ def explained(error: Error) -> Error:
     """Say what would help."""
     from .capabilities import missing_right, missing_support
 
+    if error.hint:  # the system's own
+        return error
     if isinstance(error, NotPermitted):
         error.hint = missing_right()
     elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:

@@ -6,10 +6,12 @@ ip-netns(8), namespaces(7).
 
 from __future__ import annotations
 
+import errno
 import os
 
+from . import backend
 from .addresses import is_number, printable
-from .errors import Error, NotPermitted
+from .errors import Error, NotPermitted, NotSupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,10 +54,12 @@ class opened:  # noqa: N801 - a context manager that reads like a verb
     """`with opened(where) as scope`: the C module's scope, None for the caller's own.
 
     where: None, a PID, or text for path_of().  Raises Error when it cannot be
-    opened, naming what is missing.
+    opened, naming what is missing; NotSupported where there are none.
     """
 
     def __init__(self, where: str | int | None) -> None:
+        if where is not None:
+            check_supported()
         self.path = None if where is None else path_of(str(where))
         self.where = where
         self.scope: int | None = None
@@ -82,8 +86,17 @@ class opened:  # noqa: N801 - a context manager that reads like a verb
             self.scope = None
 
 
+def check_supported() -> None:
+    """Raise NotSupported on a system without network namespaces."""
+    if not backend.NETNS:
+        instead = "a zone is named by --zone, or entered by zlogin" if backend.ZONES else ""
+        raise NotSupported("this system has no network namespaces", errno=errno.EOPNOTSUPP, hint=instead)
+
+
 def identity(path: str = "/proc/self/ns/net") -> str | None:
     """'net:[4026531840]', or None where it cannot be told."""
+    if not backend.NETNS:
+        return None
     try:
         return os.readlink(path)
     except OSError:
@@ -92,7 +105,7 @@ def identity(path: str = "/proc/self/ns/net") -> str | None:
 
 def others() -> Iterator[str]:
     """Paths of namespaces that are not ours, as far as they can be seen; some may repeat."""
-    own = _inode("/proc/self/ns/net")
+    own = _inode("/proc/self/ns/net") if backend.NETNS else None
     if own is None:
         return
     names = [f"{NAMES}/{name}" for name in _listed(NAMES)]
@@ -123,6 +136,7 @@ def places(where: str | int | None) -> list[tuple[str | int | None, str | None]]
     """
     if where is None:
         return [(None, None)]
+    check_supported()
     if where != "all":
         path = path_of(str(where))
         return [(where, None if _inode(path) == _inode("/proc/self/ns/net") else _label(path))]

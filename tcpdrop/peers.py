@@ -11,7 +11,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
 from struct import Struct
 
-from . import _tcpdrop
+from . import backend
 from .addresses import unmapped, unpack
 from .model import CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, INODE, LADDR, STATE, TIMER, packed_addr
 
@@ -32,7 +32,7 @@ def told(row: Row, absent: frozenset[bytes], *, elsewhere: bool) -> bool | None:
     another network namespace, whose addresses cannot be seen: then a reset that
     the state calls for is None, unknown.
     """
-    if _tcpdrop.BACKEND != "linux":
+    if not backend.TELLS_PEER:
         return False
     mini = row[STATE] == FIN_WAIT2 and not row[INODE] and row[TIMER] == _TIME_WAIT_TIMER
     if row[STATE] not in _TELLING or mini or packed_addr(row, LADDR) in absent:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .procfs import PsInfo
+
 _UNIT_SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap")
 
 
@@ -20,7 +24,11 @@ class Processes:
         """The command's name, at most 15 bytes; bytes that are not UTF-8 as surrogates."""
         if pid not in self._comms:
             raw = _read(pid, "comm")
-            self._comms[pid] = None if raw is None else (raw[:-1] if raw.endswith(b"\n") else raw).decode("utf-8", "surrogateescape")
+            if raw is None:
+                info = _psinfo(pid)
+                self._comms[pid] = None if info is None else info.command
+            else:
+                self._comms[pid] = (raw[:-1] if raw.endswith(b"\n") else raw).decode("utf-8", "surrogateescape")
         return self._comms[pid]
 
     def remember(self, pid: int, comm: str) -> None:
@@ -30,7 +38,9 @@ class Processes:
     def uids(self, pid: int) -> frozenset[int] | None:
         """The real and the effective user."""
         if pid not in self._uids:
-            self._uids[pid] = _parse_uids(_read(pid, "status"))
+            raw = _read(pid, "status")  # Solaris has a file of that name too, of other contents
+            info = _psinfo(pid) if raw is None or not raw.startswith(b"Name:") else None
+            self._uids[pid] = _parse_uids(raw) if info is None else info.uids
         return self._uids[pid]
 
     def cgroup(self, pid: int) -> str | None:
@@ -62,6 +72,16 @@ def _read(pid: int, name: str) -> bytes | None:
     try:
         with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
             return file.read()
+    except OSError:
+        return None
+
+
+def _psinfo(pid: int) -> PsInfo | None:
+    """How Solaris and illumos tell name and users."""
+    from .procfs import psinfo
+
+    try:
+        return psinfo(pid)
     except OSError:
         return None
 

@@ -1,9 +1,34 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reading /proc/PID, proc(5).  Raises OSError as the files do: unreadable is not empty."""
+"""Reading /proc/PID, proc(5).  Raises OSError as the files do: unreadable is not empty.
+
+Linux says in text what Solaris and illumos say in a structure, psinfo; their
+descriptors do not name sockets, so socket_inodes() always raises there.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+from struct import Struct
+
+#: pr_pid, pr_ppid, pr_uid, pr_euid and pr_fname of a psinfo_t, which has the data model of who reads it
+_PSINFO = Struct("=8xii8xii104x16s" if Struct("P").size == 8 else "=8xii8xii56x16s")
+
+
+class PsInfo:
+    """What /proc/PID/psinfo of Solaris and illumos tells everybody.  proc(5)."""
+
+    __slots__ = ("command", "parent", "uids")
+
+    def __init__(self, raw: bytes, pid: int) -> None:
+        if len(raw) < _PSINFO.size:
+            raise OSError(errno.EPROTO, "psinfo is too short")
+        told, parent, uid, euid, name = _PSINFO.unpack_from(raw)
+        if told != pid:  # another layout: then nothing of it can be believed
+            raise OSError(errno.EPROTO, "psinfo has another layout")
+        self.parent: int = parent
+        self.uids: frozenset[int] = frozenset((uid, euid))
+        self.command: str = os.fsdecode(name.partition(b"\0")[0])
 
 
 def _read(path: str) -> bytes:
@@ -19,16 +44,26 @@ def _read(path: str) -> bytes:
         os.close(file)
 
 
+def psinfo(pid: int) -> PsInfo:
+    return PsInfo(_read(f"/proc/{pid}/psinfo"), pid)
+
+
 def parent_of(pid: int) -> int:
     """The parent's pid; 0 for the first process and for one of another PID namespace."""
-    text = _read(f"/proc/{pid}/stat")
+    try:
+        text = _read(f"/proc/{pid}/stat")
+    except FileNotFoundError:
+        return psinfo(pid).parent
     # The command's name stands in parentheses and may contain any byte.
     return int(text[text.rindex(b")") + 1 :].split()[1])
 
 
 def command_of(pid: int) -> str:
     """The command's name (up to 15 bytes of anything); undecodable bytes as surrogates."""
-    return os.fsdecode(_read(f"/proc/{pid}/comm").rstrip(b"\n"))
+    try:
+        return os.fsdecode(_read(f"/proc/{pid}/comm").rstrip(b"\n"))
+    except FileNotFoundError:
+        return psinfo(pid).command
 
 
 def socket_inodes(pid: int) -> dict[int, int]:

@@ -15,7 +15,7 @@ from . import _tcpdrop, netns
 from .addresses import MAPPED
 from .config import rules_with
 from .errors import Protected, from_os_error
-from .model import INODE, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
+from .model import INODE, LADDR, LISTEN, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
 from .session import OwnSession, ancestors
 
 #: laddr, raddr, inode, lport, rport of a packed row
@@ -25,6 +25,9 @@ _KEYED = Struct("=16s16s8xQ16xHH28x")
 LOGIN_SERVICES = frozenset(
     ("sshd", "sshd-session", "dropbear", "telnetd", "in.telnetd", "cockpit-ws", "cockpit-tls", "cockpit-session", "kubelet", "mosh-server")
 )
+
+#: who makes their sockets, where the creator is all that is told
+LOGIN_CREATORS = LOGIN_SERVICES | {"inetd"}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,14 +83,16 @@ class Guard:
         owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
         listening = {row[LPORT] for row in ROW.iter_unpack(_dump(1 << LISTEN, None).tobytes())}
         suspects = _unseen_logins(owners)
-        number = 0
+        number, above = 0, set(ancestors()) - {1}
         for row in ROW.iter_unpack(data):
             owner = owners.of(row[INODE]) if row[INODE] else None
-            process = owner.process if owner is not None and owner.pids is not None else None
-            unseen = owner is None or owner.pids is None
-            if unseen and (row[LPORT] == 22 or (row[LPORT] in listening and row[UID] in suspects)):
+            seen = owner is not None and owner.pids is not None
+            # Where holders do not show, a creator may: for what was accepted that of the listener, who may be dead.
+            process = owner.process if owner is not None and seen else owners.processes.comm(row[PID]) if row[PID] else None
+            unseen_login = row[LPORT] == 22 or (process is None and row[LPORT] in listening and row[UID] in suspects)
+            if not seen and unseen_login:
                 process = "a process that cannot be seen"
-            elif process not in LOGIN_SERVICES:
+            elif process not in (LOGIN_CREATORS if row[PID] else LOGIN_SERVICES) and row[PID] not in above:
                 continue
             number += 1
             _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
@@ -185,7 +190,8 @@ def _spare_kernel(part: Part, spared: dict[Key, str]) -> None:
     owners = scan({row[INODE] for row in rows})
     for row in rows:
         owner = owners.of(row[INODE])
-        if owner is None or not owner.pids:
+        made = row[PID] and owners.processes.comm(row[PID]) is not None  # by a process that lives
+        if not made and (owner is None or not owner.pids):
             _spare(spared, _key(row), "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from errno import ENOENT
 
-from . import _tcpdrop, netns
+from . import _tcpdrop, backend, netns
 from .errors import NotFound, NotSupported, from_os_error
 from .model import (
     ALL_STATES,
@@ -17,6 +17,7 @@ from .model import (
     LADDR,
     LISTEN,
     LPORT,
+    PID,
     RADDR,
     ROW,
     RPORT,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from .filters import Facts, Filter
     from .model import Info, Row
+    from .owners import Owners
 
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
@@ -88,7 +90,7 @@ def _select_in(
         )
         indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
         every = len(indices) == len(table)
-        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts)), undecided
+        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
 
 
 def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[list[int], int]:
@@ -112,19 +114,19 @@ def _gather(chosen: Filter, scope: int | None) -> Facts:
         raise from_os_error(error) from None
 
 
-def _owner_of(facts: Facts) -> Callable[[int], Owner] | None:
-    owners = facts.owners
+def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
+    """Where a row tells its creator, the creator's name; else who holds it."""
     if owners is None:
         return None
-    return lambda inode: owners.of(inode) or Owner()
+    comm, of = owners.processes.comm, owners.of
+    return lambda row: Owner(None, comm(row[PID])) if row[PID] else of(row[INODE]) or Owner()
 
 
 def _find_owners(part: Part) -> None:
     """Look for the holders of every selected socket."""
     from .owners import scan
 
-    owners = scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE]})
-    part.owner_of = lambda inode: owners.of(inode) or Owner()
+    part.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE] and not row[PID]}))
 
 
 def _dump(
@@ -142,7 +144,7 @@ def _dump(
     except OSError as error:
         translated = from_os_error(error)
     if isinstance(translated, NotFound):  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=translated.errno, hint="the kernel needs INET_DIAG and INET_TCP_DIAG")
+        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=backend.LISTING)
     raise translated
 
 

@@ -58,9 +58,12 @@ class OwnSession:
 
     def _add_process(self, pid: int) -> None:
         try:
-            for inode, fd in procfs.socket_inodes(pid).items():
-                self.holders.setdefault(inode, (pid, fd))
-            self._add_variable(procfs.variable_of(pid, b"SSH_CONNECTION"))
+            # Each may be readable where the other is not, as on illumos.
+            try:
+                for inode, fd in procfs.socket_inodes(pid).items():
+                    self.holders.setdefault(inode, (pid, fd))
+            finally:
+                self._add_variable(procfs.variable_of(pid, b"SSH_CONNECTION"))
         except OSError:
             if pid != 1:  # below it stands the session, if there is one
                 self.unreadable.append(pid)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _collections_abc import Sequence
 
-from .model import INFO, INODE, LISTEN, ROW, STATE, Connection, Owner
+from .model import INFO, LISTEN, ROW, STATE, Connection, Owner
 from .netns import identity
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import overload
 
     from . import _tcpdrop
+    from .model import Row
 
 
 class Rows:
@@ -49,7 +50,7 @@ class Part:
         *,
         where: str | int | None = None,
         netns: str | None = None,
-        owner_of: Callable[[int], Owner] | None = None,
+        owner_of: Callable[[Row], Owner] | None = None,
     ) -> None:
         self.table = table
         #: row numbers of the table, in its order
@@ -58,7 +59,7 @@ class Part:
         self.where = where
         #: the namespace's identity as shown, None when there is only one
         self.netns = netns
-        #: who holds a socket inode; None when nobody asked
+        #: who holds the socket of a row, or made it; None when nobody asked
         self.owner_of = owner_of
 
     def __len__(self) -> int:
@@ -70,7 +71,7 @@ class Part:
         info = INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
         if self.owner_of is None:
             return Connection(row, info, netns=self.netns)
-        return Connection(row, info, netns=self.netns, owner=self.owner_of(row[INODE]))
+        return Connection(row, info, netns=self.netns, owner=self.owner_of(row))
 
     def data(self) -> bytes:
         """The selected rows, one behind the other, without their details."""

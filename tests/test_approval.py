@@ -13,7 +13,7 @@ from support.command import COMMAND, line, tcpdrop
 
 import tcpdrop as package
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="what is dropped is Linux's here")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 
 def lport(pairs):
@@ -99,6 +99,7 @@ def test_a_bound_that_ends_a_long_run_keeps_its_account(holder):
     assert second.errno("send", b"x") == 0
 
 
+@pytest.mark.only_on("linux", reason="names of holders")
 def test_undecided_is_not_gone(holder):
     """A connection that nobody accepted has no holder to look at: --until-gone must not call that the end."""
     port = holder.listener()

@@ -13,7 +13,7 @@ from support.command import NO_CAPABILITIES, line, needs, tcpdrop, words
 
 from tcpdrop import procfs
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="mount namespaces")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 FILE = "/etc/tcpdrop.conf"
 
@@ -216,6 +216,7 @@ NEARLY_NOBODY = (
 )
 
 
+@pytest.mark.only_on("linux", reason="names of holders")
 def test_what_a_rule_cannot_decide_is_protected(holder):
     """Whether the process of that name holds the socket cannot be seen: it may."""
     pair = holder.pair()

@@ -12,7 +12,7 @@ from support.wait import until
 
 import tcpdrop as package
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="the kernel's cookies")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 
 class Reusable:
@@ -268,6 +268,7 @@ def test_a_listeners_cookie_in_a_saved_row_does_not_kill_the_listener(holder, tm
     assert server.call("recv", 1) == b"x"
 
 
+@pytest.mark.only_on("linux", reason="network namespaces")
 def test_a_saved_row_of_another_namespace_is_dropped_there(holder, other_namespace, tmp_path):
     """It says where it was seen, so that the same tuple here is left alone."""
     there, _ = other_namespace
@@ -280,6 +281,7 @@ def test_a_saved_row_of_another_namespace_is_dropped_there(holder, other_namespa
     assert same_here.alive()
 
 
+@pytest.mark.only_on("linux", reason="network namespaces")
 def test_connections_of_several_namespaces_are_dropped_where_they_are(holder, other_namespace):
     there, _ = other_namespace
     ports = fresh_ports()

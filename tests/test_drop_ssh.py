@@ -10,7 +10,7 @@ from support import procnet
 from support.command import COMMAND
 from support.wait import until
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="logins are found by /proc")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 # These fixtures start the sshd and the logins.
 server, login = test_ssh.server, test_ssh.login
@@ -56,6 +56,7 @@ def test_drop_all_from_inside_a_login(server, login, holder, how):
     assert login().alive()
 
 
+@pytest.mark.only_on("linux", reason="the other end hears of it")
 def test_drop_by_the_servers_port_from_inside_a_login(server, login):
     """A ban on the port one came in by."""
     one, other = login(), login()
@@ -75,6 +76,7 @@ def test_the_dry_run_from_inside_says_the_same(login):
     assert status == 0
 
 
+@pytest.mark.only_on("linux", reason="the other end hears of it")
 def test_include_self_does_not_spare_it(server, login):
     one = login()
     one.process.stdin.write(f"exec {COMMAND} drop --include-self --yes lport {server.port}\n".encode())

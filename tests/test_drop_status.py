@@ -13,7 +13,7 @@ import tcpdrop as package
 from tcpdrop import audit, model
 from tcpdrop.cli.status import status_of
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="thousands of sockets")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 KEYS = {*model.JSON_KEYS, "method", "peer_told", "protected_by", "outcome", "errno", "error"}
 
@@ -146,6 +146,7 @@ def test_refusals_and_usage_errors_are_objects(holder, form):
     assert objects(form, tcpdrop("drop", f"--{form}", "lport 1").out)[1]["counts"] == {}
 
 
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
 def test_count_quiet_and_order(holder):
     with Crowd(20) as crowd:
         assert tcpdrop("drop", "-c", "-n", crowd.servers).out == "20\n"
@@ -155,6 +156,7 @@ def test_count_quiet_and_order(holder):
         assert crowd.alive() == (8, 8)
 
 
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
 def test_largest_first(holder):
     pairs = [holder.pair() for _ in range(3)]
     pairs[1].sock.call("sendall", b"x" * 1000)

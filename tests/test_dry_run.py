@@ -9,7 +9,7 @@ from support.holder import Holder
 
 from tcpdrop import cli
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="a drop as Linux does it")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def test_the_refusal_that_the_real_run_would_meet(crowd, form, status, said):
     assert all(pair.state() == "ESTABLISHED" for pair in crowd)
 
 
+@pytest.mark.only_on("linux", reason="the peer is told")
 def test_peer_told_of_the_classic_form(holder):
     pair = holder.pair()
     (entry,) = json.loads(tcpdrop("--json", *words(pair)).out)["connections"]

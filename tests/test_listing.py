@@ -88,6 +88,7 @@ def test_fields_counts_and_shares(holder):
     assert tcpdrop("list", *ask, "--order", "prettiest").status == 2
 
 
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
 def test_limit_takes_the_first_of_an_order(holder):
     ports = fresh_ports()
     pairs = [holder.pair(port=ports["port"] if number == 0 else fresh_ports()["port"]) for number in range(3)]
@@ -98,6 +99,7 @@ def test_limit_takes_the_first_of_an_order(holder):
     assert ages == sorted(ages)
 
 
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
 def test_an_order_reaches_the_lines(holder):
     """Also when every row of the table is wanted: the lines come from the packed rows."""
     ports = fresh_ports()
@@ -118,6 +120,7 @@ def test_values_from_outside_cannot_become_syntax(holder):
     assert len(api.connections(remote_addr=[])) == 0
 
 
+@pytest.mark.only_on("linux", reason="asks for idle")
 def test_explain_says_who_decides_and_opens_nothing(holder):
     done = tcpdrop("list", "--explain", "lport 22 and not ( remote 10.0.0.0/8 or idle gt 3s )")
     assert done.status == 0

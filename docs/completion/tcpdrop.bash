@@ -19,6 +19,7 @@ _tcpdrop() {
 	case $prev in
 	-s | --state | state | exclude) words=$states ;;
 	--netns) words="all $(ip netns list 2>/dev/null | cut -d' ' -f1)" ;;
+	--zone) words="all $(zoneadm list 2>/dev/null)" ;;
 	--order) words='oldest newest idlest largest' ;;
 	--summary-by) words='remote_addr local_port state process user' ;;
 	--max-drops) words=none ;;
@@ -30,7 +31,7 @@ _tcpdrop() {
 		case $verb in
 		list) words+=" $where $output $select -o --summary-by --explain" && [[ $cur == -* ]] || words=$filter ;;
 		drop) words+=" $where $output $select $careful $many" && [[ $cur == -* ]] || words=$filter ;;
-		classic) words+=" $where $careful -q --quiet --allow-none -l -a -s list drop check demo" ;;
+		classic) words+=" $where --zone $careful -q --quiet --allow-none -l -a -s list drop check demo" ;;
 		demo) words=$common ;;
 		esac ;;
 	esac

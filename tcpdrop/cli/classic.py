@@ -14,6 +14,7 @@ from .streams import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filters import Filter
+    from ..model import Connection
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
@@ -22,9 +23,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise ValueError("--netns all names no single connection: give one network namespace")
     quads = _quads(parsed)
     protect = _protect(parsed)
+    zone = _other_zone(parsed)
     reporter = Reporter(parsed, streams)
     with netns.opened(parsed.text("netns")) as scope:
-        _drop_all_meanings(quads, protect, parsed, reporter, scope)
+        _drop_all_meanings(quads, protect, parsed, reporter, scope, zone)
         refusal = _refusal(scope) if reporter.counts.get("would_drop") else None
     reporter.finish()
     if not parsed.flag("dry_run"):
@@ -68,29 +70,52 @@ def _protect(parsed: Parsed) -> list[Filter]:
     return [protecting(text) for text in texts]
 
 
-def _drop_all_meanings(quads: list[Quad], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None) -> None:
+def _other_zone(parsed: Parsed) -> int | None:
+    """The id of a zone that is not our own."""
+    text = parsed.text("zone")
+    if text is None:
+        return None
+    from .. import zones
+
+    zone = zones.number_of(text)
+    if zone == zones.OWN:
+        return None
+    if parsed.flag("dry_run"):
+        raise ValueError("--dry-run: another zone's connections cannot be seen, so nothing can be said of them")
+    return zone
+
+
+def _drop_one(quad: Quad, protect: list[Filter], parsed: Parsed, scope: int | None, zone: int | None) -> Connection | None:
+    """What was dropped; None when it cannot be seen."""
+    include_self = parsed.flag("include_self")
+    if zone is None:
+        return exact.drop_quad(quad, scope=scope, protect=protect, include_self=include_self, dry_run=parsed.flag("dry_run"))
+    from .. import zones
+
+    zones.drop(quad, zone, protect=protect, include_self=include_self)
+    return None
+
+
+def _drop_all_meanings(
+    quads: list[Quad], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None, zone: int | None
+) -> None:
     """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
     absent: list[tuple[Quad, NotFound]] = []
     word = "would_drop" if parsed.flag("dry_run") else "dropped"
     for quad in quads:
         try:
-            connection = exact.drop_quad(
-                quad,
-                scope=scope,
-                protect=protect,
-                include_self=parsed.flag("include_self"),
-                dry_run=parsed.flag("dry_run"),
-            )
+            connection = _drop_one(quad, protect, parsed, scope, zone)
         except NotFound as error:
             absent.append((quad, error))
         except Error as error:
-            reporter.outcome(str(quad), error.outcome, facts=_facts(quad), error=error)
+            reporter.outcome(str(quad), error.outcome, facts=_facts(quad, zone), error=error)
         else:
-            reporter.outcome(str(quad), word, connection=connection)
+            reporter.outcome(str(quad), word, connection=connection, facts=None if connection else _facts(quad, zone))
     if not reporter.counts:
         for quad, missing in absent:
-            missing.hint = missing.hint or _why_absent(quad, scope)
-            reporter.outcome(str(quad), missing.outcome, facts=_facts(quad), error=missing)
+            if zone is None:
+                missing.hint = missing.hint or _why_absent(quad, scope)
+            reporter.outcome(str(quad), missing.outcome, facts=_facts(quad, zone), error=missing)
 
 
 def _why_absent(quad: Quad, scope: int | None) -> str:
@@ -106,7 +131,7 @@ def _why_absent(quad: Quad, scope: int | None) -> str:
     return ""
 
 
-def _facts(quad: Quad) -> dict[str, object]:
+def _facts(quad: Quad, zone: int | None) -> dict[str, object]:
     from ..addresses import unpack
 
     return {
@@ -115,4 +140,5 @@ def _facts(quad: Quad) -> dict[str, object]:
         "local_port": quad.lport,
         "remote_addr": unpack(quad.raddr),
         "remote_port": quad.rport,
+        "zone": zone,
     }

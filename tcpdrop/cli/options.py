@@ -38,6 +38,7 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ipv4": (FLAG, ("-4",)),
     "ipv6": (FLAG, ("-6",)),
     "netns": (VALUE, ("--netns",)),
+    "zone": (VALUE, ("--zone",)),
     "json": (FLAG, ("--json",)),
     "jsonl": (FLAG, ("--jsonl",)),
     "quiet": (FLAG, ("-q", "--quiet")),
@@ -71,7 +72,7 @@ _OUTPUT = frozenset({"quiet", "count", "allow_none", "limit", "order"})
 _DROP = frozenset({"dry_run", "include_self", "protect", "reason", "syslog", "no_syslog"})
 _MANY = frozenset({"yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
-    "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
+    "classic": _COMMON | _WHERE | _DROP | {"zone", "quiet", "allow_none"},
     "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"fields", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "check": _COMMON,

@@ -77,8 +77,10 @@ class Reporter:
 
 def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
     """As a Report says it of a selection."""
+    from .. import backend
+
     if connection is None:
-        return None
+        return None if backend.TELLS_PEER else False
     from ..peers import absent_addresses, told
     from ..table import Connections, part_of
 

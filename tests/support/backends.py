@@ -23,6 +23,8 @@ class Backend(NamedTuple):
     devices: bool
     namespaces: bool
     programs: bool
+    #: a row tells its user
+    uids: bool
 
 
 _ALL = (
@@ -37,6 +39,7 @@ _ALL = (
         devices=True,
         namespaces=True,
         programs=True,
+        uids=True,
     ),
     Backend(
         "sunos",
@@ -50,6 +53,7 @@ _ALL = (
         devices=False,
         namespaces=False,
         programs=False,
+        uids=False,
     ),
     Backend(
         "unsupported",
@@ -62,6 +66,7 @@ _ALL = (
         devices=False,
         namespaces=False,
         programs=False,
+        uids=False,
     ),
 )
 BACKENDS = {backend.name: backend for backend in _ALL}

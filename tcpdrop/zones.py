@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Zones of illumos and Solaris: a connection of another one can be dropped, by its exact tuple, and not be seen.
+
+The kernel shows the caller's own zone.  So there is no look before, none
+after, and no identity: the kernel's own answer is all there is.  zones(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+
+from . import _tcpdrop, backend
+from .addresses import is_number, printable
+from .errors import Error, NotSupported, Protected, from_os_error
+
+#: in whichever zone it is; only on request, since it may hit the same tuple of another zone
+ALL = -1
+#: zone 0 is the caller's own view, wherever dropping is allowed: also within a zone with its own IP stack
+OWN = 0
+#: what the kernel can take
+LARGEST = 2**31 - 2
+
+ZONEADM = "/usr/sbin/zoneadm"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .exact import Quad
+    from .filters import Filter
+
+
+def number_of(zone: str | int) -> int:
+    """The id of a zone given by ID, NAME or "all".
+
+    Raises ValueError on a system without zones and for what can be no zone,
+    Error when there is none of that name, NotSupported for one that only it
+    can reach itself.
+    """
+    if not backend.ZONES:
+        raise ValueError("--zone: this system has no zones" + ("; --netns names a network namespace" if backend.NETNS else ""))
+    text = str(zone)
+    if text == "all":
+        return ALL
+    if is_number(text):
+        if int(text) > LARGEST:
+            raise ValueError(f"--zone: {printable(text)} is no zone id")
+        return int(text)
+    if not text or isinstance(zone, int):
+        raise ValueError("--zone: a zone is an ID, a NAME or all")
+    return OWN if text == "global" else _id_of(text, _listed())
+
+
+def _listed() -> str:
+    """Running zones, id:name:state:path:uuid:brand:ip-type a line.  zoneadm(8)."""
+    try:
+        done = subprocess.run([ZONEADM, "list", "-p"], capture_output=True, check=True, timeout=30)  # noqa: S603 - fixed words
+    except (OSError, subprocess.SubprocessError):
+        raise Error("zones cannot be listed", step="zoneadm", hint="give the zone's id") from None
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _id_of(name: str, listed: str) -> int:
+    for line in listed.splitlines():
+        fields = line.split(":")
+        if fields[1:2] != [name] or not is_number(fields[0]):
+            continue
+        if fields[-1] == "excl":
+            raise NotSupported(
+                f"zone '{printable(name)}' has an IP stack of its own",
+                errno=errno.EOPNOTSUPP,
+                hint=f"run tcpdrop in it: zlogin {printable(name)} tcpdrop ...",
+            )
+        return int(fields[0])
+    raise Error(f"no running zone '{printable(name)}'", errno=errno.ENOENT, step="zoneadm", hint="zoneadm list shows them")
+
+
+def drop(quad: Quad, zone: int, *, include_self: bool = False, protect: list[Filter] | None = None) -> None:
+    """Drop the one connection of this tuple in another zone.
+
+    Raises Protected for what SSH_CONNECTION names, and where there are rules at
+    all, since none can be decided; else as exact.drop().  That it is gone is not seen.
+    """
+    from . import config
+    from .exact import explained
+    from .session import OwnSession
+
+    if quad.dev:
+        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{quad.dev} out")
+    for name, _ in config.rules_with(protect or []):
+        raise Protected("protected", what=str(quad), hint=f"by {name}, which cannot be decided in another zone")
+    if not include_self and OwnSession().names(*quad.ends()):
+        raise Protected("protected", what=str(quad), hint="named by SSH_CONNECTION; --include-self")
+    try:
+        _tcpdrop.abort(*quad.ends(), scope=zone)
+    except OSError as error:
+        raise explained(from_os_error(error, str(quad))) from None
