@@ -55,7 +55,7 @@ lint: $(TOOLS)  ## ruff
 
 typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
 	$(BIN)/mypy
-	$(BIN)/python3 -m mypy.stubtest --mypy-config-file pyproject.toml tcpdrop._tcpdrop
+	cd tests && $(abspath $(BIN))/stubtest tcpdrop._tcpdrop # the installed one, not the source tree
 
 check-c:  ## the C files alone: strict warnings, parser tests
 	$(MAKE) -C tests/c check

@@ -118,6 +118,7 @@ static PyType_Slot table_slots[] = {
 	{Py_tp_new, (void *)table_new},
 	{Py_tp_methods, table_methods},
 	{Py_tp_getset, table_getset},
+	{Py_tp_iter, (void *)PySeqIter_New},
 	{Py_sq_length, (void *)table_length},
 	{Py_sq_item, (void *)table_item},
 	{0, NULL},

@@ -170,7 +170,7 @@ abort_descriptor(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 PyDoc_STRVAR(socket_doc,
-    "socket_of(pid, fd)\n--\n\n"
+    "socket_of(pid, fd, /)\n--\n\n"
     "The row of the connection behind another process's descriptor: family,\n"
     "addresses, ports and cookie are filled in.  Needs the rights of ptrace(2).\n"
     "Raises OSError with .step: ENOENT when it is no connected TCP socket.\n"
