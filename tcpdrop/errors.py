@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import errno as _errno
 
-from .backend import HINTS as _HINTS
-
 
 class Error(OSError):
     """A failure of the kernel or of a rule of ours.
@@ -91,9 +89,11 @@ _UNSUPPORTED = {
 
 def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
     """The one place that turns what the C module raised into our errors."""
+    from .backend import HINTS  # only here: --version loads no C module
+
     step = getattr(error, "step", "")
     number = error.errno
-    hint = hint or _HINTS.get(number or 0, "")
+    hint = hint or HINTS.get(number or 0, "")
     if number == _errno.ENOENT:
         return NotFound("not found", errno=number, what=what, step=step, hint=hint)
     if number == _errno.EPERM and step == "setns":

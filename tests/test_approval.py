@@ -160,9 +160,10 @@ def test_leaving_at_a_later_question_keeps_the_account(holder, answer):
     port = holder.listener()
     first, *later = (holder.socket() for _ in range(3))
     first.call("connect", port.name())
+    chosen = f"rport {port.name()[1]}"  # before the fork: a child that raised would go on as a second pytest
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(COMMAND, [COMMAND, "drop", "--for", "30s", "--interval", "2s", f"rport {port.name()[1]}"])
+        os.execv(COMMAND, [COMMAND, "drop", "--for", "30s", "--interval", "2s", chosen])
     until_dropped(first)
     for one in later:
         one.call("connect", port.name())

@@ -91,7 +91,7 @@ def test_a_survivor_is_named_and_is_a_failure(holder, monkeypatch, capsys):
 
     pair = holder.pair()
     monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope: [0] * len(places))
-    monkeypatch.setattr(dropping, "abort_row", lambda row, scope: 0)
+    monkeypatch.setattr(dropping, "abort_row", lambda row, scope: 0)  # the second try, too
     assert cli.main(["drop", "--no-syslog", f"lport {pair.lport}"]) == 3
     assert f"{line(pair)}: still present\n" in capsys.readouterr().err
     assert cli.main(["drop", "--no-syslog", "--jsonl", f"lport {pair.lport}"]) == 3
