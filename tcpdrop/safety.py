@@ -68,9 +68,13 @@ class Guard:
         for row, holder in rows:
             _spare(self._spared, _key(row), f"held by {holder}")
         self._spared = {**named, **self._spared}
+        # A login is accepted: what an ancestor opened itself, like a terminal window
+        # its way to a forwarded display, need not be what the operator came by.
         # The variable may be an older login's: in tmux, say, where every ancestor
         # can be read and none holds a connection, it tells nothing.
-        found = rows or (session.unreadable and any(_is_alive(key) for key in named))
+        listening = _listening_ports()
+        found = any(row[LPORT] in listening for row, _ in rows)
+        found = found or (bool(session.unreadable) and any(_is_alive(key) for key in named))
         if not found and carrier_may_be_hidden(session):
             self._hidden = True
             self._spare_logins(_dump(USUAL_STATES, None))
@@ -81,7 +85,7 @@ class Guard:
 
         data = table.tobytes()
         owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
-        listening = {row[LPORT] for row in ROW.iter_unpack(_dump(1 << LISTEN, None).tobytes())}
+        listening = _listening_ports()
         suspects = _unseen_logins(owners)
         number, above = 0, set(ancestors()) - {1}
         for row in ROW.iter_unpack(data):
@@ -149,6 +153,10 @@ class Guard:
             for row, answer in answers(rule, where=part.where, among=among):
                 if answer is not False:
                     _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+
+
+def _listening_ports() -> set[int]:
+    return {row[LPORT] for row in ROW.iter_unpack(_dump(1 << LISTEN, None).tobytes())}
 
 
 def _is_alive(key: Key) -> bool:
