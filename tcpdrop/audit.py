@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .report import Report
+    from .report import Result
 
 
 def who() -> str:
@@ -53,13 +53,13 @@ def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, wh
     syslog.closelog()
 
 
-def to_logging(report: Report, reason: str | None) -> None:
+def to_logging(results: Iterable[Result], reason: str | None = None) -> None:
     """In Python: one INFO record a drop, to the logger "tcpdrop", with the Result in record.result."""
     import logging
 
     logger = logging.getLogger("tcpdrop")
     if not logger.isEnabledFor(logging.INFO):
         return
-    for result in report:
+    for result in results:
         if result.outcome == "dropped":
             logger.info("%s: dropped", result.connection, extra={"result": result, "reason": reason})

@@ -195,7 +195,11 @@ def drop_one(
             zones.drop(quad, number, include_self=include_self)
             return
     with opened(netns) as scope:
-        exact.drop_quad(quad, scope=scope, include_self=include_self)
+        connection = exact.drop_quad(quad, scope=scope, include_self=include_self)
+    from . import audit
+    from .report import Result
+
+    audit.to_logging([Result(connection, "dropped")])
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:

@@ -66,6 +66,7 @@ def keep_dropping(
     every `interval` seconds.  max_drops bounds the whole call.  A protected
     connection is yielded once.  Raises as drop() does, at each look.
     """
+    from .audit import to_logging
     from .core import selection_of
     from .dropping import Run
     from .safety import guard_for
@@ -82,4 +83,5 @@ def keep_dropping(
                 if result.connection in spared:
                     continue
                 spared.add(result.connection)
+            to_logging([result])
             yield result

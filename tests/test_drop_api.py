@@ -276,3 +276,11 @@ def test_asyncio():
         assert report.counts == {"dropped": 2000}
         assert ticks > 0
         assert crowd.alive() == (0, 0)
+
+
+def test_an_exact_drop_is_logged_too(pair, caplog):
+    with caplog.at_level("INFO", logger="tcpdrop"):
+        tcpdrop.drop_one(pair.local, pair.remote)
+    (record,) = caplog.records
+    assert record.getMessage().endswith(": dropped")
+    assert record.result.outcome == "dropped"

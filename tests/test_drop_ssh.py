@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import test_ssh
 from support import procnet
-from support.command import COMMAND
+from support.command import COMMAND, needs
 from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
@@ -15,8 +15,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reas
 # These fixtures start the sshd and the logins.
 server, login = test_ssh.server, test_ssh.login
 
-#: sudo keeps nothing of the environment; it is not asked for a password here
-HOW = {"as it is": "", "sudo": "env -i", "another session": "setsid -w env -i"}
+HOW = {"as it is": "", "no environment": "env -i", "sudo": "sudo -n", "another session": "setsid -w env -i"}
 
 
 def does(one, command):
@@ -42,6 +41,8 @@ def both_ends(one):
 
 @pytest.mark.parametrize("how", HOW)
 def test_drop_all_from_inside_a_login(server, login, holder, how):
+    if how == "sudo":
+        needs("sudo", "-n")
     one, other, pair = login(), login(), holder.pair()
     status, said = does(one, f"{HOW[how]} {COMMAND} drop --all --yes")
     assert status == 0
