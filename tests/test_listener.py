@@ -26,13 +26,22 @@ LOCAL = {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1"}
 ABSENT = 9  # the remote port that nobody has
 
 
+def _alone(holder, kind, **how):
+    """A listener on a port where no other family has one: the kernel would give that port again."""
+    while True:
+        listener = holder.listener(kind, **how)
+        if len(procnet.listeners(listener.name()[1])) == 1:
+            return listener
+        listener.close()
+
+
 class Service:
     """A listener, or a group of them, and a tuple of a connection it once had."""
 
     def __init__(self, holder, family, *, members=1, dual=False, device=None):
         self.holder, self.family = holder, family
         kind = "dual" if dual else family
-        first = holder.listener(kind, reuseport=members > 1, device=device)
+        first = _alone(holder, kind, reuseport=members > 1, device=device)
         self.port = first.name()[1]
         self.members = [first]
         self.members += [holder.listener(kind, port=self.port, reuseport=True, device=device) for _ in range(members - 1)]
