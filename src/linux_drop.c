@@ -103,6 +103,8 @@ run_batch(const struct work *w, const uint32_t *batch, size_t size)
 		td_put_destroy(request + i * TD_EXACT_SIZE, (uint32_t)i + 1,
 		    td_rows_at(w->rows, w->indices[batch[i]]), i + 1 == size);
 	error = td_send(w->fd, request, size * TD_EXACT_SIZE, &step);
+	if (error == -ENOBUFS)
+		error = -ENOMEM; /* nothing was sent: no answer got lost */
 	for (i = 0; i < size; i++)
 		w->errors[batch[i]] = error != 0 ? -error : 0;
 	while (error == 0) {

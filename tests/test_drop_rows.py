@@ -243,6 +243,20 @@ def test_a_receive_buffer_that_holds_two_answers_loses_no_truth(lossy):
         assert crowd.alive() == (0, 0)
 
 
+def test_what_was_never_sent_dropped_nothing(lossy):
+    """The send fails as a lost answer does: connections gone by themselves are not ours to claim."""
+    with Crowd(20) as crowd:
+        env = {"LD_PRELOAD": lossy, "LOSSY": "unsent", "PATH": "/usr/bin:/bin"}
+        child = subprocess.Popen(
+            [sys.executable, "-c", HALF_GONE, crowd.servers], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, cwd="/"
+        )
+        assert json.loads(child.stdout.readline()) == 20
+        assert package.drop(package.connections(crowd.servers)[:15]).counts == {"dropped": 15}
+        out, _ = child.communicate("go\n", timeout=60)
+        assert json.loads(out) == {"failed": 20}
+        assert crowd.alive() == (5, 5)
+
+
 @pytest.mark.parametrize("how", ["small", "all"])
 def test_lost_answers_and_every_connection_is_dropped(lossy, how):
     with Crowd(600) as crowd, Crowd(50, port=21000) as others:

@@ -6,6 +6,7 @@
  *               and the kernel throws away the rest and says ENOBUFS
  * LOSSY=all     every answer to a destroy is thrown away, and the next receive
  *               says ENOBUFS, as when the kernel had no memory for it
+ * LOSSY=unsent  no batch is sent at all: ENOBUFS, as when there is no memory
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -63,4 +64,27 @@ recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *from,
 		;
 	errno = ENOBUFS;
 	return -1;
+}
+
+ssize_t
+sendto(int fd, const void *buf, size_t size, int flags,
+    const struct sockaddr *to, socklen_t length)
+{
+	static ssize_t (*next)(int, const void *, size_t, int,
+	    const struct sockaddr *, socklen_t);
+	int domain = 0, capped = 0;
+	socklen_t is = sizeof(domain);
+
+	if (next == NULL)
+		next = (ssize_t (*)(int, const void *, size_t, int,
+		    const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "sendto");
+	if (mode("unsent") &&
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &is) == 0 &&
+	    domain == AF_NETLINK &&
+	    getsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &capped, &is) == 0 &&
+	    capped) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return next(fd, buf, size, flags, to, length);
 }
