@@ -16,6 +16,13 @@ PyObject *td_raise(int error, const char *step);
 
 extern PyType_Spec td_table_spec;
 
+#define TD_FUNCTION(name, function, doc) \
+	{name, (PyCFunction)(void (*)(void))(function), \
+	    METH_VARARGS | METH_KEYWORDS, doc}
+
+/* The functions of _descriptor.c; the rest are _tcpdrop.c's own. */
+extern PyMethodDef td_descriptor_functions[];
+
 /* A new Table that owns `rows`; they are freed on failure. */
 PyObject *td_table_new(PyObject *table_type, struct td_rows *rows);
 

@@ -138,62 +138,6 @@ abort_connection(PyObject *module, PyObject *args, PyObject *kwargs)
 	Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(descriptor_doc,
-    "abort_descriptor(fd, laddr, lport, raddr, rport, *, cookie=0)\n--\n\n"
-    "Abort through a descriptor of the socket itself: needs no privilege.\n\n"
-    "Raises as abort(); ENOENT when fd is not the socket of this tuple (and\n"
-    "cookie).  connect(2), AF_UNSPEC.");
-
-static PyObject *
-abort_descriptor(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-	static char *names[] = {"fd", "laddr", "lport", "raddr", "rport",
-	    "cookie", NULL};
-	struct td_tuple_args a = {.cookie = 0};
-	struct td_tuple tuple;
-	const char *step = "";
-	PyObject *cookie = NULL;
-	int fd, error;
-
-	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iy#ly#l|$O", names, &fd,
-		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
-		&a.rport, &cookie) ||
-	    !td_get_cookie(cookie, &a.cookie) || !td_get_tuple(&a, &tuple))
-		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	error = td_abort_descriptor(fd, &tuple, &step);
-	Py_END_ALLOW_THREADS
-	if (error != 0)
-		return td_raise(error, step);
-	Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(socket_doc,
-    "socket_of(pid, fd, /)\n--\n\n"
-    "The row of the connection behind another process's descriptor: family,\n"
-    "addresses, ports and cookie are filled in.  Needs the rights of ptrace(2).\n"
-    "Raises OSError with .step: ENOENT when it is no connected TCP socket.\n"
-    "pidfd_getfd(2).");
-
-static PyObject *
-socket_of(PyObject *module, PyObject *args)
-{
-	struct td_row row;
-	const char *step = "";
-	int pid, fd, error;
-
-	(void)module;
-	if (!PyArg_ParseTuple(args, "ii", &pid, &fd))
-		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	error = td_socket_of(pid, fd, &row, &step);
-	Py_END_ALLOW_THREADS
-	if (error != 0)
-		return td_raise(error, step);
-	return PyBytes_FromStringAndSize((const char *)&row, sizeof(row));
-}
-
 PyDoc_STRVAR(rows_doc,
     "abort_rows(table, indices, *, threads=0, scope=None)\n--\n\n"
     "Abort table[i] for each i in indices (native uint32, packed) by cookie.\n\n"
@@ -248,6 +192,40 @@ out:
 	free(which);
 	free(errors);
 	return result;
+}
+
+PyDoc_STRVAR(mptcp_doc,
+    "mptcp_sockets(scope=None)\n--\n\n"
+    "The MPTCP sockets that are no listeners, as a Table; mostly there are none.\n\n"
+    "Their subflows are what list_connections() shows, with the same inode.\n"
+    "Raises OSError with .step: ENOENT where they cannot be listed.  mptcp(7).");
+
+static PyObject *
+mptcp_sockets(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	module_state *state = PyModule_GetState(module);
+	struct td_rows rows = {.stride = sizeof(struct td_row)};
+	PyObject *scope_object = NULL;
+	const char *step = "";
+	int scope, error;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !td_get_scope(scope_object, &scope))
+		return NULL;
+	for (;;) {
+		Py_BEGIN_ALLOW_THREADS
+		error = td_mptcp(scope, &rows, &step);
+		Py_END_ALLOW_THREADS
+		if (error == 0)
+			return td_table_new(state->table_type, &rows);
+		td_rows_free(&rows);
+		if (error != -EINTR)
+			return td_raise(error, step);
+		if (PyErr_CheckSignals() != 0)
+			return NULL;
+	}
 }
 
 PyDoc_STRVAR(interfaces_doc,
@@ -319,19 +297,14 @@ probe(PyObject *module, PyObject *args, PyObject *kwargs)
 
 /* ---- the module --------------------------------------------------------- */
 
-#define FUNCTION(name, function, doc) \
-	{name, (PyCFunction)(void (*)(void))(function), \
-	    METH_VARARGS | METH_KEYWORDS, doc}
-
 static PyMethodDef functions[] = {
-	FUNCTION("list_connections", list_connections, list_doc),
-	FUNCTION("lookup", lookup, lookup_doc),
-	FUNCTION("abort", abort_connection, abort_doc),
-	FUNCTION("abort_descriptor", abort_descriptor, descriptor_doc),
-	{"socket_of", socket_of, METH_VARARGS, socket_doc},
-	FUNCTION("abort_rows", abort_rows, rows_doc),
-	FUNCTION("interfaces", interfaces, interfaces_doc),
-	FUNCTION("probe", probe, probe_doc),
+	TD_FUNCTION("list_connections", list_connections, list_doc),
+	TD_FUNCTION("lookup", lookup, lookup_doc),
+	TD_FUNCTION("abort", abort_connection, abort_doc),
+	TD_FUNCTION("abort_rows", abort_rows, rows_doc),
+	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
+	TD_FUNCTION("interfaces", interfaces, interfaces_doc),
+	TD_FUNCTION("probe", probe, probe_doc),
 	{NULL, NULL, 0, NULL},
 };
 
@@ -349,6 +322,7 @@ module_exec(PyObject *module)
 		return -1;
 	}
 	if (PyModule_AddStringConstant(module, "BACKEND", td_backend) != 0 ||
+	    PyModule_AddFunctions(module, td_descriptor_functions) != 0 ||
 	    PyModule_AddStringConstant(module, "ROW_FORMAT", td_row_format) ||
 	    PyModule_AddStringConstant(module, "ROW_FIELDS", td_row_fields) ||
 	    PyModule_AddStringConstant(module, "INFO_FORMAT", td_info_format) ||

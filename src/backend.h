@@ -92,6 +92,25 @@ int td_abort_descriptor(int fd, const struct td_tuple *tuple,
 int td_socket_of(int pid, int fd, struct td_row *row, const char **step);
 
 /*
+ * Abort the connection behind a descriptor of a process, our own included:
+ * only the socket of this tuple and this cookie (or, where that is the TCP
+ * subflow of an MPTCP connection, of this inode), never a listener.  dry_run:
+ * all but the abort.  *mptcp is set to whether it is one.  Beside the answers
+ * above, -ENOENT when the number means something else by now, -EBADF and
+ * -ESRCH when it or the process is gone, -EPERM without the rights of
+ * ptrace(2), -EBUSY from kernels that cannot while a thread waits in it, and
+ * -EOPNOTSUPP for a further subflow, which cannot be ended alone.
+ */
+int td_abort_held(int pid, int fd, const struct td_tuple *tuple,
+    uint64_t inode, int scope, int dry_run, int *mptcp, const char **step);
+
+/*
+ * The MPTCP sockets of a scope; nothing where there are none.  Their subflows
+ * are listed as TCP, and ending those would not end the connection.
+ */
+int td_mptcp(int scope, struct td_rows *rows, const char **step);
+
+/*
  * Abort rows[indices[i]] for each i < n by cookie; errors[i] is 0 or a
  * positive errno.  The result is negative only if nothing was begun.
  */

@@ -216,6 +216,7 @@ td_put_lookup(void *buf, uint32_t seq, const struct td_tuple *t)
 	uint8_t family = mapped ? 4 : t->family;
 
 	put_exact(p, TD_SOCK_DIAG_BY_FAMILY, TD_NLM_F_REQUEST, seq, family);
+	p[NLMSG_HEADER + 2] = 1 << (ATTR_INFO - 1); /* tells MPTCP too */
 	put_port(id + ID_SPORT, t->lport);
 	put_port(id + ID_DPORT, t->rport);
 	memcpy(id + ID_SRC, t->laddr + (mapped ? 12 : 0), family == 4 ? 4 : 16);

@@ -303,6 +303,11 @@ td_abort(const struct td_tuple *tuple, int scope, const char **step)
 	if (error != 0)
 		return error;
 	error = lookup(fd, tuple, &row, step);
+	/* The kernel would end one subflow, and call that success. */
+	if (error == 0 && row.flags & TD_ROW_MPTCP) {
+		*step = "mptcp";
+		error = -EOPNOTSUPP;
+	}
 	if (error == 0)
 		error = destroy(fd, &row, step);
 	close(fd);

@@ -5,13 +5,22 @@
  * with pidfd_getfd(2), which asks for the rights of ptrace(2).
  * connect(AF_UNSPEC) on a connected socket resets it, with an RST to the peer,
  * on every kernel and without any privilege.  connect(2), tcp_disconnect().
+ *
+ * A number may mean another file by the time it is used, also a number of our
+ * own in a program with threads.  So it is duplicated first, and the duplicate
+ * is what is looked at and aborted: nobody can exchange that.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,21 +38,30 @@
 #define IPPROTO_MPTCP 262
 #endif
 
+/* IPPROTO_TCP or IPPROTO_MPTCP, else -ENOENT: a UDP or SCTP socket can have the very same ends. */
+static int
+protocol_of(int fd, const char **step)
+{
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+
+	*step = "SO_PROTOCOL";
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0)
+		return -errno;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+		return -ENOENT;
+	return protocol;
+}
+
 static int
 ends_of(int fd, struct td_row *row, const char **step)
 {
 	struct sockaddr_in6 ends[2]; /* room for either family */
 	socklen_t size = sizeof(ends[0]);
-	int i, protocol = 0;
-	socklen_t protocol_size = sizeof(protocol);
+	int i, protocol = protocol_of(fd, step);
 
-	/* A UDP or SCTP socket can have the very same ends. */
-	*step = "SO_PROTOCOL";
-	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
-		&protocol_size) != 0)
-		return -errno;
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
-		return -ENOENT;
+	if (protocol < 0)
+		return protocol;
 	memset(ends, 0, sizeof(ends));
 	*step = "getsockname";
 	if (getsockname(fd, (struct sockaddr *)&ends[0], &size) != 0)
@@ -73,25 +91,14 @@ ends_of(int fd, struct td_row *row, const char **step)
 	return 0;
 }
 
-int
-td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
+/* A duplicate of a descriptor of our own, close-on-exec, or -errno. */
+static int
+duplicate(int fd, const char **step)
 {
-	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-	struct td_row row = {.flags = 0};
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-	int error = ends_of(fd, &row, step);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
-	if (error != 0)
-		return error;
-	*step = "SO_COOKIE";
-	if (tuple->cookie != 0 &&
-	    getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0)
-		return -errno;
-	if (cookie != tuple->cookie || !td_same_ends(tuple, &row))
-		return -ENOENT;
-	*step = "connect";
-	return connect(fd, &nowhere, sizeof(nowhere)) == 0 ? 0 : -errno;
+	*step = "fcntl";
+	return copy < 0 ? -errno : copy;
 }
 
 /* A duplicate of another process's descriptor, close-on-exec, or -errno. */
@@ -109,6 +116,106 @@ borrow(int pid, int fd, const char **step)
 	error = errno;
 	close(process);
 	return copy < 0 ? -error : copy;
+}
+
+/*
+ * Is this the socket that was seen, and does it still have these ends?  Its
+ * cookie tells.  The socket of an MPTCP connection has another than its TCP
+ * subflow, which is what a dump shows; both have one inode.  A further subflow
+ * has ends of its own: aborting would end more than was named.
+ */
+static int
+is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
+    int *mptcp, const char **step)
+{
+	struct td_row row = {.flags = 0};
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+	struct stat st;
+	int protocol = protocol_of(fd, step), error;
+
+	if (protocol < 0)
+		return protocol == -ENOTSOCK ? -ENOENT : protocol;
+	*mptcp = protocol == IPPROTO_MPTCP;
+	if (*mptcp) {
+		*step = "fstat";
+		if (fstat(fd, &st) != 0)
+			return -errno;
+		if (inode == 0 || (uint64_t)st.st_ino != inode)
+			return -ENOENT;
+	} else {
+		*step = "SO_COOKIE";
+		if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0)
+			return -errno;
+		if (cookie != tuple->cookie)
+			return -ENOENT;
+	}
+	/* The ends last: what has a peer is no listener. */
+	error = ends_of(fd, &row, step);
+	if (error == -ENOENT) {
+		/* Before a connection is made its peer is not told: ask the table. */
+		error = td_lookup(tuple, scope, &row, step);
+		if (error == 0 && (row.state != TD_STATE_SYN_SENT ||
+			row.inode != inode))
+			return -ENOENT;
+		return error;
+	}
+	if (error == 0 && !td_same_ends(tuple, &row)) {
+		*step = "subflow";
+		return *mptcp ? -EOPNOTSUPP : -ENOENT;
+	}
+	return error;
+}
+
+static int
+disconnect(int fd, const char **step)
+{
+	static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+	*step = "connect";
+	return connect(fd, &nowhere, sizeof(nowhere)) == 0 ? 0 : -errno;
+}
+
+int
+td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
+{
+	struct td_row row = {.flags = 0};
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+	int copy = duplicate(fd, step), error;
+
+	if (copy < 0)
+		return copy;
+	*step = "SO_COOKIE";
+	error = 0;
+	if (tuple->cookie != 0 &&
+	    getsockopt(copy, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0)
+		error = -errno;
+	if (error == 0)
+		error = ends_of(copy, &row, step);
+	if (error == 0 &&
+	    (cookie != tuple->cookie || !td_same_ends(tuple, &row)))
+		error = -ENOENT;
+	if (error == 0)
+		error = disconnect(copy, step);
+	close(copy);
+	return error;
+}
+
+int
+td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
+    int scope, int dry_run, int *mptcp, const char **step)
+{
+	int copy = pid == getpid() ? duplicate(fd, step) : borrow(pid, fd, step);
+	int error;
+
+	if (copy < 0)
+		return copy;
+	error = is_it(copy, tuple, inode, scope, mptcp, step);
+	if (error == 0 && !dry_run)
+		error = disconnect(copy, step);
+	close(copy);
+	return error;
 }
 
 int

@@ -278,6 +278,24 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 	return -ENOTSUP;
 }
 
+int
+td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
+    int scope, int dry_run, int *mptcp, const char **step)
+{
+	(void)pid, (void)fd, (void)tuple, (void)inode;
+	(void)scope, (void)dry_run, (void)mptcp;
+	*step = "descriptor";
+	return -ENOTSUP;
+}
+
+int
+td_mptcp(int scope, struct td_rows *rows, const char **step)
+{
+	(void)scope, (void)rows;
+	*step = ""; /* there is no MPTCP here */
+	return 0;
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 int

@@ -54,6 +54,22 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 }
 
 int
+td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
+    int scope, int dry_run, int *mptcp, const char **step)
+{
+	(void)pid, (void)fd, (void)tuple, (void)inode;
+	(void)scope, (void)dry_run, (void)mptcp;
+	return unsupported(step);
+}
+
+int
+td_mptcp(int scope, struct td_rows *rows, const char **step)
+{
+	(void)scope, (void)rows;
+	return unsupported(step);
+}
+
+int
 td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {

@@ -27,6 +27,8 @@ ZONES = _SUNOS
 LISTENER_KEEPS_COOKIE = _LINUX
 #: a process can drop its own connection by its descriptor
 DESCRIPTORS = _LINUX
+#: what the program that held a connection gets when the kernel aborts it: the errno's name
+VICTIM_SEES = "ECONNRESET" if _SUNOS else "ECONNABORTED"
 #: the peer of a dropped connection may get a reset at once
 TELLS_PEER = _LINUX
 #: probe() asks for the right too; elsewhere a filter on the socket mark does

@@ -82,6 +82,7 @@ def drop(
     limit: int | None = None,
     order: str | None = None,
     reason: str | None = None,
+    method: str = "auto",
     **selectors: object,
 ) -> Report:
     """Drop every connection that is meant, each one exactly; tell what became of each.
@@ -94,6 +95,9 @@ def drop(
     max_drops: if more match, TooMany is raised and nothing is dropped.
     limit, order: only the first of them, by "oldest", "newest", "idlest", "largest".
     protect: more connections that must live.  verify: look again afterwards.
+    method: "destroy" asks the kernel for it, "descriptor" disconnects through a
+    descriptor of the process that holds it (Linux), "auto" the second where the
+    first cannot; Result.method tells.
 
     Raises before the first drop what concerns the whole call: FilterError,
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
@@ -104,6 +108,7 @@ def drop(
     from .dropping import Run, still_there
     from .safety import guard_for
     from .selection import select
+    from .ways import check_method
 
     given = _given(target, netns)
     chosen = None
@@ -114,8 +119,9 @@ def drop(
         raise TypeError("connections were given: selectors and all=True do not go with them")
     elif given.has_listener():
         raise FilterError(NO_CONNECTION)
+    check_method(method)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
-    run = Run(guard, dry_run=dry_run, max_drops=max_drops)
+    run = Run(guard, dry_run=dry_run, max_drops=max_drops, method=method)
     selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
     run.report.undecidable = selection.undecidable
     run.round(arrange(selection, order, limit))
@@ -166,6 +172,7 @@ def drop_one(
     netns: str | int | None = None,
     zone: str | int | None = None,
     include_self: bool = False,
+    method: str = "auto",
 ) -> None:
     """Drop the one TCP connection with these ends; raise unless it was dropped.
 
@@ -177,6 +184,8 @@ def drop_one(
     show, so the kernel's answer is not verified.
     include_self: drop it even if it carries the caller's own login session; what
     the host's /etc/tcpdrop.conf protects stays protected.
+    method: "auto", "destroy" or "descriptor", as drop() takes it.  One's own
+    connection needs no right at all (Linux).
 
     Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
     connections have the tuple), Error; ValueError for what cannot name one
@@ -187,6 +196,10 @@ def drop_one(
     if ldev and rdev and ldev != rdev:
         raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
     quad = Quad(laddr, lport, raddr, rport, ldev or rdev)
+    if method != "auto":
+        from .ways import check_method
+
+        check_method(method)
     if zone is not None:
         from . import zones
 
@@ -195,11 +208,11 @@ def drop_one(
             zones.drop(quad, number, include_self=include_self)
             return
     with opened(netns) as scope:
-        connection = exact.drop_quad(quad, scope=scope, include_self=include_self)
+        connection, way = exact.drop_quad(quad, scope=scope, include_self=include_self, method=method)
     from . import audit
     from .report import Result
 
-    audit.to_logging([Result(connection, "dropped")])
+    audit.to_logging([Result(connection, "dropped", way=way)])
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import time
+from functools import partial
 from struct import Struct, pack, unpack
 
 from . import _tcpdrop, backend, netns
 from .errors import Error, TooMany, from_os_error
-from .exact import check_right, explained
+from .exact import explained
 from .keeping import wait
 from .model import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
@@ -31,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .model import Row
+    from .model import Connection, Row
     from .safety import Guard
     from .table import Part
 
@@ -50,6 +51,7 @@ class Run:
         max_drops: int | None = None,
         threads: int = 0,
         rate: int | None = None,
+        method: str = "auto",
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
@@ -58,6 +60,10 @@ class Run:
         self.threads = threads
         #: drops a second at most
         self.rate = rate
+        #: "auto", "destroy" or "descriptor": see ways.py
+        self.method = method
+        #: number of a part of this round -> why SOCK_DESTROY can do nothing there, where descriptors can
+        self._lacking: dict[int, Error] = {}
         #: told between slices how far a round is
         self.progress = progress
         #: asked between slices: has a signal come?
@@ -89,6 +95,8 @@ class Run:
         except BaseException:  # somebody left at the question
             self.report.rounds.pop()
             raise
+        if self.report.dry_run and victims and self.report.refusal is None:
+            self._drop(this)  # as far as it can be tried without doing it
         if not self.report.dry_run and victims:
             self._drop(this)
             self.attempted += len(victims)
@@ -106,11 +114,21 @@ class Run:
 
     def _check_rights(self, selection: Connections) -> None:
         """A right that is missing for every connection stops the run before the first drop."""
-        for part in selection.parts:
-            if not len(part):
-                continue
-            with netns.opened(part.where) as scope:
-                check_right(scope)
+        from .ways import lacking
+
+        self._lacking = {}
+        start = 0
+        for number, part in enumerate(selection.parts):
+            if len(part):
+                with netns.opened(part.where) as scope:
+                    error = lacking(self.method, partial(self._victims, part, start), scope)
+                if error is not None:
+                    self._lacking[number] = error
+            start += len(part)
+
+    def _victims(self, part: Part, start: int) -> list[Row]:
+        codes = self.report.rounds[-1].codes
+        return [part.row(place) for place in range(len(part)) if codes[start + place] == WOULD_DROP]
 
     def verify(self, look: Callable[[], Connections]) -> Connections:
         """Compare with what is there now: mark what did not die, return what is new."""
@@ -127,7 +145,9 @@ class Run:
         for place, row in enumerate(_rows(again)):
             if row[COOKIE] in alive:
                 this, at = alive[row[COOKIE]]
-                if _survives(again.choose([place])):
+                if this.ways.get(at, ("",))[0] == "descriptor" and not _same_ends(this.connections[at], row):
+                    new.append(place)  # its program connected the same socket anew
+                elif _survives(again.choose([place]), self.method):
                     this.codes[at] = FAILED
                     this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
             elif row[COOKIE] not in seen:
@@ -146,21 +166,30 @@ class Run:
 
     def _drop(self, this: Round) -> None:
         start = 0
-        for part in this.connections.parts:
+        for number, part in enumerate(this.connections.parts):
             places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
             try:
-                self._drop_part(part, this, start, places)
+                self._drop_part(part, this, start, places, self._lacking.get(number))
             except Error as error:  # this namespace has gone: the others' outcomes must not be lost
                 self._all_failed(places, this, start, error)
             start += len(part)
 
-    def _drop_part(self, part: Part, this: Round, start: int, places: list[int]) -> None:
+    def _drop_part(self, part: Part, this: Round, start: int, places: list[int], lacking: Error | None) -> None:
+        from .mptcp import subflows
+        from .otherway import drop_by_descriptor
+
         with netns.opened(part.where) as scope:
-            try:
-                self._drop_slices(part, this, start, places, scope)
-            finally:
-                if backend.QUEUED:
-                    self._wait_until_gone(part, this, start, places, scope)
+            # SOCK_DESTROY first, but not where it cannot, or would only say so.
+            other = places if lacking is not None else subflows(part, places, scope)
+            skip = set(other)
+            direct = [place for place in places if place not in skip] if skip else places
+            if not self.report.dry_run:
+                try:
+                    self._drop_slices(part, this, start, direct, scope)
+                finally:
+                    if backend.QUEUED:
+                        self._wait_until_gone(part, this, start, places, scope)
+            drop_by_descriptor(self, part, this, start, other, scope, lacking)
         self._settle_mirrors(part, this, start, places)
 
     def _drop_slices(self, part: Part, this: Round, start: int, places: list[int], scope: int | None) -> None:
@@ -236,12 +265,14 @@ class Run:
         gone = [place for place in places if this.codes[start + place] == GONE] if backend.TELLS_PEER else []
         if not gone:
             return
-        dropped = {_ends(part, place) for place in places if this.codes[start + place] == DROPPED}
+        dropped = {_ends(part, place): place for place in places if this.codes[start + place] == DROPPED}
         for place in gone:
             laddr, lport, raddr, rport = _ends(part, place)
-            if (raddr, rport, laddr, lport) in dropped:
+            mirror = dropped.get((raddr, rport, laddr, lport))
+            if mirror is not None:
                 this.codes[start + place] = DROPPED
                 this.errors.pop(start + place, None)
+                this.ways[start + place] = (this.ways.get(start + mirror, ("destroy",))[0], "ECONNRESET")
 
 
 def _listening(scope: int | None) -> set[int]:
@@ -281,7 +312,7 @@ def _existing(part: Part, places: list[int], scope: int | None) -> list[int]:
     return [place for place in places if _exists(part, place, scope)]
 
 
-def _survives(one: Connections) -> bool:
+def _survives(one: Connections, method: str) -> bool:
     """Drop this very socket once more: is it there even so?
 
     A half-open connection that was dropped may become a full one at that very
@@ -291,7 +322,7 @@ def _survives(one: Connections) -> bool:
         return True  # it was looked for until patience ended
     part = next(part for part in one.parts if len(part))
     with netns.opened(part.where) as scope:
-        number = abort_row(ROW.unpack_from(part.table[part.indices[0]]), scope)
+        number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(part.row(0), scope)
         return number not in (0, errno.ENOENT) or (number == 0 and _exists(part, 0, scope))
 
 
@@ -305,8 +336,15 @@ def _exists(part: Part, place: int, scope: int | None) -> bool:
 
 
 def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:
-    row = ROW.unpack_from(part.table[part.indices[place]])
+    return _ends_of(part.row(place))
+
+
+def _ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
     return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def _same_ends(connection: Connection, row: Row) -> bool:
+    return _ends_of(connection._row) == _ends_of(row)
 
 
 def outcome_of(number: int, what: str) -> tuple[int, Error | None]:

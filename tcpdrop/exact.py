@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .filters import Filter
     from .model import Row
     from .session import OwnSession
+    from .ways import Way
 
 
 class Quad:
@@ -127,18 +128,32 @@ def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, qu
             raise Protected("protected", what=str(quad), hint=f"by {name}{unsure}")
 
 
-def drop(connection: Connection, quad: Quad, scope: int | None = None) -> None:
-    """Drop exactly this socket.  Raises Error, NotFound if it is gone or another by now."""
+def drop(connection: Connection, quad: Quad, scope: int | None = None, method: str = "auto") -> Way:
+    """Drop exactly this socket, and tell how (ways.py).  Raises Error, NotFound if it is gone or another by now."""
     row = connection._row
-    try:
-        _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
-    except OSError as error:
-        raise explained(from_os_error(error, str(quad))) from None
-    if backend.QUEUED:
-        from .queued import still_present, wait_until_gone
+    failure = None
+    if method != "descriptor":
+        try:
+            _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
+        except OSError as error:
+            failure = explained(from_os_error(error, str(quad)))
+        else:
+            if backend.QUEUED:
+                from .queued import still_present, wait_until_gone
 
-        if wait_until_gone([row], scope):
-            raise still_present(str(quad))
+                if wait_until_gone([row], scope):
+                    raise still_present(str(quad))
+            return by_destroy(row)
+        if method == "destroy":
+            raise failure
+    from .ways import by_descriptor
+
+    return by_descriptor(row, scope, failure)
+
+
+def by_destroy(row: Row) -> Way:
+    """How the kernel drops what it is asked to; what nobody holds, nobody sees."""
+    return "destroy", backend.VICTIM_SEES if row[INODE] or not backend.DESCRIPTORS else None
 
 
 def check_right(scope: int | None = None) -> None:
@@ -159,7 +174,11 @@ def explained(error: Error) -> Error:
 
     if error.hint:  # the system's own
         return error
-    if isinstance(error, NotPermitted):
+    if error.step == "mptcp":
+        from .mptcp import HINT
+
+        error.hint = HINT
+    elif isinstance(error, NotPermitted):
         error.hint = missing_right()
     elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
         error.hint = missing_support(error.errno)
@@ -173,8 +192,9 @@ def drop_quad(
     include_self: bool = False,
     protect: list[Filter] | None = None,
     dry_run: bool = False,
-) -> Connection:
-    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped."""
+    method: str = "auto",
+) -> tuple[Connection, Way | None]:
+    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped, and how."""
     from . import config
 
     rules = config.rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
@@ -185,6 +205,4 @@ def drop_quad(
         from .session import OwnSession
 
         protect_session(connection, quad, OwnSession(), scope)
-    if not dry_run:
-        drop(connection, quad, scope)
-    return connection
+    return connection, None if dry_run else drop(connection, quad, scope, method)

@@ -58,6 +58,7 @@ def keep_dropping(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     netns: str | int | None = None,
+    method: str = "auto",
     **selectors: object,
 ) -> Iterator[Result]:
     """Drop what matches, now and whenever it comes back, for `duration` seconds.
@@ -71,9 +72,10 @@ def keep_dropping(
     from .dropping import Run
     from .safety import guard_for
     from .selection import select
+    from .ways import check_method
 
     chosen = selection_of(filter, selectors)
-    run = Run(guard_for(include_self=include_self, protect=protect), max_drops=max_drops)
+    run = Run(guard_for(include_self=include_self, protect=protect), max_drops=max_drops, method=check_method(method))
     spared = set()
     looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=duration, interval=interval, until_gone=False)
     for this in looks:

@@ -108,7 +108,7 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
     unread: list[int] = []
     nothing = wanted is not None and not wanted
     everyone = named is None and not nothing
-    for pid in () if nothing else _all_pids() if named is None else named:
+    for pid in () if nothing else all_pids() if named is None else named:
         if _read_process(pid, wanted, holders):
             read.add(pid)
         else:
@@ -116,10 +116,10 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
         if not every_holder and wanted is not None and len(holders) == len(wanted):
             everyone = False
             break
-    return Owners(holders, read, tuple(unread), hidden=_some_are_hidden(), everyone=everyone)
+    return Owners(holders, read, tuple(unread), hidden=some_are_hidden(), everyone=everyone)
 
 
-def _all_pids() -> list[int]:
+def all_pids() -> list[int]:
     """Ascending: servers first, and their children, who inherit, behind them."""
     try:
         return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
@@ -163,7 +163,7 @@ def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, li
     return readable
 
 
-def _some_are_hidden() -> bool:
+def some_are_hidden() -> bool:
     try:
         os.stat("/proc/1")
         return os.readlink("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE

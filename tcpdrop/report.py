@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .errors import Error
+from .exact import by_destroy
 from .model import Connection
 from .peers import absent_addresses, told
 from .table import Connections
@@ -17,18 +18,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .ways import Way
+
 
 class Result:
     """One connection and its outcome; error says why it was not dropped."""
 
-    __slots__ = ("connection", "error", "method", "outcome", "peer_told")
+    __slots__ = ("connection", "error", "method", "outcome", "peer_told", "victim_sees")
 
-    def __init__(self, connection: Connection, outcome: str, error: Error | None = None, peer_told: bool | None = None) -> None:
+    def __init__(
+        self, connection: Connection, outcome: str, error: Error | None = None, peer_told: bool | None = None, way: Way | None = None
+    ) -> None:
         self.connection = connection
         self.outcome = outcome
         self.error = error
-        #: how it was dropped
-        self.method = "destroy" if outcome == "dropped" else None
+        if way is None and outcome == "dropped":
+            way = by_destroy(connection._row)
+        #: how it was dropped: "destroy" or "descriptor" (see ways.py)
+        self.method = None if way is None else way[0]
+        #: the errno, by name, that the program which held it gets; None where nobody did or nothing was dropped
+        self.victim_sees = None if way is None else way[1]
         #: whether the peer got a reset at once; None where nothing was dropped or it is unknown
         self.peer_told = peer_told
 
@@ -41,6 +50,7 @@ class Result:
         return {
             **self.connection.as_dict(),
             "method": self.method,
+            "victim_sees": self.victim_sees,
             "peer_told": self.peer_told,
             "protected_by": error.hint if error is not None and self.outcome == "protected" else None,
             "outcome": self.outcome,
@@ -52,13 +62,15 @@ class Result:
 class Round:
     """One selection of a run and, place by place, what became of it."""
 
-    __slots__ = ("_absent", "codes", "connections", "errors")
+    __slots__ = ("_absent", "codes", "connections", "errors", "ways")
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
         self.codes = bytearray(len(connections))
         #: place -> why
         self.errors: dict[int, Error] = {}
+        #: place -> how it was dropped, where that was not the usual way
+        self.ways: dict[int, Way] = {}
         self._absent: frozenset[bytes] | None = None
 
     @property
@@ -74,7 +86,7 @@ class Round:
             for index in range(len(part)):
                 connection, code = part.connection(index), self.codes[place]
                 reset = told(connection._row, self.absent, elsewhere=part.where is not None) if code == DROPPED else None
-                yield Result(connection, OUTCOMES[code], self.errors.get(place), reset)
+                yield Result(connection, OUTCOMES[code], self.errors.get(place), reset, self.ways.get(place))
                 place += 1
 
 

@@ -65,6 +65,9 @@ class Part:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def row(self, place: int) -> Row:
+        return ROW.unpack_from(self.table[self.indices[place]])
+
     def connection(self, place: int) -> Connection:
         raw = self.table[self.indices[place]]
         row = ROW.unpack_from(raw)

@@ -150,7 +150,7 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
 
     monkeypatch.setattr(procfs, "socket_inodes", no)
     monkeypatch.setattr(owners, "_read_process", lambda *args: False)
-    monkeypatch.setattr(owners, "_some_are_hidden", lambda: True)
+    monkeypatch.setattr(owners, "some_are_hidden", lambda: True)
     pair, other = holder.pair(victim="server"), holder.pair()
     if creator == "a login service":
         monkeypatch.setattr(safety, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})

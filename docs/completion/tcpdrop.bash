@@ -10,7 +10,7 @@ _tcpdrop() {
 	local states='established syn-sent syn-recv fin-wait1 fin-wait2 time-wait closed close-wait last-ack listen closing
 		all connected synchronized bucket big'
 	local filter='and or not state exclude local src remote dst host lport sport rport dport port family in out loopback dev
-		kernel pid comm user unit cgroup idle age rtt recvq sendq bytes-sent bytes-received retrans cc'
+		kernel pid comm user mine unit cgroup idle age rtt recvq sendq bytes-sent bytes-received retrans cc'
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in list | drop | check | demo) verb=$word; break ;; esac

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filters import Filter
     from ..model import Connection
+    from ..ways import Way
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
@@ -24,10 +25,11 @@ def run(parsed: Parsed, streams: Streams) -> int:
     quads = _quads(parsed)
     protect = _protect(parsed)
     zone = _other_zone(parsed)
+    method = parsed.method
     reporter = Reporter(parsed, streams)
     with netns.opened(parsed.text("netns")) as scope:
-        _drop_all_meanings(quads, protect, parsed, reporter, scope, zone)
-        refusal = _refusal(scope) if reporter.counts.get("would_drop") else None
+        would = _drop_all_meanings(quads, protect, parsed, reporter, scope, zone, method)
+        refusal = _refusal(would, scope, method)
     reporter.finish()
     if not parsed.flag("dry_run"):
         from .auditing import audit
@@ -53,12 +55,13 @@ def _quads(parsed: Parsed) -> list[Quad]:
     return quads(local, remote, family=parsed.family)
 
 
-def _refusal(scope: int | None) -> Error | None:
-    try:
-        exact.check_right(scope)
-    except Error as error:
-        return error
-    return None
+def _refusal(would: list[Connection], scope: int | None, method: str) -> Error | None:
+    """What the real run would be refused, for the first of those that it would drop."""
+    if not would:
+        return None
+    from ..ways import refusal
+
+    return next(filter(None, (refusal(connection, scope, method) for connection in would)), None)
 
 
 def _protect(parsed: Parsed) -> list[Filter]:
@@ -85,37 +88,46 @@ def _other_zone(parsed: Parsed) -> int | None:
     return zone
 
 
-def _drop_one(quad: Quad, protect: list[Filter], parsed: Parsed, scope: int | None, zone: int | None) -> Connection | None:
-    """What was dropped; None when it cannot be seen."""
-    include_self = parsed.flag("include_self")
+def _drop_one(
+    quad: Quad, protect: list[Filter], parsed: Parsed, scope: int | None, zone: int | None, method: str
+) -> tuple[Connection | None, Way | None]:
+    """What was dropped (None when it cannot be seen), and how."""
+    include_self, dry_run = parsed.flag("include_self"), parsed.flag("dry_run")
     if zone is None:
-        return exact.drop_quad(quad, scope=scope, protect=protect, include_self=include_self, dry_run=parsed.flag("dry_run"))
+        return exact.drop_quad(quad, scope=scope, protect=protect, include_self=include_self, dry_run=dry_run, method=method)
     from .. import zones
 
     zones.drop(quad, zone, protect=protect, include_self=include_self)
-    return None
+    return None, None
 
 
 def _drop_all_meanings(
-    quads: list[Quad], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None, zone: int | None
-) -> None:
-    """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
+    quads: list[Quad], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None, zone: int | None, method: str
+) -> list[Connection]:
+    """Names may have several addresses: each pair is tried, absent ones matter only if all are.
+
+    Returns what a dry run would have dropped.
+    """
     absent: list[tuple[Quad, NotFound]] = []
-    word = "would_drop" if parsed.flag("dry_run") else "dropped"
+    would: list[Connection] = []
     for quad in quads:
         try:
-            connection = _drop_one(quad, protect, parsed, scope, zone)
+            connection, way = _drop_one(quad, protect, parsed, scope, zone, method)
         except NotFound as error:
             absent.append((quad, error))
         except Error as error:
             reporter.outcome(str(quad), error.outcome, facts=_facts(quad, zone), error=error)
         else:
-            reporter.outcome(str(quad), word, connection=connection, facts=None if connection else _facts(quad, zone))
+            word = "would_drop" if parsed.flag("dry_run") else "dropped"
+            reporter.outcome(str(quad), word, connection=connection, facts=None if connection else _facts(quad, zone), way=way)
+            if way is None and connection is not None:
+                would.append(connection)
     if not reporter.counts:
         for quad, missing in absent:
             if zone is None:
                 missing.hint = missing.hint or _why_absent(quad, scope)
             reporter.outcome(str(quad), missing.outcome, facts=_facts(quad, zone), error=missing)
+    return would
 
 
 def _why_absent(quad: Quad, scope: int | None) -> str:

@@ -39,13 +39,14 @@ def run(parsed: Parsed, streams: Streams) -> int:
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
+    method = parsed.method
     job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.
     guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
-        work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, stopped=stop, progress=Progress(streams))
+        work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, method=method, stopped=stop, progress=Progress(streams))
         try:
             status = job.run(work)
         except Interrupted as signal:
@@ -72,14 +73,14 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
 def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
     chosen = filter_of(parsed, parsed.operands)
-    # -4 and -6 narrow a selection: `drop -4 $UNSET` must not be the whole host.
+    # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
     sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
     if sources == 0:
         raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
     if sources > 1:
         raise UsageError("--all, --from and a selection exclude each other")
-    if parsed.family and parsed.text("from") is not None:
-        raise UsageError("--from names its connections: -4 and -6 do not go with it")
+    if (parsed.family or parsed.flag("mine")) and parsed.text("from") is not None:
+        raise UsageError("--from names its connections: -4, -6 and --mine do not go with it")
     if chosen is not None and chosen.names_listen:
         raise FilterError("LISTEN is no connection: a listening socket is never dropped")
     return chosen

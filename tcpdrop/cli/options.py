@@ -29,6 +29,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "max_drops": (VALUE, ("--max-drops",)),
     "limit": (VALUE, ("--limit",)),
     "order": (VALUE, ("--order",)),
+    "mine": (FLAG, ("--mine",)),
+    "method": (VALUE, ("--method",)),
     "include_self": (FLAG, ("--include-self",)),
     "protect": (TEXTS, ("--protect",)),
     "duration": (VALUE, ("--for",)),
@@ -69,11 +71,11 @@ _COMMON = frozenset({"help", "version", "json", "jsonl"})
 SELECTORS = frozenset({"local_addr", "local_port", "remote_addr", "remote_port", "states", "pid", "process", "user", "idle", "age"})
 _WHERE = frozenset({"ipv4", "ipv6", "netns"})
 _OUTPUT = frozenset({"quiet", "count", "allow_none", "limit", "order"})
-_DROP = frozenset({"dry_run", "include_self", "protect", "reason", "syslog", "no_syslog"})
-_MANY = frozenset({"yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
+_DROP = frozenset({"dry_run", "method", "include_self", "protect", "reason", "syslog", "no_syslog"})
+_MANY = frozenset({"mine", "yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
     "classic": _COMMON | _WHERE | _DROP | {"zone", "quiet", "allow_none"},
-    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"fields", "summary_by", "explain", "all"},
+    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
@@ -104,6 +106,16 @@ class Parsed:
     def machine(self) -> bool:
         """Is the output for programs?"""
         return self.flag("json") or self.flag("jsonl")
+
+    @property
+    def method(self) -> str:
+        """How to drop.  Raises ValueError, NotSupported."""
+        text = self.text("method")
+        if text is None:
+            return "auto"
+        from ..ways import check_method
+
+        return check_method(text)
 
     @property
     def family(self) -> int:

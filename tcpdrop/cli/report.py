@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from ..report import Report
     from ..table import Connections
+    from ..ways import Way
 
 SCHEMA = 1
 
-_DROP_KEYS = ("method", "peer_told", "protected_by", "outcome", "errno", "error")
+_DROP_KEYS = ("method", "victim_sees", "peer_told", "protected_by", "outcome", "errno", "error")
 _WORDS = {"dropped": "dropped", "would_drop": "would drop"}
 
 
@@ -40,8 +41,9 @@ class Reporter:
         connection: Connection | None = None,
         facts: dict[str, object] | None = None,
         error: Error | None = None,
+        way: Way | None = None,
     ) -> None:
-        """One connection's fate.  facts: JSON keys known without a Connection."""
+        """One connection's fate.  facts: JSON keys known without a Connection.  way: how it was dropped."""
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
         self.outcomes.append((what, outcome))
         if error is not None:
@@ -52,7 +54,7 @@ class Reporter:
             entry = connection_object(connection, facts)
             entry["outcome"] = outcome
             if outcome == "dropped":
-                entry["method"] = "destroy"
+                entry["method"], entry["victim_sees"] = way or ("destroy", None)
                 entry["peer_told"] = _peer_told(connection, self._parsed.text("netns"))
             if error is not None:
                 entry["errno"], entry["error"] = error.errno, error.message

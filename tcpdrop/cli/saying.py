@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from ..addresses import unpack
 from ..output import classic_lines
 from ..report import DROPPED, WOULD_DROP, Report, Round
@@ -59,7 +57,7 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
     counts = report.counts
     for this in report.rounds:
         for error in this.errors.values():
-            if error.errno == errno.EBUSY:  # its line said "dropped": the second look found it
+            if error.message == "still present":  # its line said "dropped": the second look found it
                 streams.note(str(error))
     if len(report) > 1 or stopped:
         words = ", ".join(f"{number} {_WORDS[outcome]}" for outcome, number in counts.items())

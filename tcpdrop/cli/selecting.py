@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     """None when nothing was selected at all.  Raises FilterError, UsageError."""
-    if not operands and not parsed.family and not SELECTORS & parsed.given.keys():
+    if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
         return None  # before the filter language is loaded
     from ..filters import Filter, all_of, from_selectors
 
@@ -30,11 +30,13 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
         filters.append(Filter(operands))
     if parsed.family:
         filters.append(Filter.family("inet" if parsed.family == 4 else "inet6"))
+    if parsed.flag("mine"):
+        filters.append(Filter("mine"))
     return all_of(filters) if filters else None
 
 
 def selects(parsed: Parsed) -> bool:
-    """Is there a filter or a selector, and not just an address family?"""
+    """Is there a filter or a selector, and not just what narrows one (-4, -6, --mine)?"""
     return bool(parsed.operands) or not SELECTORS.isdisjoint(parsed.given)
 
 

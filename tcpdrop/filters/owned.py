@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Predicates on who holds the socket: pid, comm, user, unit, cgroup, kernel.
+"""Predicates on who holds the socket: pid, comm, user, mine, unit, cgroup, kernel.
 
 A socket without inode (TIME_WAIT, an orphan, not yet accepted) has no holder
 that could be found: unknown, not nobody and not root.
 """
 
 from __future__ import annotations
+
+import os
 
 from ..model import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
 from .nodes import CGROUPS, OWNERS, PIDS, Mergeable, Node
@@ -140,6 +142,25 @@ class User(_Holder):
 
     def __str__(self) -> str:
         return f"user {self.args[0]}"
+
+
+class Mine(_Holder):
+    """A process of the caller's own user holds it, whoever made it."""
+
+    __slots__ = ()
+
+    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
+        assert facts.owners is not None  # noqa: S101
+        uids, uid = facts.owners.processes.uids, os.geteuid()
+
+        def is_mine(pid: int) -> Answer:
+            known = uids(pid)
+            return None if known is None else uid in known
+
+        return is_mine
+
+    def __str__(self) -> str:
+        return "mine"
 
 
 class Unit(_Holder):

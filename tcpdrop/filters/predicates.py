@@ -96,10 +96,10 @@ def _flag(reader: Reader, word: str) -> Node:
     reader.no_comparison(word)
     if word == "loopback":
         return Loopback()
-    if word == "kernel":
-        from .owned import Kernel
+    if word in ("kernel", "mine"):
+        from .owned import Kernel, Mine
 
-        return Kernel()
+        return Kernel() if word == "kernel" else Mine()
     return Direction(word)
 
 
@@ -146,7 +146,7 @@ PREDICATES: dict[str, Callable[[Reader, str], Node]] = {
     **dict.fromkeys(("local", "src", "remote", "dst", "host"), _address),
     **dict.fromkeys(("lport", "sport", "rport", "dport", "port"), _port),
     "family": _family,
-    **dict.fromkeys(("in", "out", "loopback", "kernel"), _flag),
+    **dict.fromkeys(("in", "out", "loopback", "kernel", "mine"), _flag),
     **dict.fromkeys(("dev", "cc", "comm", "user", "unit", "cgroup"), _named),
     "pid": _pid,
     **dict.fromkeys(("idle", "age", "rtt", "recvq", "sendq", "bytes-sent", "bytes-received", "retrans"), _measure),

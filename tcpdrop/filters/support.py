@@ -15,7 +15,7 @@ _EVERYWHERE = frozenset(["state", "local", "remote", "host", "lport", "rport", "
 #: backend -> the words it answers; a backend that is not here lists nothing anyway
 SUPPORTED = {
     "linux": _EVERYWHERE.union(
-        ["dev", "kernel", "pid", "comm", "user", "unit", "cgroup", "idle", "age", "rtt", "recvq", "sendq"],
+        ["dev", "kernel", "pid", "comm", "user", "mine", "unit", "cgroup", "idle", "age", "rtt", "recvq", "sendq"],
         ["bytes-sent", "bytes-received", "retrans", "cc"],
     ),
     # MIB2 has the creator's pid and the creation time, and no more of that kind.

@@ -120,6 +120,7 @@ test_lookup_request(void)
 	put32(want, 8, 9);
 	want[16] = 10;
 	want[17] = 6;
+	want[18] = 2; /* with tcp_info, behind which MPTCP is told */
 	put32(want, 20, 0xffe);
 	put(want, 24, "\0\x50\xff\xfe", 4);
 	put(want, 28, t.laddr, 16);

@@ -78,7 +78,7 @@ def test_only_the_named_process_is_read(child, monkeypatch):
 def test_it_stops_when_one_holder_of_each_is_enough(child, monkeypatch):
     read = []
     real = owners._read_process
-    monkeypatch.setattr(owners, "_all_pids", lambda: [child.pid, os.getpid()])
+    monkeypatch.setattr(owners, "all_pids", lambda: [child.pid, os.getpid()])
     monkeypatch.setattr(owners, "_read_process", lambda pid, *a: read.append(pid) or real(pid, *a))
     found = owners.scan(child.inodes, every_holder=False)
     assert read == [child.pid] and found.of(child.inodes[0]).pids == (child.pid,)

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * linux_mptcp.c - the MPTCP sockets.  What is odd about this kernel:
+ *
+ * - An application holds an MPTCP socket; what a dump of TCP shows are its
+ *   subflows.  SOCK_DESTROY of the only subflow reports success, and neither
+ *   application notices for a minute: it would be a lie.
+ * - A dump tells that a socket is a subflow only to CAP_NET_ADMIN and only
+ *   among the details, which cost a quarter of the time.  The MPTCP sockets
+ *   have a table of their own, which is mostly empty.
+ * - Asking for that table makes the kernel look for a module, each time, where
+ *   it has none: so /proc is asked first whether there is any such socket.
+ *
+ * mptcp(7), net/mptcp/mptcp_diag.c, net/core/sock_diag.c.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "linux.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+
+enum { BUFFER = 32768, ANY_PROTOCOL = 255, REQ_PROTOCOL = 3, MPTCP = 262 };
+
+struct request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 body;
+	struct nlattr attribute;
+	uint32_t protocol; /* does not fit into the body's byte */
+};
+
+/* How many there are in the thread's own namespace; -1: the kernel knows none. */
+static long
+count_sockets(void)
+{
+	FILE *f = fopen("/proc/thread-self/net/protocols", "re");
+	long total = -1, number;
+	char line[256];
+
+	if (f == NULL)
+		return 1; /* it cannot be told: look */
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "MPTCP %*u %ld", &number) == 1 ||
+		    sscanf(line, "MPTCPv6 %*u %ld", &number) == 1)
+			total = (total < 0 ? 0 : total) + number;
+	fclose(f);
+	return total;
+}
+
+/* Take the rows out of one datagram: 1 when the dump is over, 0 to go on. */
+static int
+take(const unsigned char *at, size_t left, struct td_rows *rows)
+{
+	struct td_message m;
+	struct td_row *row;
+	int error;
+
+	while ((error = td_next_message(&at, &left, &m)) == 1) {
+		if (m.type == TD_NLMSG_DONE && m.size < 4)
+			return 1;
+		if (m.type == TD_NLMSG_DONE || m.type == TD_NLMSG_ERROR) {
+			error = td_message_errno(&m);
+			return error > 0 ? -error : error < 0 ? error : 1;
+		}
+		if (m.type != TD_SOCK_DIAG_BY_FAMILY)
+			return -EPROTO;
+		row = td_rows_add(rows);
+		if (row == NULL)
+			return -ENOMEM;
+		error = td_get_row(&m, row, NULL);
+		if (error != 0)
+			return error;
+	}
+	return error;
+}
+
+static int
+dump(int fd, int family, struct td_rows *rows, const char **step)
+{
+	struct request request = {
+	    .header = {.nlmsg_len = sizeof(request),
+		.nlmsg_type = TD_SOCK_DIAG_BY_FAMILY,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+	    .body = {.sdiag_family = (uint8_t)family,
+		.sdiag_protocol = ANY_PROTOCOL,
+		.idiag_states = TD_ALL_STATES & ~(1u << TD_STATE_LISTEN)},
+	    .attribute = {.nla_len = sizeof(struct nlattr) + sizeof(uint32_t),
+		.nla_type = REQ_PROTOCOL},
+	    .protocol = MPTCP};
+	unsigned char *buf = malloc(BUFFER);
+	size_t got = 0;
+	int error;
+
+	*step = "malloc";
+	if (buf == NULL)
+		return -ENOMEM;
+	error = td_send(fd, &request, sizeof(request), step);
+	while (error == 0) {
+		error = td_receive(fd, buf, BUFFER, &got, step);
+		if (error == 0) {
+			*step = "dump of MPTCP";
+			error = take(buf, got, rows);
+		}
+	}
+	free(buf);
+	return error == 1 ? 0 : error;
+}
+
+int
+td_mptcp(int scope, struct td_rows *rows, const char **step)
+{
+	long number = count_sockets();
+	int fd, error;
+
+	/* Another namespace's number cannot be read from here. */
+	if (number < 0 || (number == 0 && scope == TD_OWN_SCOPE))
+		return 0;
+	error = td_open_diag(scope, &fd, step);
+	if (error != 0)
+		return error;
+	error = dump(fd, AF_INET, rows, step);
+	if (error == 0)
+		error = dump(fd, AF_INET6, rows, step);
+	close(fd);
+	return error;
+}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which connections are subflows of MPTCP: SOCK_DESTROY says yes to those and ends nothing.
+
+mptcp(7).  A subflow has the inode of the MPTCP socket; one that nobody has
+accepted yet, or that nobody holds any more, has none, but the same ends.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from . import _tcpdrop, backend
+from .errors import NotSupported, from_os_error
+from .model import COOKIE, FLAGS, INODE, LADDR, LISTEN, LPORT, RADDR, ROW, ROW_MPTCP, RPORT, USUAL_STATES, packed_addr
+
+HINT = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .model import Row
+    from .table import Part
+
+
+def subflows(part: Part, places: list[int], scope: int | None) -> list[int]:
+    """Those of the places that belong to an MPTCP connection.  Raises Error."""
+    if not backend.DESCRIPTORS:
+        return []
+    inodes, ends, cookies = _sockets(scope)
+    if not (ends or cookies):
+        return []
+    found = []
+    for place in places:
+        row = ROW.unpack_from(part.table[part.indices[place]])
+        if row[INODE] in inodes or _ends(row) in ends or row[COOKIE] in cookies:
+            found.append(place)
+    return found
+
+
+def _sockets(scope: int | None) -> tuple[set[int], set[tuple[object, ...]], set[int]]:
+    """inodes and ends of the MPTCP sockets, and cookies of subflows where only those can be seen."""
+    try:
+        rows = [ROW.unpack(raw) for raw in _tcpdrop.mptcp_sockets(scope)]
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise from_os_error(error) from None
+        # There are some, and the module that lists them (mptcp_diag) is not there.
+        table = _tcpdrop.list_connections(USUAL_STATES & ~(1 << LISTEN), details=1, scope=scope)
+        return set(), set(), {row[COOKIE] for row in map(ROW.unpack_from, table) if row[FLAGS] & ROW_MPTCP}
+    return {row[INODE] for row in rows if row[INODE]}, {_ends(row) for row in rows}, set()
+
+
+def _ends(row: Row) -> tuple[object, ...]:
+    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def unsupported(what: str) -> NotSupported:
+    return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, step="mptcp", hint=HINT)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which way a connection is dropped.
+
+auto: SOCK_DESTROY, and through a descriptor of its holder where that cannot be
+(a kernel without it, no right to it, MPTCP).  destroy, descriptor: only so.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from . import backend
+from .addresses import printable
+from .errors import Error, NotFound, NotSupported
+from .exact import check_right
+from .model import FLAGS, ROW_MPTCP
+
+AUTO, DESTROY, DESCRIPTOR = METHODS = ("auto", "destroy", "descriptor")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .model import Connection, Row
+
+    #: how it was dropped, and what the program that held it sees of that
+    Way = tuple[str, str | None]
+
+
+def check_method(method: object) -> str:
+    """The method itself.  Raises ValueError for what is none, NotSupported where there is no such way."""
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"a method is one of {', '.join(METHODS)}, not '{printable(str(method))}'")
+    if method == DESCRIPTOR and not backend.DESCRIPTORS:
+        raise NotSupported("not supported", errno=errno.EOPNOTSUPP, hint="this system lends no descriptors of sockets")
+    return method
+
+
+def helps(failure: Error) -> bool:
+    """May the descriptor way do what SOCK_DESTROY failed to?"""
+    from .descriptor import INSTEAD
+
+    return backend.DESCRIPTORS and failure.errno in INSTEAD
+
+
+def by_descriptor(row: Row, scope: int | None, failure: Error | None, *, dry_run: bool = False) -> Way:
+    """One connection, after SOCK_DESTROY failed (None: was not wanted).  Raises Error."""
+    if failure is not None and not helps(failure):
+        raise failure
+    from .descriptor import abort, chosen
+
+    answer = abort([row], scope, dry_run=dry_run)[0]
+    if isinstance(answer, str):
+        return DESCRIPTOR, answer
+    assert answer is not None  # noqa: S101 - nobody stops this call
+    raise chosen(answer, failure)
+
+
+def lacking(method: str, rows: Callable[[], Sequence[Row]], scope: int | None) -> Error | None:
+    """What keeps SOCK_DESTROY from dropping anything here, though descriptors will drop some of these; None: nothing.
+
+    Raises Error when neither way could drop a single one.
+    """
+    failure: Error
+    if method == DESCRIPTOR:
+        failure = NotSupported("not supported", errno=errno.EOPNOTSUPP)
+    else:
+        try:
+            check_right(scope)
+            return None
+        except Error as error:
+            if method == DESTROY or not helps(error):
+                raise
+            failure = error
+    from .descriptor import chosen, first_refusal
+
+    refusal = first_refusal(rows(), scope)
+    if refusal is None or isinstance(refusal, NotFound):  # what is gone needs no right: each is told so
+        return failure
+    refusal.what = ""  # said of all of them
+    raise chosen(refusal, failure)
+
+
+def refusal(connection: Connection, scope: int | None, method: str) -> Error | None:
+    """What the drop of this one connection would fail with, as far as can be told."""
+    try:
+        failure = lacking(method, lambda: [connection._row], scope)
+        if failure is None and connection._row[FLAGS] & ROW_MPTCP:
+            from .mptcp import unsupported
+
+            if method == DESTROY:
+                return unsupported("")
+            by_descriptor(connection._row, scope, unsupported(""), dry_run=True)
+    except Error as error:
+        return error
+    return None
