@@ -15,31 +15,54 @@ MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
 
 
 class Capabilities:
-    """What check() found.  None is "could not be told"."""
+    """What check() found.  None is "could not be told", or there is no such thing on this system."""
 
-    __slots__ = ("backend", "command", "listing", "permitted", "problems", "supported", "system")
+    __slots__ = (
+        *("backend", "command", "container", "descriptors", "fix", "fails", "hidepid", "listing", "namespace"),
+        *("permitted", "problems", "seccomp", "selinux", "session", "supported", "system", "works", "yama"),
+    )
 
     def __init__(self, system: str, backend: str) -> None:
         self.system = system
         self.backend = backend
         #: can connections be listed?
         self.listing = False
-        #: can this kernel drop connections?
+        #: can this kernel drop connections by itself (Linux: SOCK_DESTROY)?
         self.supported: bool | None = None
-        #: may the caller drop other users' connections in this network namespace?
+        #: may the caller drop other users' connections in this network namespace so?
         self.permitted: bool | None = None
+        #: whose descriptors lead to a socket (Linux): "own", "user" the caller's other processes, "others"
+        self.descriptors: dict[str, bool | None] = {"own": None, "user": None, "others": None}
+        #: what is in the way (Linux): kernel.yama.ptrace_scope, /proc's hidepid, a seccomp filter, SELinux' mode
+        self.yama: int | None = None
+        self.hidepid: str | None = None
+        self.seccomp: bool | None = None
+        self.selinux: str | None = None
+        #: the network namespace, and the kind of container around us
+        self.namespace: str | None = None
+        self.container: str | None = None
+        #: is the operator's session recognised, and by which connections?
+        self.session: dict[str, object] = {"known": None, "connections": [], "text": ""}
+        #: which connections can be dropped, and which cannot
+        self.works: list[str] = []
+        self.fails: list[str] = []
         #: one line for each thing that is missing, and what to do
         self.problems: list[str] = []
+        #: the one line that would mend it; "" when nothing has to be mended
+        self.fix = ""
         #: the command that works here, to copy; "" when none does
         self.command = ""
 
     @property
     def ok(self) -> bool:
-        """Will a drop work, as far as can be told?"""
-        return bool(self.supported) and self.permitted is not False
+        """Will a drop of any user's connection work, as far as can be told?"""
+        return (bool(self.supported) and self.permitted is not False) or bool(self.listing and self.descriptors["others"])
 
     def as_dict(self) -> dict[str, object]:
-        names = ("system", "backend", "listing", "supported", "permitted", "problems", "command")
+        names = (
+            *("system", "backend", "listing", "supported", "permitted", "descriptors", "yama", "hidepid", "seccomp", "selinux"),
+            *("namespace", "container", "session", "works", "fails", "problems", "fix", "command"),
+        )
         return {"ok": self.ok, **{name: getattr(self, name) for name in names}}
 
 
@@ -51,9 +74,13 @@ def check() -> Capabilities:
     if found.listing:
         _check_support(found)
         _check_right(found)
+    if backend.DESCRIPTORS:
+        from . import surroundings
+
+        surroundings.look(found)
     # As uid 0 without the right, sudo would change nothing.
-    if found.supported and (found.permitted is not False or os.geteuid()):
-        prefix = "sudo " if found.permitted is False else ""
+    if found.ok or (found.supported and os.geteuid()):
+        prefix = "" if found.ok else "sudo "
         found.command = f"{prefix}{own_command()} LADDR LPORT RADDR RPORT"
     return found
 

@@ -17,6 +17,8 @@ from .processes import Processes
 #: a number that no process has open: borrowing it fails with EBADF where borrowing is permitted
 NO_DESCRIPTOR = (1 << 31) - 1
 
+CAP_SYS_PTRACE = 19
+
 _LOOPBACK = b"\x7f\x00\x00\x01"
 
 
@@ -33,12 +35,12 @@ def may_borrow(pid: int) -> bool | None:
 
 
 def any_lends(*, mine: bool) -> bool | None:
-    """Does some process of the caller's user (mine), or of another one, lend?  None: there is none to ask.
+    """Does some process of the caller's user (mine), or of another one, lend?  None: there is none to ask that could refuse.
 
     Not our own process nor a child, whom Yama lets pass.
     """
     processes, own = Processes(), os.getpid()
-    answer = None
+    answer: bool | None = None
     for pid in all_pids():
         uids = processes.uids(pid)
         if pid == own or uids is None or (os.geteuid() in uids) is not mine:
@@ -48,7 +50,17 @@ def any_lends(*, mine: bool) -> bool | None:
             return True
         if lends is False:
             answer = False
-    return answer
+    return may_borrow_all() if answer is None and not mine else answer
+
+
+def may_borrow_all() -> bool:
+    """Has the caller CAP_SYS_PTRACE, so that nothing but Yama could refuse?  capabilities(7)."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    except (OSError, ValueError, StopIteration):
+        return False
+    return bool(effective >> CAP_SYS_PTRACE & 1) and yama() != 3
 
 
 def yama() -> int | None:

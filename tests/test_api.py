@@ -213,7 +213,7 @@ TRY = """
 import sys, tcpdrop
 ends = sys.argv[1:]
 try:
-    tcpdrop.drop_one((ends[0], int(ends[1])), (ends[2], int(ends[3])))
+    tcpdrop.drop_one((ends[0], int(ends[1])), (ends[2], int(ends[3])), method=ends[4] if ends[4:] else "auto")
 except OSError as e:
     names = [c.__name__ for c in (tcpdrop.Error, tcpdrop.NotPermitted, tcpdrop.NotSupported, tcpdrop.Refused, tcpdrop.Protected,
              tcpdrop.NotFound, PermissionError) if isinstance(e, c)]
@@ -223,8 +223,8 @@ else:
 """
 
 
-def tried(pair, *wrapper, **how):
-    done = run(*wrapper, sys.executable, "-I", "-c", TRY, *words(pair), **how)
+def tried(pair, *wrapper, method="auto", **how):
+    done = run(*wrapper, sys.executable, "-I", "-c", TRY, *words(pair), method, **how)
     assert (done.status, done.err) == (0, "")
     return done.out.rstrip("\n").split(";")
 
@@ -240,7 +240,7 @@ def test_not_permitted(holder):
 @privileged
 def test_not_supported(holder, no_destroy):
     pair = holder.pair()
-    said = tried(pair, env=no_destroy)
+    said = tried(pair, method="destroy", env=no_destroy)
     assert said == ["Error", "NotSupported", str(errno.EOPNOTSUPP), "destroy", "True", " ".join(words(pair))]
     assert pair.alive()
 

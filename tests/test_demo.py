@@ -67,8 +67,7 @@ def test_without_any_right(holder, kind):
 @pytest.mark.only_on("linux", reason="an option of that kernel")
 def test_on_a_kernel_without_destroy(holder, no_destroy):
     pair = holder.pair()
-    how = OWN_DESCRIPTOR.replace("{why}", "as this kernel or container allows")
-    shows(tcpdrop("demo", env=no_destroy), how, fate="ConnectionResetError")
+    shows(tcpdrop("demo", env=no_destroy), THE_REAL_WAY, fate="ConnectionResetError")
     assert pair.alive()
 
 

@@ -194,7 +194,7 @@ def test_failures_are_raised_on_demand(pair, other, monkeypatch):
     answers = {errno.EPERM: tcpdrop.NotPermitted, errno.EOPNOTSUPP: tcpdrop.NotSupported, errno.EIO: tcpdrop.Error}
     for number, kind in answers.items():
         monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope, number=number: [number] * len(places))
-        report = tcpdrop.drop(chosen(pair))
+        report = tcpdrop.drop(chosen(pair), method="destroy")
         assert not report
         assert len(report.failed) == 1
         with pytest.raises(kind) as caught:

@@ -39,7 +39,7 @@ def test_the_same_objects(form):
         def entries(*options):
             out = tcpdrop("drop", "--yes", f"--{form}", *options, crowd.servers).out
             found = json.loads(out)["connections"] if form == "json" else [json.loads(text) for text in out.splitlines()[:-1]]
-            fate = ("outcome", "method", "peer_told")
+            fate = ("outcome", "method", "victim_sees", "peer_told")
             return [{key: value for key, value in entry.items() if key not in fate} for entry in found]
 
         dry = entries("--dry-run")

@@ -15,7 +15,7 @@ from tcpdrop.cli.status import status_of
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
-KEYS = {*model.JSON_KEYS, "method", "peer_told", "protected_by", "outcome", "errno", "error"}
+KEYS = {*model.JSON_KEYS, "method", "victim_sees", "peer_told", "protected_by", "outcome", "errno", "error"}
 
 #: counts, undecidable -> status
 STATUSES = [

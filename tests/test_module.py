@@ -202,7 +202,7 @@ def test_steps_name_the_failing_call():
         (lambda: _tcpdrop.lookup(*GOOD, scope=-1), errno.EBADF, "setns"),
         (lambda: _tcpdrop.list_connections(2, b"\0"), errno.E2BIG, "bytecode"),
         (lambda: _tcpdrop.list_connections(2, b"\xff\4\0\0"), errno.EINVAL, "dump"),
-        (lambda: _tcpdrop.abort_descriptor(-1, *GOOD), errno.EBADF, "SO_PROTOCOL"),
+        (lambda: _tcpdrop.abort_descriptor(-1, *GOOD), errno.EBADF, "fcntl"),
         (lambda: _tcpdrop.interfaces(-1), errno.EBADF, "setns"),
     ):
         with pytest.raises(OSError) as caught:

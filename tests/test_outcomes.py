@@ -15,7 +15,7 @@ from tcpdrop.model import JSON_KEYS
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
-DROP_KEYS = {"method", "peer_told", "protected_by", "outcome", "errno", "error"}
+DROP_KEYS = {"method", "victim_sees", "peer_told", "protected_by", "outcome", "errno", "error"}
 EPERM, ENOENT, EOPNOTSUPP = 1, 2, 95
 HERE = BACKENDS[_tcpdrop.BACKEND]
 
@@ -65,7 +65,7 @@ def test_a_dry_run_shows_without_the_right(holder, powerless):
 def test_a_dry_run_on_a_kernel_that_cannot(holder, no_destroy):
     pair = holder.pair()
     refusal = "tcpdrop: the real run would be refused: not supported (this kernel is built without CONFIG_INET_DIAG_DESTROY)\n"
-    assert tcpdrop("-n", *words(pair), env=no_destroy) == (3, f"{line(pair)}: would drop\n", refusal)
+    assert tcpdrop("-n", "--method=destroy", *words(pair), env=no_destroy) == (3, f"{line(pair)}: would drop\n", refusal)
 
 
 def test_what_is_not_there_is_not_found_even_without_the_right(powerless):
@@ -121,7 +121,7 @@ def test_the_line_of_check_works(holder):
 @pytest.mark.only_on("linux", reason="an option of that kernel")
 def test_a_kernel_that_cannot_says_so(holder, no_destroy):
     pair = holder.pair()
-    assert tcpdrop(*words(pair), env=no_destroy) == (
+    assert tcpdrop("--method=destroy", *words(pair), env=no_destroy) == (
         3,
         "",
         f"{line(pair)}: not supported (this kernel is built without CONFIG_INET_DIAG_DESTROY)\n",
@@ -132,13 +132,15 @@ def test_a_kernel_that_cannot_says_so(holder, no_destroy):
 @pytest.mark.only_on("linux", reason="an option of that kernel")
 def test_check_on_a_kernel_that_cannot(no_destroy):
     status, out, err = tcpdrop("check", env=no_destroy)
-    assert (status, err) == (3, "")
+    assert (status, err) == (0, "")  # the other way is open to root
     assert "\nlist             yes\n" in out
     assert "\nkernel can drop  no\n" in out
+    assert "\nworks            every connection that a process holds, through its descriptor\n" in out
     assert "\nproblem          this kernel is built without CONFIG_INET_DIAG_DESTROY\n" in out
-    assert out.endswith("\nworks here       nothing: see the problem above\n")
+    assert out.endswith(f"\nworks here       {COMMAND} LADDR LPORT RADDR RPORT\n")
     entry = json.loads(tcpdrop("check", "--json", env=no_destroy).out)
-    assert (entry["ok"], entry["supported"], entry["command"]) == (False, False, "")
+    assert (entry["ok"], entry["supported"], entry["descriptors"]["others"]) == (True, False, True)
+    assert entry["fix"].startswith("CONFIG_INET_DIAG_DESTROY=y")
 
 
 # ---- a system without a backend
@@ -256,7 +258,7 @@ def test_json_not_permitted(holder, option, powerless):
 @FORMS
 def test_json_not_supported(holder, option, no_destroy):
     pair = holder.pair()
-    done = tcpdrop(option, *words(pair), env=no_destroy)
+    done = tcpdrop(option, "--method=destroy", *words(pair), env=no_destroy)
     assert done.status == 3
     (entry,), summary = documents(done, option)
     assert summary == {"counts": {"not_supported": 1}}
@@ -303,7 +305,7 @@ def test_allow_none_turns_1_into_0_and_nothing_else(holder, no_destroy):
     assert ": not found" in err
     pair = holder.pair()
     assert tcpdrop("--allow-none", "10.1", *gone[1:]).status == 2
-    assert tcpdrop("--allow-none", *words(pair), env=no_destroy).status == 3
+    assert tcpdrop("--allow-none", "--method=destroy", *words(pair), env=no_destroy).status == 3
     assert tcpdrop("--allow-none", *words(pair), env={"SSH_CONNECTION": " ".join(words(pair))}).status == 4
     assert pair.alive()
     assert tcpdrop("--allow-none", *words(pair)) == (0, f"{line(pair)}: dropped\n", "")
@@ -319,7 +321,7 @@ def test_allow_none_changes_no_word_of_the_json(option):
 def test_quiet_still_says_what_went_wrong(holder, no_destroy):
     pair = holder.pair()
     for how, status in (({"env": no_destroy}, 3), ({"env": {"SSH_CONNECTION": " ".join(words(pair))}}, 4), ({}, 0), ({}, 1)):
-        done = tcpdrop("-q", *words(pair), **how)
+        done = tcpdrop("-q", "--method=destroy", *words(pair), **how)
         assert (done.status, done.out) == (status, "")
         assert bool(done.err) is bool(status)
 

@@ -11,6 +11,7 @@ UNITS = (
     "_tcpdrop.c",
     "_table.c",
     "_arguments.c",
+    "_descriptor.c",
     "rows.c",
     "tuple.c",
     "inet_diag.c",

@@ -149,9 +149,9 @@ class Pair:
 
 
 class Holder:
-    def __init__(self, *, netns=False, env=None):
+    def __init__(self, *, netns=False, env=None, wrapper=()):
         self._process = subprocess.Popen(
-            [sys.executable, "-I", SCRIPT, *(["--netns"] if netns else [])],
+            [*wrapper, sys.executable, "-I", SCRIPT, *(["--netns"] if netns else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=env,
@@ -211,7 +211,7 @@ class Holder:
             s.call("setsockopt", socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if device:
             s.call("setsockopt", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
-        addr = addr or {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1", "dual": "::"}[family]
+        addr = addr or {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1", "dual": "::", "mptcp": "127.0.0.1"}[family]
         s.call("bind", (addr, port))
         s.call("listen", backlog)
         return s

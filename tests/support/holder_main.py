@@ -21,7 +21,8 @@ from support import netns
 
 THINGS = {}
 JOBS = {}
-ADDRESS = {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1"}
+ADDRESS = {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1", "mptcp": "127.0.0.1", "mptcp6": "::1"}
+MPTCP = 262
 
 
 def keep(thing):
@@ -57,7 +58,8 @@ def answer(function, *args):
 
 
 def do_socket(family, kind=socket.SOCK_STREAM):
-    s = socket.socket(socket.AF_INET if family == "inet" else socket.AF_INET6, kind)
+    protocol = MPTCP if family.startswith("mptcp") else 0
+    s = socket.socket(socket.AF_INET if family in ("inet", "mptcp") else socket.AF_INET6, kind, protocol)
     if family == "mapped":
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     return s
