@@ -18,7 +18,7 @@ SUNOS_VENV ?= .venv-sunos
 SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_safety drop_ssh drop_status dry_run \
 	listener listing names outcomes queued session states sunos_pure
 
-.PHONY: help demo build test test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+.PHONY: help demo build test test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends
 
 test: $(BUILT) $(TOOLS)  ## all tests; privileged ones in a network namespace of their own
 	$(PYTEST) $(ARGS)
+
+test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_DESTROY
+	tools/uml.sh $(PYTEST) tests/test_without_destroy.py $(ARGS)
 
 test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
@@ -89,7 +92,7 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-sunos sanitize
+	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-uml test-sunos sanitize
 	$(MAKE) --no-print-directory pythons abi3
 
 clean:  ## remove what was built

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 class Drops:
     """The rows of one call, and what became of each."""
 
-    def __init__(self, rows: Sequence[Row], scope: int | None, *, dry_run: bool, go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, rows: Sequence[Row], scope: int | None, *, dry_run: bool, go_on: Callable[[], bool], first: Sequence[int] = ()
+    ) -> None:
         self.rows = rows
         self.answers: list[Answer] = [None] * len(rows)
         self._scope = scope
@@ -55,8 +57,11 @@ class Drops:
         for place, row in enumerate(rows):
             if row[INODE]:
                 self._wanted.setdefault(row[INODE], []).append(place)
-        #: how many could be dropped
+        #: how many could be dropped, and the process that lent the last one
         self.done = 0
+        self.lender: int | None = None
+        #: processes to ask before all others
+        self._first = first
         #: how many processes could not be read: they may hold anything
         self._unread = 0
         #: places whose descriptor was another file by the time it was borrowed
@@ -67,7 +72,7 @@ class Drops:
         for _ in range(LOOKS):
             self._unread = 0
             self._slipped.clear()
-            for pid in _processes():
+            for pid in _processes(self._first):
                 if not self._wanted or self._stopped:
                     break
                 self._try_process(pid)
@@ -107,6 +112,7 @@ class Drops:
             for done in places if mptcp else [place]:
                 self.answers[done] = SEES_MPTCP if mptcp else SEES
                 self.done += 1
+            self.lender = pid
             del self._wanted[inode]
             return
 
@@ -122,23 +128,30 @@ class Drops:
         again = False
         for place in places:
             if self.answers[place] is None:
-                if not _exists(self.rows[place], self._scope):
+                now = _row_now(self.rows[place], self._scope)
+                if now is None:
                     self.answers[place] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[place]), step="look-up")
+                elif not now[INODE]:
+                    self.answers[place] = self._unheld(now)
                 elif place in self._slipped or not self._unread:
                     again = True
         return again
 
     def _why(self, row: Row) -> Error:
         """No process was found to hold it."""
-        what = _name(row)
         if not row[INODE]:
-            hint = "no process holds it, any more or yet: only SOCK_DESTROY could drop it"
-            return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, hint=hint)
+            return self._unheld(row)
+        what = _name(row)
         if self._unread or _some_are_hidden():
             hint = f"the process that holds it cannot be inspected; {_rights()}"
             return NotPermitted("not permitted", errno=errno.EPERM, what=what, hint=hint)
         hint = "no process holds it: it is the kernel's own, or its descriptor moves too fast"
         return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, hint=hint)
+
+    @staticmethod
+    def _unheld(row: Row) -> Error:
+        hint = "no process holds it, any more or yet: only SOCK_DESTROY could drop it"
+        return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=_name(row), hint=hint)
 
 
 def abort(
@@ -147,20 +160,24 @@ def abort(
     *,
     dry_run: bool = False,
     go_on: Callable[[], bool] = lambda: True,
+    first: Sequence[int] = (),
 ) -> list[Answer]:
     """Drop these sockets: for each what its program sees ("ECONNRESET"), or an Error.
 
     go_on: asked before each attempt; after a False the rest stays None.
+    first: processes that are likely to hold them.
     dry_run: the same look, the same borrowing and checks, without the drop.
     """
-    return Drops(rows, scope, dry_run=dry_run, go_on=go_on).run()
+    return Drops(rows, scope, dry_run=dry_run, go_on=go_on, first=first).run()
 
 
-def first_refusal(rows: Sequence[Row], scope: int | None) -> Error | None:
-    """None as soon as one of them could be dropped this way; else why the first cannot be."""
+def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
+    """The first process that would lend one of them; else why the first of them cannot be dropped this way."""
     drops = Drops(rows, scope, dry_run=True, go_on=lambda: not drops.done)
     answers = drops.run()
-    return None if drops.done else next((answer for answer in answers if isinstance(answer, Error)), None)
+    if drops.lender is not None:
+        return drops.lender
+    return next((one for one in answers if isinstance(one, Error)), NotFound("not found", errno=errno.ENOENT))
 
 
 def chosen(answer: Error, failure: Error | None) -> Error:
@@ -228,24 +245,24 @@ def _name(row: Row) -> str:
     return str(Connection(row))
 
 
-def _exists(row: Row, scope: int | None) -> bool:
-    """Is this very socket still a connection with these ends?"""
+def _row_now(row: Row, scope: int | None) -> Row | None:
+    """This very socket as it is now; None when it has these ends no more."""
     ends = packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
     try:
         found = ROW.unpack(_tcpdrop.lookup(*ends, ifindex=row[IFINDEX], scope=scope))
-    except OSError:
-        return False
-    return bool(found[COOKIE] == row[COOKIE])
+    except (OSError, ValueError):
+        return None
+    return found if found[COOKIE] == row[COOKIE] else None
 
 
-def _processes() -> Iterator[int]:
+def _processes(first: Sequence[int]) -> Iterator[int]:
     """Ourselves first, who need no right at all."""
-    own = os.getpid()
-    yield own
+    early = dict.fromkeys((os.getpid(), *first))
+    yield from early
     from .owners import all_pids
 
     for pid in all_pids():
-        if pid != own:
+        if pid not in early:
             yield pid
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .model import Connection, Row
     from .safety import Guard
     from .table import Part
+    from .ways import Lacking
 
     #: asked with the victims before the first drop; raises Refused to stop
     Approve = Callable[[Connections], None]
@@ -63,7 +64,7 @@ class Run:
         #: "auto", "destroy" or "descriptor": see ways.py
         self.method = method
         #: number of a part of this round -> why SOCK_DESTROY can do nothing there, where descriptors can
-        self._lacking: dict[int, Error] = {}
+        self._lacking: dict[int, Lacking] = {}
         #: told between slices how far a round is
         self.progress = progress
         #: asked between slices: has a signal come?
@@ -121,9 +122,9 @@ class Run:
         for number, part in enumerate(selection.parts):
             if len(part):
                 with netns.opened(part.where) as scope:
-                    error = lacking(self.method, partial(self._victims, part, start), scope)
-                if error is not None:
-                    self._lacking[number] = error
+                    reason = lacking(self.method, partial(self._victims, part, start), scope)
+                if reason is not None:
+                    self._lacking[number] = reason
             start += len(part)
 
     def _victims(self, part: Part, start: int) -> list[Row]:
@@ -174,7 +175,7 @@ class Run:
                 self._all_failed(places, this, start, error)
             start += len(part)
 
-    def _drop_part(self, part: Part, this: Round, start: int, places: list[int], lacking: Error | None) -> None:
+    def _drop_part(self, part: Part, this: Round, start: int, places: list[int], lacking: Lacking | None) -> None:
         from .mptcp import subflows
         from .otherway import drop_by_descriptor
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from .descriptor import Answer
     from .dropping import Run
     from .table import Part
+    from .ways import Lacking
 
 
 def drop_by_descriptor(
-    run: Run, part: Part, this: Round, start: int, other: list[int], scope: int | None, lacking: Error | None
+    run: Run, part: Part, this: Round, start: int, other: list[int], scope: int | None, lacking: Lacking | None
 ) -> None:
     """Drop `other`, and what SOCK_DESTROY was refused, through their holders; note each outcome.
 
@@ -32,7 +33,7 @@ def drop_by_descriptor(
     of MPTCP.  In a dry run everything but the drop is done, so that the preview
     says what will be refused.
     """
-    failures: dict[int, Error] = {place: lacking or unsupported(str(part.connection(place))) for place in other}
+    failures: dict[int, Error] = {place: lacking.error if lacking is not None else unsupported(str(part.connection(place))) for place in other}
     for at, error in this.errors.items():
         if start <= at < start + len(part) and this.codes[at] in (NOT_PERMITTED, NOT_SUPPORTED) and helps(error):
             failures[at - start] = error
@@ -46,7 +47,9 @@ def drop_by_descriptor(
     for place in places:  # until it was tried: a signal may come first
         this.codes[start + place] = WOULD_DROP
         this.errors.pop(start + place, None)
-    answers = abort([part.row(place) for place in places], scope, dry_run=run.report.dry_run, go_on=_pace(run, len(places)))
+    rows = [part.row(place) for place in places]
+    first = [lacking.lender] if lacking is not None and lacking.lender is not None else []
+    answers = abort(rows, scope, dry_run=run.report.dry_run, go_on=_pace(run, len(places)), first=first)
     for place, answer in zip(places, answers):
         _note(this, start + place, answer, failures[place], dry_run=run.report.dry_run)
 

@@ -56,7 +56,17 @@ def by_descriptor(row: Row, scope: int | None, failure: Error | None, *, dry_run
     raise chosen(answer, failure)
 
 
-def lacking(method: str, rows: Callable[[], Sequence[Row]], scope: int | None) -> Error | None:
+class Lacking:
+    """Why SOCK_DESTROY can do nothing in a place where descriptors can, and a process that lends one."""
+
+    __slots__ = ("error", "lender")
+
+    def __init__(self, error: Error, lender: int | None = None) -> None:
+        self.error = error
+        self.lender = lender
+
+
+def lacking(method: str, rows: Callable[[], Sequence[Row]], scope: int | None) -> Lacking | None:
     """What keeps SOCK_DESTROY from dropping anything here, though descriptors will drop some of these; None: nothing.
 
     Raises Error when neither way could drop a single one.
@@ -72,20 +82,21 @@ def lacking(method: str, rows: Callable[[], Sequence[Row]], scope: int | None) -
             if method == DESTROY or not helps(error):
                 raise
             failure = error
-    from .descriptor import chosen, first_refusal
+    from .descriptor import chosen, find_lender
 
-    refusal = first_refusal(rows(), scope)
-    if refusal is None or isinstance(refusal, NotFound):  # what is gone needs no right: each is told so
-        return failure
-    refusal.what = ""  # said of all of them
-    raise chosen(refusal, failure)
+    lender = find_lender(rows(), scope)
+    if isinstance(lender, int):
+        return Lacking(failure, lender)
+    if isinstance(lender, NotFound):  # what is gone needs no right: each is told so
+        return Lacking(failure)
+    lender.what = ""  # said of all of them
+    raise chosen(lender, failure)
 
 
 def refusal(connection: Connection, scope: int | None, method: str) -> Error | None:
     """What the drop of this one connection would fail with, as far as can be told."""
     try:
-        failure = lacking(method, lambda: [connection._row], scope)
-        if failure is None and connection._row[FLAGS] & ROW_MPTCP:
+        if lacking(method, lambda: [connection._row], scope) is None and connection._row[FLAGS] & ROW_MPTCP:
             from .mptcp import unsupported
 
             if method == DESTROY:

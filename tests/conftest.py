@@ -113,12 +113,22 @@ def run():
     return child
 
 
-@pytest.fixture(scope="session")
-def no_destroy(tmp_path_factory):
-    """The environment in which the kernel seems to lack INET_DIAG_DESTROY."""
-    shim = tmp_path_factory.mktemp("shim") / "no_destroy.so"
+def _shim(tmp_path_factory, name):
+    shim = tmp_path_factory.mktemp("shim") / f"{name}.so"
     try:
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, HERE / "c" / "no_destroy.c", "-ldl", "-pthread"], check=True)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, HERE / "c" / f"{name}.c", "-ldl", "-pthread"], check=True)
     except FileNotFoundError:
         pytest.skip("no C compiler here")
     return {"LD_PRELOAD": str(shim)}
+
+
+@pytest.fixture(scope="session")
+def no_destroy(tmp_path_factory):
+    """The environment in which the kernel seems to lack INET_DIAG_DESTROY."""
+    return _shim(tmp_path_factory, "no_destroy")
+
+
+@pytest.fixture(scope="session")
+def busy(tmp_path_factory):
+    """The environment in which the kernel disconnects no socket."""
+    return _shim(tmp_path_factory, "busy")
