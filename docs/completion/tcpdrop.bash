@@ -4,8 +4,8 @@ _tcpdrop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word verb=classic words
 	local common='-h --help -V --version' machine='--json --jsonl' where='-4 -6 --netns'
 	local output='-q --quiet -c --count --allow-none --limit --order'
-	local select='--local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age -a --all'
-	local careful='-n --dry-run --include-self --protect --reason --syslog --no-syslog'
+	local select='--local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age --mine -a --all'
+	local careful='-n --dry-run --method --include-self --protect --reason --syslog --no-syslog'
 	local many='-y --yes --max-drops --for --until-gone --interval --rate --from -l'
 	local states='established syn-sent syn-recv fin-wait1 fin-wait2 time-wait closed close-wait last-ack listen closing
 		all connected synchronized bucket big'
@@ -23,6 +23,7 @@ _tcpdrop() {
 	--order) words='oldest newest idlest largest' ;;
 	--summary-by) words='remote_addr local_port state process user' ;;
 	--max-drops) words=none ;;
+	--method) words='auto destroy descriptor' ;;
 	--from) compopt -o default; return ;;
 	--user | user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	family) words='inet inet6' ;;

@@ -31,7 +31,7 @@ a filter: predicates, neighbours and-ed, with and, or, not and parentheses
   local ADDR[/LEN]      remote ADDR[/LEN][:PORT]    host ADDR (either end)
   lport 80,443          rport 5000-5010             port ge 1024 (either end)
   in  out  loopback     dev eth0  cc cubic          kernel (no process holds it)
-  pid 4711  comm 'php*' user www-data               unit nginx  cgroup PATH
+  pid 4711  comm 'php*' user www-data  mine         unit nginx  cgroup PATH
   idle gt 10m           age gt 8h                   rtt gt 200ms
   sendq gt 64k          recvq, bytes-sent, bytes-received gt 1M    retrans gt 5
 
@@ -46,6 +46,7 @@ to select by values that are never read as filter (repeat, or comma lists):
       --limit N        only the first N, by
       --order X        oldest, newest, idlest or largest
   -4, -6               only IPv4, only IPv6 (what is on the wire)
+      --mine           only what processes of your own user hold
       --netns X        in the network namespace of that NAME, PID, PATH, or all
       --zone X         in the zone of that ID, NAME, or all (one connection)
 
@@ -56,6 +57,7 @@ to drop with care:
       --max-drops N    if more match, drop none (without a terminal: 100)
       --protect FILTER never drop these, nor their other end (/etc/tcpdrop.conf)
       --include-self   drop it even if it carries your own session
+      --method X       auto, destroy (ask the kernel) or descriptor (its holder)
 
 to keep them gone:
       --for X          drop whatever matches, for that long

@@ -31,17 +31,21 @@ def talk(client, server):
             raise ConnectionResetError
 
 
-def churn(listener, lock):
+def churn(listener):
     chance = random.Random(threading.get_ident())
     while not STOP.is_set():
         victim = chance.random() < 0.5
         sockets = []
         try:
-            with lock:  # so that what is accepted is what was connected
-                client = socket.create_connection(listener.getsockname(), 10, ("127.66.0.1" if victim else "127.66.0.2", 0))
-                sockets.append(client)
-                server, _ = listener.accept()
-                sockets.append(server)
+            client = socket.create_connection(listener.getsockname(), 10, ("127.66.0.1" if victim else "127.66.0.2", 0))
+            sockets.append(client)
+            # A victim may have been dropped within connect(): its other end never comes, or still waits here.
+            listener.settimeout(0.05 if victim else 5)
+            server, peer = listener.accept()
+            while not victim and peer != client.getsockname():
+                server.close()
+                server, peer = listener.accept()
+            sockets.append(server)
             count("made")
             for _ in range(chance.randrange(4)):
                 talk(client, server)
@@ -51,15 +55,17 @@ def churn(listener, lock):
                     client = moved
                     sockets.append(client)
                 time.sleep(chance.random() * 0.004)
-        except OSError:
+        except OSError as error:
             count("reset" if victim else "hurt")
+            if not victim:
+                sys.stderr.write(f"{sockets}: {error!r}\n")
         for one in sockets:
             one.close()
 
 
 def main():
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
-    threads = [threading.Thread(target=churn, args=(listener, threading.Lock()), daemon=True) for listener in listeners]
+    threads = [threading.Thread(target=churn, args=(listener,), daemon=True) for listener in listeners]
     for thread in threads:
         thread.start()
     threading.Timer(float(sys.argv[1]), os._exit, (1,)).start()
