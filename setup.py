@@ -13,7 +13,7 @@ import sys
 
 from setuptools import Extension, setup
 
-COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "rows.c", "tuple.c"]
+COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "_text.c", "rows.c", "tuple.c", "text.c"]
 
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
