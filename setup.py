@@ -13,7 +13,7 @@ import sys
 
 from setuptools import Extension, setup
 
-COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "_descriptor.c", "rows.c", "tuple.c"]
+COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "_descriptor.c", "_text.c", "rows.c", "tuple.c", "text.c"]
 
 LINUX = ["linux.c", "linux_list.c", "linux_drop.c", "linux_threads.c", "linux_descriptor.c", "linux_mptcp.c", "inet_diag.c"]
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]

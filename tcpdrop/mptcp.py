@@ -17,11 +17,13 @@ HINT = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .model import Row
     from .table import Part
 
 
-def subflows(part: Part, places: list[int], scope: int | None) -> list[int]:
+def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
     """Those of the places that belong to an MPTCP connection.  Raises Error."""
     if not backend.DESCRIPTORS:
         return []

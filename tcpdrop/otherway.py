@@ -16,7 +16,7 @@ _CODES = {"gone": GONE, "not_permitted": NOT_PERMITTED, "not_supported": NOT_SUP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .descriptor import Answer
     from .dropping import Run
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def drop_by_descriptor(
-    run: Run, part: Part, this: Round, start: int, other: list[int], scope: int | None, lacking: Lacking | None
+    run: Run, part: Part, this: Round, start: int, other: Sequence[int], scope: int | None, lacking: Lacking | None
 ) -> None:
     """Drop `other`, and what SOCK_DESTROY was refused, through their holders; note each outcome.
 

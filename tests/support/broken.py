@@ -12,6 +12,8 @@ UNITS = (
     "_table.c",
     "_arguments.c",
     "_descriptor.c",
+    "_text.c",
+    "text.c",
     "rows.c",
     "tuple.c",
     "inet_diag.c",
