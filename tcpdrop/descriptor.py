@@ -45,7 +45,7 @@ class Drops:
     def __init__(
         self, rows: Sequence[Row], scope: int | None, *, dry_run: bool, go_on: Callable[[], bool], first: Sequence[int] = ()
     ) -> None:
-        self.rows = rows
+        self.rows = list(rows)
         self.answers: list[Answer] = [None] * len(rows)
         self._scope = scope
         self._dry_run = dry_run
@@ -55,8 +55,11 @@ class Drops:
         #: inode -> the places of its rows: subflows of one MPTCP connection share it
         self._wanted: dict[int, list[int]] = {}
         for place, row in enumerate(rows):
-            if row[INODE]:
-                self._wanted.setdefault(row[INODE], []).append(place)
+            # One that was saved, or seen before it was accepted, is looked up: it may have an inode now.
+            now = row if row[INODE] and row[LPORT] and row[RPORT] else self._look_up(place)
+            if now is not None and now[INODE]:
+                self.rows[place] = now
+                self._wanted.setdefault(now[INODE], []).append(place)
         #: how many could be dropped, and the process that lent the last one
         self.done = 0
         self.lender: int | None = None
@@ -66,6 +69,13 @@ class Drops:
         self._unread = 0
         #: places whose descriptor was another file by the time it was borrowed
         self._slipped: set[int] = set()
+
+    def _look_up(self, place: int) -> Row | None:
+        """The socket as it is now; one that is not there is answered so."""
+        now = _row_now(self.rows[place], self._scope)
+        if now is None:
+            self.answers[place] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[place]), step="look-up")
+        return now
 
     def run(self) -> list[Answer]:
         """As often as descriptors move under our eyes, a bounded number of times."""
@@ -128,10 +138,10 @@ class Drops:
         again = False
         for place in places:
             if self.answers[place] is None:
-                now = _row_now(self.rows[place], self._scope)
+                now = self._look_up(place)
                 if now is None:
-                    self.answers[place] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[place]), step="look-up")
-                elif not now[INODE]:
+                    continue
+                if not now[INODE]:
                     self.answers[place] = self._unheld(now)
                 elif place in self._slipped or not self._unread:
                     again = True
@@ -246,7 +256,7 @@ def _name(row: Row) -> str:
 
 
 def _row_now(row: Row, scope: int | None) -> Row | None:
-    """This very socket as it is now; None when it has these ends no more."""
+    """This very socket as it is now; None when it has these ends no more, or had no identity to begin with."""
     ends = packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
     try:
         found = ROW.unpack(_tcpdrop.lookup(*ends, ifindex=row[IFINDEX], scope=scope))
@@ -270,4 +280,3 @@ def _some_are_hidden() -> bool:
     from .owners import some_are_hidden
 
     return some_are_hidden()
-

@@ -75,7 +75,12 @@ class Run:
         """Spare, bound, approve, check rights, drop.  Raises Error with nothing of this round dropped."""
         this = Round(selection)
         this.codes[:] = bytes([WOULD_DROP]) * len(selection)
-        for place, why in self.guard.protected(selection).items():
+        spared = self.guard.protected(selection)
+        if self.guard.rules:
+            from .mptcp import protected_through
+
+            spared.update(protected_through(self.guard, selection))
+        for place, why in spared.items():
             this.codes[place] = PROTECTED
             this.errors[place] = why
         victims = this.codes.count(WOULD_DROP)

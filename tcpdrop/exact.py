@@ -11,7 +11,7 @@ import errno
 from . import _tcpdrop, backend
 from .addresses import is_number, printable, unmapped, unpack
 from .errors import Error, NotFound, NotPermitted, NotSupported, Protected, Refused, from_os_error
-from .model import COOKIE, IFINDEX, INODE, ROW, Connection
+from .model import COOKIE, FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP, Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +121,10 @@ def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, qu
     from .selection import answers_for
 
     rows = [connection._row, *_rows(Quad(quad.raddr, quad.rport, quad.laddr, quad.lport), scope)]
+    if connection._row[FLAGS] & ROW_MPTCP or not connection._row[FLAGS] & ROW_MARK:  # it is, or that is not shown to us
+        from .mptcp import tied
+
+        rows += map(ROW.unpack_from, tied(rows, scope))
     for name, rule in rules:
         answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
         if answers:

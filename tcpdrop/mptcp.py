@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import errno
 
-from . import _tcpdrop, backend
-from .errors import NotSupported, from_os_error
+from . import _tcpdrop, backend, netns
+from .errors import NotSupported, Protected, from_os_error
 from .model import COOKIE, FLAGS, INODE, LADDR, LISTEN, LPORT, RADDR, ROW, ROW_MPTCP, RPORT, USUAL_STATES, packed_addr
+from .table import Connections, Part, Rows
 
 HINT = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .model import Row
-    from .table import Part
+    from .safety import Guard
 
 
 def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
@@ -35,6 +36,30 @@ def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[i
         row = ROW.unpack_from(part.table[part.indices[place]])
         if row[INODE] in inodes or _ends(row) in ends or row[COOKIE] in cookies:
             found.append(place)
+    return found
+
+
+def tied(rows: Iterable[Row], scope: int | None) -> list[bytes]:
+    """Every subflow of the MPTCP connections that these rows are subflows of: all of them go together."""
+    inodes = {row[INODE] for row in rows} & _sockets(scope)[0] if backend.DESCRIPTORS else set()
+    if not inodes:
+        return []
+    return [raw for raw in _tcpdrop.list_connections(USUAL_STATES, scope=scope) if ROW.unpack_from(raw)[INODE] in inodes]
+
+
+def protected_through(guard: Guard, connections: Connections) -> dict[int, Protected]:
+    """place -> why, for what would take along another subflow that must live."""
+    found: dict[int, Protected] = {}
+    start = 0
+    for part in connections.parts:
+        rows = [part.row(place) for place in range(len(part))]
+        with netns.opened(part.where) as scope:
+            along = Part(Rows(tied(rows, scope)), None, where=part.where)
+        for at, why in guard.protected(Connections([along])).items() if len(along) else ():
+            inode = along.row(at)[INODE]
+            for place in (place for place, row in enumerate(rows) if row[INODE] == inode):
+                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=why.hint)
+        start += len(part)
     return found
 
 

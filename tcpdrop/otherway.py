@@ -33,7 +33,7 @@ def drop_by_descriptor(
     of MPTCP.  In a dry run everything but the drop is done, so that the preview
     says what will be refused.
     """
-    failures: dict[int, Error] = {place: lacking.error if lacking is not None else unsupported(str(part.connection(place))) for place in other}
+    failures: dict[int, Error] = {place: unsupported(str(part.connection(place))) if lacking is None else lacking.error for place in other}
     for at, error in this.errors.items():
         if start <= at < start + len(part) and this.codes[at] in (NOT_PERMITTED, NOT_SUPPORTED) and helps(error):
             failures[at - start] = error

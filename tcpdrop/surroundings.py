@@ -86,4 +86,6 @@ def _fix(found: Capabilities) -> str:
         return "CAP_SYS_PTRACE (in a container --cap-add SYS_PTRACE), or CONFIG_INET_DIAG_DESTROY=y in the kernel"
     if found.container == "kubernetes":
         return "NET_ADMIN in the container's securityContext.capabilities.add"
-    return "CAP_NET_ADMIN: start the container with --cap-add NET_ADMIN" if found.container else "CAP_NET_ADMIN, as with --cap-add NET_ADMIN"
+    if found.container:
+        return "CAP_NET_ADMIN: start the container with --cap-add NET_ADMIN"
+    return "CAP_NET_ADMIN, in a container --cap-add NET_ADMIN"

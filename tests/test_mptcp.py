@@ -121,8 +121,9 @@ def test_what_nobody_has_accepted_cannot_be_dropped(mp):
     assert server.call("recv", 1) == b"x"
 
 
-def test_a_further_subflow_is_not_the_connection(mp):
-    """Aborting would end more than was named: it is refused, and says what to drop."""
+@pytest.fixture
+def two(mp):
+    """A connection of two subflows: the pair, and the row of the further one."""
     for command in ("limits set subflows 2", "endpoint add 127.0.0.77 dev lo subflow"):
         done = run("ip", "mptcp", *command.split())
         if done.status:
@@ -138,17 +139,34 @@ def test_a_further_subflow_is_not_the_connection(mp):
             return [row for row in rows() if row[model.INODE] == own[model.INODE] and row[model.COOKIE] != own[model.COOKIE]]
 
         until(further, "a second subflow")
-        (row,) = further()
-        which = ["drop", "lport", str(row[model.LPORT])]
-        for dry in (["-n"], []):
-            done = tcpdrop(*dry, *which)
-            assert (done.status, "a further subflow of an MPTCP connection cannot be dropped alone" in done.err) == (3, True), done
-        assert pair.alive()
-        # Together with the first it is selected, and goes with it.
-        assert tcpdrop(*which[:2], f"{pair.lport},{row[model.LPORT]}").out.count(": dropped\n") == 2
-        assert pair.peer.errno("recv", 1) == errno.ECONNRESET
+        yield pair, further()[0]
     finally:
         run("ip", "mptcp", "endpoint", "flush")
+
+
+def test_a_further_subflow_is_not_the_connection(two):
+    """Aborting would end more than was named: it is refused, and says what to drop."""
+    pair, row = two
+    which = ["drop", "lport", str(row[model.LPORT])]
+    for dry in (["-n"], []):
+        done = tcpdrop(*dry, *which)
+        assert (done.status, "a further subflow of an MPTCP connection cannot be dropped alone" in done.err) == (3, True), done
+    assert pair.alive()
+    # Together with the first it is selected, and goes with it.
+    assert tcpdrop(*which[:2], f"{pair.lport},{row[model.LPORT]}").out.count(": dropped\n") == 2
+    assert pair.peer.errno("recv", 1) == errno.ECONNRESET
+
+
+def test_a_rule_that_names_a_further_subflow_protects_the_first(two):
+    """They would go together."""
+    pair, row = two
+    rule = f"--protect=lport {row[model.LPORT]}"
+    for form in (words(pair), ["drop", "lport", str(pair.lport)]):
+        for dry in (["-n"], []):
+            done = tcpdrop(*dry, rule, *form)
+            assert (done.status, done.err.split("\n")[0]) == (4, f"{line(pair)}: protected (by --protect 'lport {row[model.LPORT]}')"), done
+    assert pair.alive()
+    assert tcpdrop("--protect=lport 1", *words(pair)).status == 0
 
 
 def rows():

@@ -33,11 +33,8 @@ def blocks():
 
 @pytest.fixture(scope="module")
 def ports(tmp_path_factory):
-    with servers.postgres(tmp_path_factory.mktemp("postgres")) as (_, postgres, _), servers.redis(tmp_path_factory.mktemp("redis")) as (
-        _,
-        redis,
-        _,
-    ):
+    place = tmp_path_factory.mktemp
+    with servers.postgres(place("postgres")) as (_, postgres, _), servers.redis(place("redis")) as (_, redis, _):
         yield {"postgres": postgres, "redis": redis}
 
 

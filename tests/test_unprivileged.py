@@ -12,6 +12,7 @@ from support.holder import Holder
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="descriptors")]
 
+
 @pytest.fixture
 def nobody():
     return needs(*NOBODY)

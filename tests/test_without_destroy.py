@@ -12,7 +12,7 @@ import sys
 import pytest
 from support import procnet
 from support.command import NO_CAPABILITIES, line, needs, run, tcpdrop, words
-from support.holder import Holder
+from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop
 
@@ -136,6 +136,23 @@ def test_nothing_but_what_nobody_holds_is_refused_before_anything(holder, withou
         assert "not supported (this kernel is built without CONFIG_INET_DIAG_DESTROY; no process holds it" in done.err
     listener.close()
     client.close()
+
+
+def test_saved_connections(holder, without, tmp_path):
+    """They carry a cookie and no inode; what has taken their place meanwhile lives."""
+    pairs = [holder.pair(), holder.pair(**fresh_ports())]
+    ports = ",".join(str(pair.lport) for pair in pairs)
+    saved = tmp_path / "saved"
+    saved.write_text(tcpdrop("list", "--jsonl", "lport", ports).out + f"127.0.0.1 1 127.0.0.1 {pairs[0].lport}\n", encoding="utf-8")
+    pairs[1].close()
+    _, lport, _, rport = pairs[1].tuple
+    again = holder.pair(port=rport, client_port=lport)
+    for dry in (["-n"], []):
+        done = tcpdrop("--json", *dry, "drop", "--from", saved, env=without)
+        counts = json.loads(done.out)["summary"]["counts"]
+        assert (done.status, counts) == (0, {"would_drop" if dry else "dropped": 1, "gone": 2})
+    assert pairs[0].sock.errno("recv", 1) == errno.ECONNRESET
+    assert again.alive()
 
 
 def test_by_destroy_alone_it_is_not_supported(holder, without):

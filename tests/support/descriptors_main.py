@@ -54,7 +54,7 @@ def churn(listener):
                     client.close()
                     client = moved
                     sockets.append(client)
-                time.sleep(chance.random() * 0.004)
+                time.sleep(chance.random() * 0.05)
         except OSError as error:
             count("reset" if victim else "hurt")
             if not victim:
@@ -64,7 +64,7 @@ def churn(listener):
 
 
 def main():
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(12)]
     threads = [threading.Thread(target=churn, args=(listener,), daemon=True) for listener in listeners]
     for thread in threads:
         thread.start()

@@ -113,7 +113,9 @@ rowish = st.one_of(
     st.sampled_from([Family(4), Family(6), Loopback(), Dev("lo"), Dev("eth0"), Dev("gone")]),
 )
 knowing = st.one_of(
-    st.sampled_from([Direction("in"), Direction("out"), Kernel(), Mine(), Cgroup("/a"), Cgroup("/b"), Cgroup("/none"), Unit("nginx.service")]),
+    st.sampled_from(
+        [Direction("in"), Direction("out"), Kernel(), Mine(), Cgroup("/a"), Cgroup("/b"), Cgroup("/none"), Unit("nginx.service")]
+    ),
     st.sets(st.integers(4, 9), min_size=1).map(Pid.of),
     st.sampled_from([*COMMS, "ng*", "[a-z]*"]).map(Comm),
     st.sampled_from([User(0), User(1000), Congestion("cubic"), Congestion("and")]),
