@@ -296,6 +296,21 @@ td_mptcp(int scope, struct td_rows *rows, const char **step)
 	return 0;
 }
 
+int
+td_process(int pid, const char *variable, struct td_process *process,
+    const char **step)
+{
+	(void)pid, (void)variable, (void)process;
+	*step = "process";
+	return -ENOTSUP; /* /proc is another one here: Python reads psinfo */
+}
+
+void
+td_process_free(struct td_process *process)
+{
+	(void)process;
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 int

@@ -10,13 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import time
-from functools import partial
 from struct import pack, unpack
 
 from . import _tcpdrop, backend, netns
 from .columns import column
 from .errors import Error, TooMany, from_os_error
-from .exact import explained
+from .exact import explained, lacks_right
 from .keeping import wait
 from .model import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
 from .report import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from .model import Connection, Row
+    from .model import Row
     from .safety import Guard
     from .table import Part
     from .ways import Lacking
@@ -117,16 +116,16 @@ class Run:
 
     def _check_rights(self, selection: Connections) -> None:
         """A right that is missing for every connection stops the run before the first drop."""
-        from .ways import lacking
-
         self._lacking = {}
         start = 0
         for number, part in enumerate(selection.parts):
             if len(part):
                 with netns.opened(part.where) as scope:
-                    reason = lacking(self.method, partial(self._victims, part, start), scope)
-                if reason is not None:
-                    self._lacking[number] = reason
+                    failure = None if self.method == "descriptor" else lacks_right(scope)
+                    if failure is not None or self.method == "descriptor":
+                        from .ways import lacking
+
+                        self._lacking[number] = lacking(self.method, failure, self._victims(part, start), scope)
             start += len(part)
 
     def _victims(self, part: Part, start: int) -> list[Row]:
@@ -148,7 +147,7 @@ class Run:
         for place, row in enumerate(_rows(again)):
             if row[COOKIE] in alive:
                 this, at = alive[row[COOKIE]]
-                if this.ways.get(at, ("",))[0] == "descriptor" and not _same_ends(this.connections[at], row):
+                if this.ways.get(at, ("",))[0] == "descriptor" and _ends_of(this.connections[at]._row) != _ends_of(row):
                     new.append(place)  # its program connected the same socket anew
                 elif _survives(again.choose([place]), self.method):
                     this.codes[at] = FAILED
@@ -178,12 +177,9 @@ class Run:
             start += len(part)
 
     def _drop_part(self, part: Part, this: Round, start: int, places: Sequence[int], lacking: Lacking | None) -> None:
-        from .mptcp import subflows
-        from .otherway import drop_by_descriptor
-
         with netns.opened(part.where) as scope:
             # SOCK_DESTROY first, but not where it cannot, or would only say so.
-            other = places if lacking is not None else subflows(part, places, scope)
+            other = places if lacking is not None else _subflows(part, places, scope)
             skip = set(other)
             direct = [place for place in places if place not in skip] if skip else places
             if not self.report.dry_run:
@@ -192,7 +188,10 @@ class Run:
                 finally:
                     if backend.QUEUED:
                         self._wait_until_gone(part, this, start, places, scope)
-            drop_by_descriptor(self, part, this, start, other, scope, lacking)
+            if other or this.errors:
+                from .otherway import drop_by_descriptor
+
+                drop_by_descriptor(self, part, this, start, other, scope, lacking)
         self._settle_mirrors(part, this, start, places)
 
     def _drop_slices(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
@@ -277,6 +276,18 @@ class Run:
                 this.ways[start + place] = (this.ways.get(start + mirror, ("destroy",))[0], "ECONNRESET")
 
 
+def _subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
+    """Those of MPTCP connections, which SOCK_DESTROY does not end.  Mostly there is none on the whole host."""
+    try:
+        if not backend.DESCRIPTORS or not len(_tcpdrop.mptcp_sockets(scope)):
+            return ()
+    except OSError:
+        pass  # they cannot be listed: there are other ways to tell
+    from .mptcp import subflows
+
+    return subflows(part, places, scope)
+
+
 def _places(codes: bytearray, wanted: int) -> Sequence[int]:
     """Where this code stands; a range where it stands everywhere."""
     if codes.count(wanted) == len(codes):
@@ -357,10 +368,6 @@ def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:
 
 def _ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
     return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
-
-
-def _same_ends(connection: Connection, row: Row) -> bool:
-    return _ends_of(connection._row) == _ends_of(row)
 
 
 def outcome_of(number: int, what: str) -> tuple[int, Error | None]:

@@ -172,6 +172,15 @@ def check_right(scope: int | None = None) -> None:
         raise explained(from_os_error(error)) from None
 
 
+def lacks_right(scope: int | None = None) -> Error | None:
+    """The same, handed out."""
+    try:
+        check_right(scope)
+    except Error as error:
+        return error
+    return None
+
+
 def explained(error: Error) -> Error:
     """Say what would help."""
     from .capabilities import missing_right, missing_support

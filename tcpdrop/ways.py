@@ -12,14 +12,14 @@ import errno
 from . import backend
 from .addresses import printable
 from .errors import Error, NotFound, NotSupported
-from .exact import check_right
+from .exact import lacks_right
 from .model import FLAGS, ROW_MPTCP
 
 AUTO, DESTROY, DESCRIPTOR = METHODS = ("auto", "destroy", "descriptor")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .model import Connection, Row
 
@@ -66,25 +66,18 @@ class Lacking:
         self.lender = lender
 
 
-def lacking(method: str, rows: Callable[[], Sequence[Row]], scope: int | None) -> Lacking | None:
-    """What keeps SOCK_DESTROY from dropping anything here, though descriptors will drop some of these; None: nothing.
+def lacking(method: str, failure: Error | None, rows: Sequence[Row], scope: int | None) -> Lacking:
+    """SOCK_DESTROY can drop nothing here, for `failure` or as it is not wanted (None): can descriptors?
 
-    Raises Error when neither way could drop a single one.
+    Raises Error when they could not drop a single one of these.
     """
-    failure: Error
-    if method == DESCRIPTOR:
+    if failure is None:
         failure = NotSupported("not supported", errno=errno.EOPNOTSUPP)
-    else:
-        try:
-            check_right(scope)
-            return None
-        except Error as error:
-            if method == DESTROY or not helps(error):
-                raise
-            failure = error
+    elif method == DESTROY or not helps(failure):
+        raise failure
     from .descriptor import chosen, find_lender
 
-    lender = find_lender(rows(), scope)
+    lender = find_lender(rows, scope)
     if isinstance(lender, int):
         return Lacking(failure, lender)
     if isinstance(lender, NotFound):  # what is gone needs no right: each is told so
@@ -96,7 +89,10 @@ def lacking(method: str, rows: Callable[[], Sequence[Row]], scope: int | None) -
 def refusal(connection: Connection, scope: int | None, method: str) -> Error | None:
     """What the drop of this one connection would fail with, as far as can be told."""
     try:
-        if lacking(method, lambda: [connection._row], scope) is None and connection._row[FLAGS] & ROW_MPTCP:
+        failure = None if method == DESCRIPTOR else lacks_right(scope)
+        if failure is not None or method == DESCRIPTOR:
+            lacking(method, failure, [connection._row], scope)
+        elif connection._row[FLAGS] & ROW_MPTCP:
             from .mptcp import unsupported
 
             if method == DESTROY:
