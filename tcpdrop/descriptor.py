@@ -67,6 +67,8 @@ class Drops:
         self._first = first
         #: how many processes could not be read: they may hold anything
         self._unread = 0
+        #: what to do about a holder that was not seen; "" when everybody was
+        self._unseen: str | None = None
         #: places whose descriptor was another file by the time it was borrowed
         self._slipped: set[int] = set()
 
@@ -118,6 +120,9 @@ class Drops:
             except OSError as error:
                 self._note(place, error, pid)
                 continue
+            except ValueError:  # no ends that a connection could have
+                self._slipped.add(place)
+                continue
             # An MPTCP connection takes all its subflows along.
             for done in places if mptcp else [place]:
                 self.answers[done] = SEES_MPTCP if mptcp else SEES
@@ -152,9 +157,11 @@ class Drops:
         if not row[INODE]:
             return self._unheld(row)
         what = _name(row)
-        if self._unread or _some_are_hidden():
-            hint = f"the process that holds it cannot be inspected; {_rights()}"
-            return NotPermitted("not permitted", errno=errno.EPERM, what=what, hint=hint)
+        if self._unseen is None:  # once for all of them
+            hidden = self._unread or _some_are_hidden()
+            self._unseen = f"the process that holds it cannot be inspected; {_rights()}" if hidden else ""
+        if self._unseen:
+            return NotPermitted("not permitted", errno=errno.EPERM, what=what, hint=self._unseen)
         hint = "no process holds it: it is the kernel's own, or its descriptor moves too fast"
         return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, hint=hint)
 
@@ -182,12 +189,15 @@ def abort(
 
 
 def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
-    """The first process that would lend one of them; else why the first of them cannot be dropped this way."""
+    """The first process that would lend one of them; else why none of them can be dropped this way."""
     drops = Drops(rows, scope, dry_run=True, go_on=lambda: not drops.done)
     answers = drops.run()
     if drops.lender is not None:
         return drops.lender
-    return next((one for one in answers if isinstance(one, Error)), NotFound("not found", errno=errno.ENOENT))
+    errors = [one for one in answers if isinstance(one, Error)]
+    # A right that is missing says more than what nobody can do; that one is gone says least.
+    ranked = sorted(errors, key=lambda one: (isinstance(one, NotFound), not isinstance(one, NotPermitted)))
+    return ranked[0] if ranked else NotFound("not found", errno=errno.ENOENT)
 
 
 def chosen(answer: Error, failure: Error | None) -> Error:

@@ -382,15 +382,7 @@ def outcome_of(number: int, what: str) -> tuple[int, Error | None]:
 def abort_row(row: Row, scope: int | None) -> int:
     """Look up, compare, drop this one socket: its errno, 0 for dropped."""
     try:
-        _tcpdrop.abort(
-            packed_addr(row, LADDR),
-            row[LPORT],
-            packed_addr(row, RADDR),
-            row[RPORT],
-            ifindex=row[IFINDEX],
-            cookie=row[COOKIE],
-            scope=scope,
-        )
+        _tcpdrop.abort(*_ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except OSError as error:
         return error.errno or errno.EIO
     except ValueError:  # a wildcard, in a row that no kernel made

@@ -34,9 +34,10 @@ def _say_descriptors(found: Capabilities) -> None:
     if found.descriptors["user"] is False and found.seccomp and not _can_borrow_at_all():
         found.problems.append("descriptors of other processes cannot be borrowed: a seccomp filter forbids pidfd_getfd(2)")
     elif found.descriptors["user"] is False and found.yama:
-        found.problems.append(f"kernel.yama.ptrace_scope={found.yama} keeps your processes' descriptors from each other")
+        how = "until the next boot" if found.yama == 3 else "sysctl kernel.yama.ptrace_scope=0, or run as root"
+        found.problems.append(f"kernel.yama.ptrace_scope={found.yama} keeps your processes' descriptors from each other: {how}")
     if found.hidepid and os.geteuid():
-        found.problems.append(f"/proc is mounted with hidepid={found.hidepid}: processes of other users do not show")
+        found.problems.append(f"/proc is mounted with hidepid={found.hidepid}: who holds others' connections does not show; run as root")
 
 
 def _can_borrow_at_all() -> bool:

@@ -221,3 +221,27 @@ def test_a_login_that_runs_one_command(server):
     done = run(*server.argv(script))
     assert (done.status, done.out) == (0, "status 4\n")
     assert ": protected (held by pid " in done.err
+
+
+@pytest.mark.parametrize("how", ["", "env -i"], ids=["as it is", "no variable"])
+def test_check_recognises_the_login(server, login, how):
+    one = login()
+    _, port, _, _ = one.client.split()
+    assert one.does(f"{how} {COMMAND} check | grep ^session") == f"session          you are 127.0.0.1:{port} -> :{server.port}"
+
+
+def test_through_descriptors_the_own_login_is_refused_as_well(login):
+    one, other = login(), login()
+    answer = one.does(f"env -i {COMMAND} --method=descriptor {one.server} 2>&1; echo status $?")
+    assert answer.startswith(f"{one.server}: protected (held by pid ")
+    assert one.process.stdout.readline() == b"status 4\n"
+    assert one.does(f"{COMMAND} --method=descriptor {other.server}") == f"{other.server}: dropped"
+    assert other.end()[0] == 255
+    assert one.alive()
+
+
+def test_check_without_a_login_says_so(server):
+    """On a terminal whose login cannot be found every login service is spared, and check says that."""
+    done = run("setsid", "-w", "script", "-qec", f"{COMMAND} check", "/dev/null")
+    assert "\nsession          carrier unknown: every connection of login services is protected\r\n" in done.out
+    assert server.process.poll() is None
