@@ -13,9 +13,9 @@ import sys
 
 from setuptools import Extension, setup
 
-COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
+COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
-LINUX = ["inet_diag.c", "linux.c", *(f"linux_{part}.c" for part in ("list", "drop", "threads", "descriptor", "mptcp", "process"))]
+LINUX = ["inet_diag.c", "linux.c", *(f"linux_{part}.c" for part in ("scope", "list", "drop", "threads", "descriptor", "mptcp", "process"))]
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
 
