@@ -6,7 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
-DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*)
+DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
+	$(shell find integrations -type f ! -path '*/__pycache__/*')
 PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
 BUILT := $(VENV)/.built
 TOOLS := $(VENV)/.tools
