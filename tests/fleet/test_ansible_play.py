@@ -57,7 +57,8 @@ def test_a_task_from_its_preview_to_its_second_run(ansible, service):
             drop(local_port=[dropped[0]]),
             drop(local_port="{{ not_set | default([]) }}"),
             drop(local_port=[dropped[0]], remote_addr="{{ not_set | default(omit) }}"),
-        )
+        ),
+        env={"ANSIBLE_PIPELINING": "0"},  # as it is by default
     )
     assert played.status == 0, played.out + played.err
     found = [(step.status, step.result["changed"], step.result.get("matched")) for step in played.steps]

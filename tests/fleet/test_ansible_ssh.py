@@ -16,9 +16,6 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="sessi
 # These fixtures start the sshd and the logins.
 server, login = test_ssh.server, test_ssh.login
 
-SPARED = {"ansible_become": False}
-BECOME = {"ansible_become": True, "ansible_become_method": "sudo", "ansible_become_exe": "sudo"}
-
 
 @pytest.fixture
 def remote(server, tmp_path_factory):
@@ -33,7 +30,6 @@ def remote(server, tmp_path_factory):
         "ansible_ssh_private_key_file": str(server.place / "user_key"),
         "ansible_ssh_common_args": options,
         "ansible_control_path_dir": str(sockets),
-        "ansible_ssh_pipelining": True,  # the server has no sftp
         "ansible_python_interpreter": sys.executable,
     }
     for path in sockets.iterdir():
@@ -57,15 +53,14 @@ def sessions(server):
     return {witness.rport for witness in procnet.sockets() if witness.lport == server.port and witness.state == 1}
 
 
-@pytest.mark.parametrize("variables", [SPARED, BECOME], ids=["root", "become"])
-def test_everything_is_dropped_but_the_plays_own_connection(ansible, server, remote, login, variables):
-    if variables is BECOME:
-        needs("sudo", "-n")
+def test_everything_is_dropped_but_the_plays_own_connection(ansible, server, remote, login):
+    """Behind sudo, which takes SSH_CONNECTION away."""
+    needs("sudo", "-n")
     other = login()
     others = int(other.client.split()[1])
     with Holder() as holder:
         pair = holder.pair()
-        played = play(ansible, remote, ALIVE, drop_all(), ALIVE, drop_all(), ALIVE, **variables)
+        played = play(ansible, remote, ALIVE, drop_all(), ALIVE, drop_all(), ALIVE, ansible_become=True, ansible_become_method="sudo")
         assert pair.state() is None
     assert played.status == 0, played.out + played.err
     alive, dropped, _, again, _ = played.steps
