@@ -6,10 +6,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
-DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*)
+DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
+	$(shell find integrations -type f ! -path '*/__pycache__/*')
 PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
 BUILT := $(VENV)/.built
 TOOLS := $(VENV)/.tools
+ANSIBLE := $(VENV)/.ansible
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
 # The SunOS backend on its simulator, in a venv of its own; of the tests those
@@ -21,10 +23,10 @@ SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_
 # Processes start slowly in a user-mode kernel: there what only that can prove.
 UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_own_connection or check_and_demo
 
-.PHONY: help demo build test test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+.PHONY: help demo build test test-ansible test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # PYTHON may be a shim that only works in some directory: the venv's own
 # python is the real one.
@@ -40,16 +42,23 @@ $(TOOLS): $(BIN)/python3 tests/requirements.txt
 	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
+$(ANSIBLE): $(BIN)/python3 tests/requirements-ansible.txt
+	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements-ansible.txt
+	touch $@
+
 build: $(BUILT)  ## build and install into .venv
 
 demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends saw
 	@$(BIN)/tcpdrop demo
 
-test: $(BUILT) $(TOOLS)  ## all tests; privileged ones in a network namespace of their own
+test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network namespace of their own
 	$(PYTEST) $(ARGS)
 
 test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_DESTROY
 	tools/uml.sh $(PYTEST) tests/test_without_destroy.py -k "$(UML_TESTS)" $(ARGS)
+
+test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
+	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
 
 test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools

@@ -81,6 +81,7 @@ def drop(
     netns: str | int | None = None,
     limit: int | None = None,
     order: str | None = None,
+    rate: int | None = None,
     reason: str | None = None,
     method: str = "auto",
     **selectors: object,
@@ -98,6 +99,7 @@ def drop(
     method: "destroy" asks the kernel for it, "descriptor" disconnects through a
     descriptor of the process that holds it (Linux), "auto" the second where the
     first cannot; Result.method tells.
+    rate: at most so many drops a second.  reason: goes with each log record.
 
     Raises before the first drop what concerns the whole call: FilterError,
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
@@ -106,6 +108,7 @@ def drop(
     from . import audit
     from .choose import arrange
     from .dropping import Run, still_there
+    from .keeping import check_rate
     from .safety import guard_for
     from .selection import select
     from .ways import check_method
@@ -113,15 +116,15 @@ def drop(
     given = _given(target, netns)
     chosen = None
     if given is None:
-        chosen = _filter(target, selectors)  # type: ignore[arg-type]
-        _check_breadth(chosen, everything=all)
+        chosen = selection_of(target, selectors, everything=all)  # type: ignore[arg-type]
     elif selectors or all:
         raise TypeError("connections were given: selectors and all=True do not go with them")
     elif given.has_listener():
         raise FilterError(NO_CONNECTION)
     check_method(method)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
-    run = Run(guard, dry_run=dry_run, max_drops=max_drops, method=method)
+    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=check_rate(rate), method=method)
+    run.report.warning = guard.warning
     selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
     run.report.undecidable = selection.undecidable
     run.round(arrange(selection, order, limit))
@@ -148,11 +151,10 @@ def _given(target: object, netns: str | int | None) -> Connections | None:
     return Connections(parts_of(listed, netns))
 
 
-def selection_of(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter:
-    """What a drop without all=True means."""
+def selection_of(chosen: Filter | str | None, selectors: dict[str, object], *, everything: bool) -> Filter | None:
+    """What a drop means; None is every connection."""
     found = _filter(chosen, selectors)
-    _check_breadth(found, everything=False)
-    assert found is not None  # noqa: S101 - _check_breadth() saw to it
+    _check_breadth(found, everything=everything)
     return found
 
 

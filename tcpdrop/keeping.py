@@ -52,32 +52,43 @@ def wait(seconds: float, stopped: Callable[[], bool]) -> None:
 def keep_dropping(
     filter: Filter | str | None = None,
     *,
-    duration: float,
+    duration: float | str,
     interval: float = 0.5,
+    all: bool = False,
     max_drops: int | None = None,
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     netns: str | int | None = None,
+    rate: int | None = None,
+    reason: str | None = None,
     method: str = "auto",
     **selectors: object,
 ) -> Iterator[Result]:
-    """Drop what matches, now and whenever it comes back, for `duration` seconds.
+    """Drop what matches, now and whenever it comes back, for `duration` (seconds, or text like '10m').
 
     Yields a Result for each connection that was tried, as it happens; looks
     every `interval` seconds.  max_drops bounds the whole call.  A protected
-    connection is yielded once.  Raises as drop() does, at each look.
+    connection is yielded once.  all, rate and reason are those of drop().  Raises
+    as drop() does, at each look; wrong arguments at once.
     """
-    from .audit import to_logging
     from .core import selection_of
     from .dropping import Run
     from .safety import guard_for
     from .selection import select
     from .ways import check_method
 
-    chosen = selection_of(filter, selectors)
-    run = Run(guard_for(include_self=include_self, protect=protect), max_drops=max_drops, method=check_method(method))
+    chosen = selection_of(filter, selectors, everything=all)
+    seconds = _seconds(duration)
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
+    run = Run(guard, max_drops=max_drops, rate=check_rate(rate), method=check_method(method))
+    looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=seconds, interval=interval, until_gone=False)
+    return _results(run, looks, reason)
+
+
+def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Iterator[Result]:
+    from .audit import to_logging
+
     spared = set()
-    looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=duration, interval=interval, until_gone=False)
     for this in looks:
         run.report.rounds.clear()  # a long watch must not grow
         for result in this.results() if this is not None else ():
@@ -85,5 +96,20 @@ def keep_dropping(
                 if result.connection in spared:
                     continue
                 spared.add(result.connection)
-            to_logging([result])
+            to_logging([result], reason)
             yield result
+
+
+def _seconds(duration: float | str) -> float:
+    if not isinstance(duration, str):
+        return duration
+    from .filters.units import parse_duration
+
+    return parse_duration(duration) / 1000
+
+
+def check_rate(rate: int | None) -> int | None:
+    """Raise ValueError unless it is None or drops a second."""
+    if rate is not None and rate < 1:
+        raise ValueError("rate is 1 or more a second")
+    return rate

@@ -105,6 +105,8 @@ class Report:
         self.later = 0
         #: why it could not be looked again afterwards
         self.unverified: Error | None = None
+        #: why more was spared than certainly carries the operator's session, in one line; or ""
+        self.warning = ""
         #: what the real run would be refused for (dry runs only)
         self.refusal: Error | None = None
 

@@ -13,7 +13,7 @@ _tcpdrop() {
 		kernel pid comm user mine unit cgroup idle age rtt recvq sendq bytes-sent bytes-received retrans cc'
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $word in list | drop | check | demo) verb=$word; break ;; esac
+		case $word in list | drop | check | demo | paths) verb=$word; break ;; esac
 	done
 	[[ $cur == = ]] && cur= || [[ $prev != = ]] || prev=${COMP_WORDS[COMP_CWORD-2]}
 	case $prev in
@@ -32,8 +32,9 @@ _tcpdrop() {
 		case $verb in
 		list) words+=" $where $output $select -o --summary-by --explain" && [[ $cur == -* ]] || words=$filter ;;
 		drop) words+=" $where $output $select $careful $many" && [[ $cur == -* ]] || words=$filter ;;
-		classic) words+=" $where --zone $careful -q --quiet --allow-none -l -a -s list drop check demo" ;;
+		classic) words+=" $where --zone $careful -q --quiet --allow-none -l -a -s list drop check demo paths" ;;
 		demo) words=$common ;;
+		paths) words+=" --ansible --salt" ;;
 		esac ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))

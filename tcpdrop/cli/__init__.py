@@ -9,7 +9,7 @@ from .options import Parsed, UsageError, check_allowed, parse
 from .status import DONE, FAILED, REFUSED, USAGE
 from .streams import Streams
 
-VERBS = ("list", "drop", "check", "demo")
+VERBS = ("list", "drop", "check", "demo", "paths")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,6 +112,10 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
         from . import checking
 
         return checking.run(parsed, streams)
+    if verb == "paths":
+        from . import paths
+
+        return paths.run(parsed, streams)
     from . import demo
 
     return demo.run(streams)

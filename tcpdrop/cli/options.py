@@ -63,6 +63,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "user": (LIST, ("--user",)),
     "idle": (VALUE, ("--idle",)),
     "age": (VALUE, ("--age",)),
+    "ansible": (FLAG, ("--ansible",)),
+    "salt": (FLAG, ("--salt",)),
 }
 
 SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spelling in spellings}
@@ -79,6 +81,7 @@ ALLOWED = {
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
+    "paths": _COMMON | {"ansible", "salt"},
 }
 
 

@@ -63,20 +63,20 @@ def _kind(value: object) -> str:
 
 def addresses(end: str, given: object) -> Node:
     """end: local, remote or host.  '10.0.0.0/8', '[2001:db8::1]:443', an object of ipaddress."""
-    found = _each(f"{end} address", given, values.address, numbers=False)
+    found = _each("host" if end == "host" else f"{end}_addr", given, values.address, numbers=False)
     return Address.of(end, found) if found else nothing()
 
 
 def ports(end: str, given: object) -> Node:
     """443, '443', 'https', '1000-2000'."""
-    found = _each(f"{end} port", given, values.port_range)
+    found = _each("port" if end == "host" else f"{end}_port", given, values.port_range)
     return Port.of(end, found) if found else nothing()
 
 
 def states(given: object) -> Node:
     """'established', State.ESTABLISHED or its number, 'all'."""
     mask = 0
-    for one in _each("state", given, _state):
+    for one in _each("states", given, _state):
         mask |= one
     return State("state", mask) if mask else nothing()
 
