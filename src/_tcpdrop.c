@@ -163,7 +163,7 @@ out:
 
 PyDoc_STRVAR(mptcp_doc,
     "mptcp_sockets(scope=None)\n--\n\n"
-    "The MPTCP sockets that are no listeners, as a Table; mostly there are none.\n\n"
+    "The MPTCP connections, as a Table; mostly there are none.\n\n"
     "Their subflows are what list_connections() shows, with the same inode.\n"
     "Raises OSError with .step: ENOENT where they cannot be listed.  mptcp(7).");
 

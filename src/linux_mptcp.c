@@ -91,7 +91,8 @@ dump(int fd, int family, struct td_rows *rows, const char **step)
 		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 	    .body = {.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = ANY_PROTOCOL,
-		.idiag_states = TD_ALL_STATES & ~(1u << TD_STATE_LISTEN)},
+		.idiag_states = TD_ALL_STATES & ~(1u << TD_STATE_LISTEN) &
+		    ~(1u << TD_STATE_CLOSED)},
 	    .attribute = {.nla_len = sizeof(struct nlattr) + sizeof(uint32_t),
 		.nla_type = REQ_PROTOCOL},
 	    .protocol = MPTCP};
