@@ -21,6 +21,10 @@ LOOKS_BY_WALK = _SUNOS
 TRIES_INTERFACES = not _SUNOS
 #: there are network namespaces
 NETNS = _LINUX
+#: a row tells when its connection was made, by the clock of clock.py
+CREATION_TIMES = _SUNOS
+#: /proc tells what a process holds by both ends, not by inode: fdinfo.py
+HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
 #: a socket keeps its identity when it listens, and an abort by identity would take it

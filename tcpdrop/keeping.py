@@ -58,6 +58,7 @@ def keep_dropping(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     netns: str | int | None = None,
+    zone: str | int | None = None,
     **selectors: object,
 ) -> Iterator[Result]:
     """Drop what matches, now and whenever it comes back, for `duration` seconds.
@@ -67,11 +68,12 @@ def keep_dropping(
     connection is yielded once.  Raises as drop() does, at each look.
     """
     from .audit import to_logging
-    from .core import selection_of
+    from .core import check_zone, selection_of
     from .dropping import Run
     from .safety import guard_for
     from .selection import select
 
+    check_zone(zone)
     chosen = selection_of(filter, selectors)
     run = Run(guard_for(include_self=include_self, protect=protect), max_drops=max_drops)
     spared = set()

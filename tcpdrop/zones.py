@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def number_of(zone: str | int) -> int:
-    """The id of a zone given by ID, NAME or "all".
+    """The id of a zone given by ID, NAME or "all"; OWN for the caller's own.
 
     Raises ValueError on a system without zones and for what can be no zone,
     Error when there is none of that name, NotSupported for one that only it
@@ -44,10 +44,44 @@ def number_of(zone: str | int) -> int:
     if is_number(text):
         if int(text) > LARGEST:
             raise ValueError(f"--zone: {printable(text)} is no zone id")
-        return int(text)
+        return OWN if int(text) == _own() else int(text)
     if not text or isinstance(zone, int):
         raise ValueError("--zone: a zone is an ID, a NAME or all")
-    return OWN if text == "global" else _id_of(text, _listed())
+    return OWN if text == "global" and not _own() else _id_of(text, _listed(), _own())
+
+
+def check_visible(zone: str | int | None) -> None:
+    """Raise NotSupported unless this is the caller's own zone: only its connections show.  None is its own."""
+    if zone is None or number_of(zone) == OWN:
+        return
+    raise NotSupported(
+        "connections of another zone do not show",
+        errno=errno.EOPNOTSUPP,
+        hint="name one by its four values with --zone, or run tcpdrop in the zone: zlogin ZONE tcpdrop ...",
+    )
+
+
+def others() -> bool:
+    """Do other zones run, as far as can be seen?"""
+    if not backend.ZONES:
+        return False
+    try:
+        lines = _listed().splitlines()
+    except Error:
+        return False
+    return any(is_number(line.partition(":")[0]) and int(line.partition(":")[0]) != (_own() or OWN) for line in lines)
+
+
+def _own() -> int | None:
+    """The id of the caller's own zone; None when it cannot be read."""
+    from os import getpid
+
+    from .procfs import psinfo
+
+    try:
+        return psinfo(getpid()).zone
+    except OSError:
+        return None
 
 
 def _listed() -> str:
@@ -59,11 +93,13 @@ def _listed() -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def _id_of(name: str, listed: str) -> int:
+def _id_of(name: str, listed: str, own: int | None = None) -> int:
     for line in listed.splitlines():
         fields = line.split(":")
         if fields[1:2] != [name] or not is_number(fields[0]):
             continue
+        if int(fields[0]) == own:
+            return OWN
         if fields[-1] == "excl":
             raise NotSupported(
                 f"zone '{printable(name)}' has an IP stack of its own",

@@ -13,13 +13,17 @@
  * - A peer on another host, or that nobody has accepted yet, gets the RST.
  * - The victim reads ECONNABORTED, not ECONNRESET.
  * - The creation time is the kernel's socket cookie, which orders sockets as
- *   well but is no clock, and which TIME_WAIT sockets do not inherit.
+ *   well but is no clock, and which TIME_WAIT sockets do not inherit: but for
+ *   those whose local port TCPDROP_SIM_CREATED names, as PORT:TICKS,... by the
+ *   clock of times(2).
  * - The creator is the first process that was seen to hold the socket.
  * - Sockets without a connection (idle, bound, dropped but open) do not show.
  * - There is one zone, with the caller's network namespace for a stack.
  *
  * TCPDROP_SIM_DELAY_MS (20) is how long a death takes, TCPDROP_SIM_ENTRIES
  * (172,200) the sizes of the entries: 68,96 is a kernel before 2019.
+ * TCPDROP_SIM_COUNTERS names a file that gets a line of what was asked for when
+ * the program ends.
  */
 #define _GNU_SOURCE
 #include "sim.h"
@@ -119,6 +123,20 @@ static const int states[] = {0, SIM_ESTABLISHED, SIM_SYN_SENT, SIM_SYN_RCVD,
     SIM_FIN_WAIT_1, SIM_FIN_WAIT_2, SIM_TIME_WAIT, SIM_IDLE, SIM_CLOSE_WAIT,
     SIM_LAST_ACK, SIM_LISTEN, SIM_CLOSING};
 
+static uint64_t
+created_of(const struct td_row *row)
+{
+	const char *at = getenv("TCPDROP_SIM_CREATED");
+	unsigned long long ticks;
+	unsigned port;
+
+	for (; at != NULL && *at != '\0'; at = strchr(at, ','), at += at != NULL)
+		if (sscanf(at, "%u:%llu", &port, &ticks) == 2 &&
+		    port == row->lport)
+			return ticks;
+	return row->cookie & 0xffffffffff;
+}
+
 static void
 add_row(size_t i)
 {
@@ -144,7 +162,7 @@ add_row(size_t i)
 	c.state = states[row->state];
 	c.bucket = -1;
 	c.v6_socket = row->family == 6;
-	c.created = row->cookie & 0xffffffffff;
+	c.created = created_of(row);
 	c.pid = sim_creator(row).pid;
 	c.ifindex = row->ifindex;
 	c.inode = row->inode;
@@ -201,6 +219,19 @@ kill_conn(struct sim_conn *conn)
 	const struct td_row *row = td_rows_at(&rows, conn->host);
 
 	sim_kill_later(row, mirror(row));
+}
+
+__attribute__((destructor)) static void
+count(void)
+{
+	const char *path = getenv("TCPDROP_SIM_COUNTERS");
+	FILE *file = path != NULL ? fopen(path, "a") : NULL;
+
+	if (file == NULL)
+		return;
+	fprintf(file, "walks %ld requests %ld opens %ld descriptors %ld\n",
+	    sim.walks, sim.requests, sim.opens, sim.descriptors);
+	fclose(file);
 }
 
 __attribute__((constructor)) static void
