@@ -133,6 +133,34 @@ def test_what_cannot_be_decided_of_another_zone_is_refused(holder):
     assert pair.alive()
 
 
+@SUNOS
+@pytest.mark.parametrize("verb", [["list"], ["drop"]])
+def test_our_own_zone_narrows_nothing_and_another_does_not_show(holder, verb):
+    pair = holder.pair()
+    chosen = f"lport {pair.lport}"
+    for zone in ("7", "all"):
+        done = tcpdrop(*verb, f"--zone={zone}", chosen)
+        assert (done.status, done.out) == (3, "")
+        assert done.err.startswith("tcpdrop: connections of another zone do not show (")
+        for call in (api.connections, api.drop):
+            with pytest.raises(api.NotSupported, match="do not show"):
+                call(chosen, zone=zone)
+        with pytest.raises(api.NotSupported, match="do not show"):
+            next(api.keep_dropping(chosen, duration=0.1, zone=zone))
+    assert len(api.connections(chosen, zone="global")) == 1
+    assert pair.alive()
+    assert tcpdrop(*verb, "--zone", "0", chosen).status == 0
+
+
+@SUNOS
+def test_that_other_zones_run_is_said(holder, monkeypatch):
+    from tcpdrop import zones
+
+    for listed, answer in (("0:global:running:/::ipkg:shared\n3:web:running:/z::ipkg:shared\n", True), ("0:global:running:/\n", False)):
+        monkeypatch.setattr(zones, "_listed", lambda listed=listed: listed)
+        assert zones.others() is answer
+
+
 @pytest.mark.only_on("linux", reason="has no zones")
 def test_linux_has_no_zones():
     done = tcpdrop("--zone", "1", "127.0.0.1", "1", "127.0.0.1", "2")
@@ -165,6 +193,54 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
     assert report.counts == {"protected": 1}
     assert "your own login cannot be told" in report.protected[0].error.hint
     assert api.drop(f"lport {other.lport}", include_self=True).counts == {"dropped": 1}
+
+
+def counters(tmp_path, *arguments, **environment):
+    """A command's result, and what its simulated kernel was asked for."""
+    file = tmp_path / "counters"
+    file.unlink(missing_ok=True)
+    done = tcpdrop(*arguments, env={"TCPDROP_SIM_COUNTERS": str(file), **environment})
+    found = file.read_text().split()
+    return done, dict(zip(found[::2], map(int, found[1::2])))
+
+
+@SUNOS
+@pytest.mark.parametrize("number", [1, MANY])
+def test_walks_do_not_grow_with_what_is_dropped(holder, tmp_path, number):
+    """The whole command: selecting, protecting, one walk before, a request each and the probe's, looking again."""
+    pairs = [holder.pair() for _ in range(number)]
+    done, kernel = counters(tmp_path, "drop", "--yes", f"lport {ports(pairs)}")
+    assert done.out.count(": dropped") == number
+    assert kernel["requests"] == number + 2  # the probe, which the simulator asks twice: it might be younger than the last walk
+    assert kernel["walks"] <= 12
+    assert kernel["descriptors"] == 0
+
+
+@SUNOS
+def test_walks_do_not_grow_with_what_a_rule_has_to_look_for(holder, tmp_path):
+    """The other ends are gone: each is looked for, and all of them in one walk."""
+    pairs = [holder.pair() for _ in range(MANY)]
+    assert api.drop(f"rport {ports(pairs)}").counts["dropped"] >= MANY  # more where an old connection's port was given anew
+    done, kernel = counters(tmp_path, "drop", "--yes", "--protect", "lport 1", f"lport {ports(pairs)}")
+    assert done.out.count(": dropped") == MANY
+    assert kernel["walks"] <= 14
+
+
+@SUNOS
+def test_a_listing_is_one_walk(tmp_path):
+    assert counters(tmp_path, "list")[1] == {"walks": 1, "requests": 0, "opens": 1, "descriptors": 0}
+
+
+@SUNOS
+def test_among_100000(tmp_path):
+    """One walk to list; to drop some of them one walk before, one request each, a bounded number of walks."""
+    crowd = {"TCPDROP_SIM_CROWD": "100000"}
+    done, kernel = counters(tmp_path, "list", "-c", **crowd)
+    assert (done.out, kernel["walks"]) == ("100000\n", 1)
+    done, kernel = counters(tmp_path, "drop", "--yes", "-q", "rport 2000-2009", **crowd)
+    assert done.err == "tcpdrop: 20 dropped\n"
+    assert kernel["requests"] == 20 + 1  # the probe's
+    assert kernel["walks"] <= 10
 
 
 @SUNOS

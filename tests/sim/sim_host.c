@@ -22,6 +22,8 @@
  *
  * TCPDROP_SIM_DELAY_MS (20) is how long a death takes, TCPDROP_SIM_ENTRIES
  * (172,200) the sizes of the entries: 68,96 is a kernel before 2019.
+ * TCPDROP_SIM_CROWD is how many connections there seem to be, 10.0.0.1 port 443
+ * with peers in 10.1.0.0/16 and on, in place of the host's: dying at once.
  * TCPDROP_SIM_COUNTERS names a file that gets a line of what was asked for when
  * the program ends.
  */
@@ -221,6 +223,29 @@ kill_conn(struct sim_conn *conn)
 	sim_kill_later(row, mirror(row));
 }
 
+static void
+gather_crowd(unsigned long n)
+{
+	struct sim_conn c;
+	unsigned long i;
+
+	memset(&c, 0, sizeof(c));
+	memcpy(c.laddr, "\0\0\0\0\0\0\0\0\0\0\377\377\12\0\0\1", 16);
+	memcpy(c.raddr, "\0\0\0\0\0\0\0\0\0\0\377\377\12\1\0\0", 16);
+	c.lport = 443;
+	c.bucket = -1;
+	for (i = 0; i < n; i++) {
+		c.raddr[13] = (uint8_t)(1 + (i >> 16));
+		c.raddr[14] = (uint8_t)(i >> 8);
+		c.raddr[15] = (uint8_t)i;
+		c.rport = (uint16_t)(1024 + i % 60000);
+		c.created = 1 + i;
+		c.pid = 1;
+		(void)sim_add(&c);
+	}
+	sim.drain_every = 1;
+}
+
 __attribute__((destructor)) static void
 count(void)
 {
@@ -238,11 +263,16 @@ __attribute__((constructor)) static void
 start(void)
 {
 	const char *text = getenv("TCPDROP_SIM_ENTRIES");
+	const char *crowd = getenv("TCPDROP_SIM_CROWD");
 	unsigned four, six;
 
 	sim_reset();
-	sim.refresh = refresh;
-	sim.kill = kill_conn;
+	if (crowd != NULL) {
+		gather_crowd(strtoul(crowd, NULL, 10));
+	} else {
+		sim.refresh = refresh;
+		sim.kill = kill_conn;
+	}
 	if (text != NULL && sscanf(text, "%u,%u", &four, &six) == 2) {
 		sim.entry4 = four;
 		sim.entry6 = six;
