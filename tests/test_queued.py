@@ -2,10 +2,11 @@
 """Where a drop is queued: it is looked for until it is gone, for many at once, and zones are named."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
-from support.command import line, tcpdrop, words
+from support.command import line, run, tcpdrop, words
 
 import tcpdrop as api
 from tcpdrop import _tcpdrop, dropping, owners, processes, procfs, queued, safety
@@ -153,12 +154,13 @@ def test_our_own_zone_narrows_nothing_and_another_does_not_show(holder, verb):
 
 
 @SUNOS
-def test_that_other_zones_run_is_said(holder, monkeypatch):
-    from tcpdrop import zones
-
-    for listed, answer in (("0:global:running:/::ipkg:shared\n3:web:running:/z::ipkg:shared\n", True), ("0:global:running:/\n", False)):
-        monkeypatch.setattr(zones, "_listed", lambda listed=listed: listed)
-        assert zones.others() is answer
+def test_that_there_are_other_zones_is_said(tmp_path):
+    code = f"import sys, tcpdrop.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+    (tmp_path / "web.zoneadmd_door").touch()
+    done = run(sys.executable, "-I", "-c", code, "127.0.0.1", "1", "127.0.0.1", "2")
+    assert (done.status, done.err) == (1, "127.0.0.1 1 127.0.0.1 2: not found (in this zone; there are others: --zone)\n")
+    done = run(sys.executable, "-I", "-c", code, "drop", "lport 1")
+    assert done.err.endswith("nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ...\n")
 
 
 @pytest.mark.only_on("linux", reason="has no zones")

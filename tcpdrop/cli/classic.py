@@ -132,7 +132,7 @@ def _why_absent(quad: Quad, scope: int | None) -> str:
         from .. import zones
 
         if zones.others():
-            return "in this zone; others run: --zone"
+            return "in this zone; there are others: --zone"
     return ""
 
 

@@ -26,5 +26,5 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
         from .. import zones
 
         if zones.others():
-            return "nothing matched in this zone; others run, whose connections do not show here: zlogin ZONE tcpdrop ..."
+            return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
     return "nothing matched"
