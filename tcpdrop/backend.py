@@ -52,7 +52,7 @@ if _SUNOS:
         errno.EPERM: _RIGHT,
         # The C side makes this of the kernel's EINVAL, for a checked request is never invalid.
         errno.EOPNOTSUPP: _STRUCTURE,
-        errno.EACCES: "the device cannot be opened: in a zone or a chroot /dev may lack it or forbid it; run as root",
+        errno.EACCES: "/dev/arp (to list) or /dev/tcp (to drop) cannot be opened: a zone or a chroot may forbid it; run as root",
         errno.EBUSY: "the device or the stream is in use exclusively; try again",
         errno.ENODEV: "the device is missing: in a chroot /dev must have arp and tcp",
         errno.ENXIO: "the device has no driver behind it, or its stream was hung up; try again",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where a drop is queued: it is looked for until it is gone, for many at once, and zones are named."""
 
+import errno
 import json
 import sys
 from types import SimpleNamespace
@@ -151,6 +152,26 @@ def test_our_own_zone_narrows_nothing_and_another_does_not_show(holder, verb):
     assert len(api.connections(chosen, zone="global")) == 1
     assert pair.alive()
     assert tcpdrop(*verb, "--zone", "0", chosen).status == 0
+
+
+@SUNOS
+@pytest.mark.parametrize("verb", ["list", "classic"])
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.EACCES, "cannot be opened"),
+        (errno.EBUSY, "in use exclusively"),
+        (errno.ENOENT, "the device is missing"),
+        (errno.ENXIO, "has no driver behind it"),
+        (getattr(errno, "ENOSR", 63), "no STREAMS resources"),
+    ],
+)
+def test_each_refusal_of_a_device_has_a_sentence(holder, verb, number, says):
+    pair = holder.pair()
+    done = tcpdrop(*(["list"] if verb == "list" else words(pair)), env={"TCPDROP_SIM_OPEN_ERRNO": str(number)})
+    assert (done.status, done.out) == (3, "")
+    assert says in done.err and "/dev/" in done.err, done.err
+    assert pair.alive()
 
 
 @SUNOS

@@ -24,6 +24,7 @@
  * (172,200) the sizes of the entries: 68,96 is a kernel before 2019.
  * TCPDROP_SIM_CROWD is how many connections there seem to be, 10.0.0.1 port 443
  * with peers in 10.1.0.0/16 and on, in place of the host's: dying at once.
+ * TCPDROP_SIM_OPEN_ERRNO is what opening a device gives.
  * TCPDROP_SIM_COUNTERS names a file that gets a line of what was asked for when
  * the program ends.
  */
@@ -264,6 +265,7 @@ start(void)
 {
 	const char *text = getenv("TCPDROP_SIM_ENTRIES");
 	const char *crowd = getenv("TCPDROP_SIM_CROWD");
+	const char *refusal = getenv("TCPDROP_SIM_OPEN_ERRNO");
 	unsigned four, six;
 
 	sim_reset();
@@ -273,6 +275,8 @@ start(void)
 		sim.refresh = refresh;
 		sim.kill = kill_conn;
 	}
+	if (refusal != NULL)
+		sim.open_errno = atoi(refusal);
 	if (text != NULL && sscanf(text, "%u,%u", &four, &six) == 2) {
 		sim.entry4 = four;
 		sim.entry6 = six;
