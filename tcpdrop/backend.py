@@ -29,6 +29,8 @@ HELD_BY_ENDS = _SUNOS
 ZONES = _SUNOS
 #: a socket keeps its identity when it listens, and an abort by identity would take it
 LISTENER_KEEPS_COOKIE = _LINUX
+#: no two sockets have the same cookie; elsewhere those made in one tick by one process do
+COOKIES_ARE_UNIQUE = _LINUX
 #: a process can drop its own connection by its descriptor
 DESCRIPTORS = _LINUX
 #: the peer of a dropped connection may get a reset at once

@@ -96,6 +96,14 @@ def test_the_clock_is_that_of_times():
     assert before <= clock.now() / clock.PER_SECOND <= os.times().elapsed
 
 
+def test_of_two_made_in_one_tick_the_other_is_no_survivor(aged, monkeypatch):
+    """One process, one tick: one stamp, and yet two connections."""
+    stamp = clock.now() - YOUNG * clock.PER_SECOND
+    monkeypatch.setenv("TCPDROP_SIM_CREATED", ",".join(f"{pair.lport}:{stamp}" for pair in aged))
+    done = tcpdrop("drop", "--limit", "1", both(aged))
+    assert (done.status, done.out.count(": dropped")) == (0, 1), done.err
+
+
 def test_the_stamp_is_part_of_the_identity(aged, monkeypatch):
     """A connection that has taken the tuple meanwhile is another one."""
     saved = list(api.connections(both(aged)))
