@@ -14,11 +14,8 @@ TOOLS := $(VENV)/.tools
 ANSIBLE := $(VENV)/.ansible
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
-# The SunOS backend on its simulator, in a venv of its own; of the tests those
-# that touch the kernel, for the pure ones do not know a backend.
+# The SunOS backend on its simulator, in a venv of its own.
 SUNOS_VENV ?= .venv-sunos
-SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_safety drop_ssh drop_status dry_run \
-	listener listing names outcomes queued session states sunos_pure
 
 .PHONY: help demo build test test-ansible test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
@@ -54,9 +51,9 @@ test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network n
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
 
-test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
+test-sunos:  ## the suite again, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
-	$(SUNOS_VENV)/bin/pytest $(SUNOS_TESTS:%=tests/test_%.py) $(ARGS)
+	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
 
 lint: $(TOOLS)  ## ruff
 	$(BIN)/ruff check .
@@ -75,6 +72,7 @@ sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and Unde
 
 fuzz:  ## libFuzzer on the parsers, 20 s each (clang)
 	$(MAKE) -C tests/c fuzz
+	$(MAKE) -C tests/c -f sunos.mk sunos-fuzz
 
 pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 	tools/pythons.sh $(PYTHONS)

@@ -49,7 +49,7 @@ to select by values that are never read as filter (repeat, or comma lists):
       --order X        oldest, newest, idlest or largest
   -4, -6               only IPv4, only IPv6 (what is on the wire)
       --netns X        in the network namespace of that NAME, PID, PATH, or all
-      --zone X         in the zone of that ID, NAME, or all (one connection)
+      --zone X         in the zone of that ID, NAME, or all (tcpdrop(8), ZONES)
 
 to drop with care:
   -n, --dry-run        say what would be dropped, drop nothing
