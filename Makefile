@@ -14,11 +14,8 @@ TOOLS := $(VENV)/.tools
 ANSIBLE := $(VENV)/.ansible
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
-# The SunOS backend on its simulator, in a venv of its own; of the tests those
-# that touch the kernel, for the pure ones do not know a backend.
+# The SunOS backend on its simulator, in a venv of its own.
 SUNOS_VENV ?= .venv-sunos
-SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_safety drop_ssh drop_status dry_run \
-	listener listing names outcomes queued session states sunos_pure
 
 # Processes start slowly in a user-mode kernel: there what only that can prove.
 UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_own_connection or check_and_demo
@@ -60,9 +57,9 @@ test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_D
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
 
-test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
+test-sunos:  ## the suite again, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
-	$(SUNOS_VENV)/bin/pytest $(SUNOS_TESTS:%=tests/test_%.py) $(ARGS)
+	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
 
 lint: $(TOOLS)  ## ruff
 	$(BIN)/ruff check .
@@ -81,6 +78,7 @@ sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and Unde
 
 fuzz:  ## libFuzzer on the parsers, 20 s each (clang)
 	$(MAKE) -C tests/c fuzz
+	$(MAKE) -C tests/c -f sunos.mk sunos-fuzz
 
 pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 	tools/pythons.sh $(PYTHONS)

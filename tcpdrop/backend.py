@@ -21,10 +21,16 @@ LOOKS_BY_WALK = _SUNOS
 TRIES_INTERFACES = not _SUNOS
 #: there are network namespaces
 NETNS = _LINUX
+#: a row tells when its connection was made, by the clock of clock.py
+CREATION_TIMES = _SUNOS
+#: /proc tells what a process holds by both ends, not by inode: fdinfo.py
+HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
 #: a socket keeps its identity when it listens, and an abort by identity would take it
 LISTENER_KEEPS_COOKIE = _LINUX
+#: no two sockets have the same cookie; elsewhere those made in one tick by one process do
+COOKIES_ARE_UNIQUE = _LINUX
 #: a process can drop its own connection by its descriptor
 DESCRIPTORS = _LINUX
 #: what the program that held a connection gets when the kernel aborts it: the errno's name
@@ -50,7 +56,7 @@ if _SUNOS:
         errno.EPERM: _RIGHT,
         # The C side makes this of the kernel's EINVAL, for a checked request is never invalid.
         errno.EOPNOTSUPP: _STRUCTURE,
-        errno.EACCES: "the device cannot be opened: in a zone or a chroot /dev may lack it or forbid it; run as root",
+        errno.EACCES: "/dev/arp (to list) or /dev/tcp (to drop) cannot be opened: a zone or a chroot may forbid it; run as root",
         errno.EBUSY: "the device or the stream is in use exclusively; try again",
         errno.ENODEV: "the device is missing: in a chroot /dev must have arp and tcp",
         errno.ENXIO: "the device has no driver behind it, or its stream was hung up; try again",

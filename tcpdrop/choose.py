@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .model import CREATED
 from .table import Connections
 
 TYPE_CHECKING = False
@@ -10,13 +11,15 @@ if TYPE_CHECKING:
     from .model import Connection
 
 
-def _age(connection: Connection) -> int | None:
-    age = connection.age_ms
-    return None if age is None else -age
+def _oldest(connection: Connection) -> int | None:
+    created = connection._row[CREATED]  # two ages, each of its own moment, could tie or swap
+    age = None if created else connection.age_ms
+    return created or (None if age is None else -age)
 
 
 def _newest(connection: Connection) -> int | None:
-    return connection.age_ms
+    oldest = _oldest(connection)
+    return None if oldest is None else -oldest
 
 
 def _idle(connection: Connection) -> int | None:
@@ -30,7 +33,7 @@ def _size(connection: Connection) -> int | None:
 
 
 #: order -> sort key, smallest first; every one of them needs details
-ORDERS = {"oldest": _age, "newest": _newest, "idlest": _idle, "largest": _size}
+ORDERS = {"oldest": _oldest, "newest": _newest, "idlest": _idle, "largest": _size}
 
 
 def arrange(connections: Connections, order: str | None, limit: int | None) -> Connections:

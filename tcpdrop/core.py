@@ -30,6 +30,7 @@ def connections(
     details: bool = False,
     owners: bool = False,
     netns: str | int | None = None,
+    zone: str | int | None = None,
     **selectors: object,
 ) -> Connections:
     """The TCP connections that match, as a lazy and immutable sequence.
@@ -41,13 +42,23 @@ def connections(
     details: fetch idle_ms, rtt_us, bytes_sent and the like as well.
     owners: find pids and process of each (needs rights for others' processes).
     netns: a network namespace by name, PID or path, or "all" (Linux).
+    zone: the caller's own zone, by id or name (illumos): another one's do not show.
 
     Raises FilterError, TypeError for a selector that is None, NotPermitted,
     NotSupported, Error.  Linux: sock_diag(7); illumos: the MIB2 walk.
     """
     from .selection import select
 
+    check_zone(zone)
     return select(_filter(filter, selectors), where=netns, details=details, owners=owners)
+
+
+def check_zone(zone: str | int | None) -> None:
+    """Raise NotSupported unless this is the caller's own zone."""
+    if zone is not None:
+        from .zones import check_visible
+
+        check_visible(zone)
 
 
 def _filter(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter | None:
@@ -79,6 +90,7 @@ def drop(
     protect: Filter | str | Iterable[Filter | str] | None = None,
     verify: bool = True,
     netns: str | int | None = None,
+    zone: str | int | None = None,
     limit: int | None = None,
     order: str | None = None,
     rate: int | None = None,
@@ -100,6 +112,7 @@ def drop(
     descriptor of the process that holds it (Linux), "auto" the second where the
     first cannot; Result.method tells.
     rate: at most so many drops a second.  reason: goes with each log record.
+    zone: the caller's own zone (illumos); drop_one() reaches into another.
 
     Raises before the first drop what concerns the whole call: FilterError,
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
@@ -113,6 +126,7 @@ def drop(
     from .selection import select
     from .ways import check_method
 
+    check_zone(zone)
     given = _given(target, netns)
     chosen = None
     if given is None:

@@ -142,26 +142,26 @@ class Run:
         if not len(again):
             return again
         alive = self._dropped_cookies()
-        seen = {row[COOKIE] for this in self.report.rounds for row in _rows(this.connections)}
+        seen = {_identity(row) for this in self.report.rounds for row in _rows(this.connections)}
         new: list[int] = []
         for place, row in enumerate(_rows(again)):
-            if row[COOKIE] in alive:
-                this, at = alive[row[COOKIE]]
+            if _identity(row) in alive:
+                this, at = alive[_identity(row)]
                 if this.ways.get(at, ("",))[0] == "descriptor" and _ends_of(this.connections[at]._row) != _ends_of(row):
                     new.append(place)  # its program connected the same socket anew
                 elif _survives(again.choose([place]), self.method):
                     this.codes[at] = FAILED
                     this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
-            elif row[COOKIE] not in seen:
+            elif _identity(row) not in seen:
                 new.append(place)
         return again.choose(new)
 
-    def _dropped_cookies(self) -> dict[int, tuple[Round, int]]:
+    def _dropped_cookies(self) -> dict[object, tuple[Round, int]]:
         found = {}
         for this in self.report.rounds:
             for place, row in enumerate(_rows(this.connections)):
                 if this.codes[place] == DROPPED and row[COOKIE]:
-                    found[row[COOKIE]] = (this, place)
+                    found[_identity(row)] = (this, place)
         return found
 
     # ---- the drop itself
@@ -300,6 +300,10 @@ def _picked(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
     if isinstance(places, range):
         return values[places.start : places.stop]
     return [values[place] for place in places]
+
+
+def _identity(row: Row) -> object:
+    return row[COOKIE] if backend.COOKIES_ARE_UNIQUE else (row[COOKIE], *_ends_of(row))
 
 
 def _listening(scope: int | None) -> set[object]:

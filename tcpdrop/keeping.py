@@ -59,6 +59,7 @@ def keep_dropping(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     netns: str | int | None = None,
+    zone: str | int | None = None,
     rate: int | None = None,
     reason: str | None = None,
     method: str = "auto",
@@ -71,12 +72,13 @@ def keep_dropping(
     connection is yielded once.  all, rate and reason are those of drop().  Raises
     as drop() does, at each look; wrong arguments at once.
     """
-    from .core import selection_of
+    from .core import check_zone, selection_of
     from .dropping import Run
     from .safety import guard_for
     from .selection import select
     from .ways import check_method
 
+    check_zone(zone)
     chosen = selection_of(filter, selectors, everything=all)
     seconds = _seconds(duration)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)

@@ -255,7 +255,11 @@ class Connection:
 
     @property
     def age_ms(self) -> int | None:
-        """At least this old: Linux keeps no creation time, only when data last moved."""
+        """On illumos as old as it is now; on Linux, which keeps no creation time, at least this old, since data last moved."""
+        if self._row[CREATED]:
+            from . import clock
+
+            return clock.age_ms(self._row[CREATED], clock.now())
         info = self._known(INFO_TIMES)
         return None if info is None else max(info[LAST_SENT], info[LAST_RECEIVED])
 

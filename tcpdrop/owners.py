@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import os
 
-from .model import Owner
+from . import backend
+from .model import INODE, Owner
 from .processes import Processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Optional
+
+    from .model import Row
 
     Answer = Optional[bool]
 
@@ -56,6 +59,10 @@ class Owners:
         if not pids:
             return Owner(()) if inode and self.complete else None
         return Owner(tuple(pids), self.processes.comm(pids[0]))
+
+    def has(self, pid: int, row: Row) -> Answer:
+        """Has this process to do with the connection, as `pid` means it?  None: it cannot be told."""
+        return self.holds(pid, row[INODE]) if row[INODE] else None
 
     def holds(self, pid: int, inode: int) -> Answer:
         """Does this process hold the socket?  None: it could not be read."""
@@ -117,6 +124,15 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
             everyone = False
             break
     return Owners(holders, read, tuple(unread), hidden=some_are_hidden(), everyone=everyone)
+
+
+def scan_named(pids: Iterable[int], inodes: Iterable[int] | None = None) -> Owners:
+    """What these processes hold, however this system tells it."""
+    if backend.HELD_BY_ENDS:
+        from .fdinfo import Held
+
+        return Held(pids)
+    return scan(inodes, pids)
 
 
 def all_pids() -> list[int]:

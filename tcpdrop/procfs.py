@@ -2,7 +2,8 @@
 """Reading /proc/PID, proc(5).  Raises OSError as the files do: unreadable is not empty.
 
 Linux says in text what Solaris and illumos say in a structure, psinfo; their
-descriptors do not name sockets, so socket_inodes() always raises there.
+descriptors do not name sockets, so socket_inodes() always raises there
+(fdinfo.py knows another way).
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from . import _tcpdrop
 
 #: inode, descriptor
 _SOCKETS = Struct("=QQ")
-#: pr_pid, pr_ppid, pr_uid, pr_euid and pr_fname of a psinfo_t, which has the data model of who reads it
-_PSINFO = Struct("=8xii8xii104x16s" if Struct("P").size == 8 else "=8xii8xii56x16s")
+#: pr_pid, pr_ppid, pr_uid, pr_euid, pr_fname and pr_zoneid of a psinfo_t, which has the data model of who reads it
+_PSINFO = Struct("=8xii8xii104x16s124xi" if Struct("P").size == 8 else "=8xii8xii56x16s116xi")
 
 
 class PsInfo:
     """What /proc/PID/psinfo of Solaris and illumos tells everybody.  proc(5)."""
 
-    __slots__ = ("command", "parent", "uids")
+    __slots__ = ("command", "parent", "uids", "zone")
 
     def __init__(self, raw: bytes, pid: int) -> None:
         if len(raw) < _PSINFO.size:
             raise OSError(errno.EPROTO, "psinfo is too short")
-        told, parent, uid, euid, name = _PSINFO.unpack_from(raw)
+        told, parent, uid, euid, name, zone = _PSINFO.unpack_from(raw)
         if told != pid:  # another layout: then nothing of it can be believed
             raise OSError(errno.EPROTO, "psinfo has another layout")
         self.parent: int = parent
+        self.zone: int = zone
         self.uids: frozenset[int] = frozenset((uid, euid))
         self.command: str = os.fsdecode(name.partition(b"\0")[0])
 

@@ -167,9 +167,7 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
         table = _dump(CONNECTION_STATES, details=details, scope=scope)
         missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {"owners", "pids"}:
-        from .owners import scan
-
-        facts.owners = scan()
+        facts.owners = _holders(rule, None)
     test = rule.test
     for raw in table:
         row = ROW.unpack_from(raw)
@@ -192,9 +190,13 @@ def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Itera
         wanted.add((ends, row[IFINDEX]))
         if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
             wanted.add(((raddr, rport, laddr, lport), 0))
-    for ends, ifindex in wanted:
-        if ends in seen:
-            continue
+    missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
+    if backend.LOOKS_BY_WALK and missing:
+        names = {ends for ends, _ in missing}
+        rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
+        yield from (row for row in rows if _ends(row) in names)
+        return
+    for ends, ifindex in missing:
         try:
             yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
         except ValueError:
@@ -212,10 +214,14 @@ def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool |
     """The same for a few sockets that were looked up: what the rule says of each."""
     facts, needs = _gather(rule, scope), rule.needs()
     if needs & {"owners", "pids"}:
-        from .owners import scan
-
-        facts.owners = scan({row[INODE] for row in rows if row[INODE]})
+        facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
     return [rule.test(row, _details(row, scope) if "details" in needs else None, facts) for row in rows]
+
+
+def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
+    from .owners import scan, scan_named
+
+    return scan_named(rule.wanted_pids) if backend.HELD_BY_ENDS else scan(inodes)
 
 
 def _details(row: Row, scope: int | None) -> Info | None:

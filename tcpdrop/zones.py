@@ -8,7 +8,7 @@ after, and no identity: the kernel's own answer is all there is.  zones(7).
 from __future__ import annotations
 
 import errno
-import subprocess
+import os
 
 from . import _tcpdrop, backend
 from .addresses import is_number, printable
@@ -22,6 +22,8 @@ OWN = 0
 LARGEST = 2**31 - 2
 
 ZONEADM = "/usr/sbin/zoneadm"
+#: ZONES_TMPDIR, sys/zone.h
+RUNNING = "/var/run/zones"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def number_of(zone: str | int) -> int:
-    """The id of a zone given by ID, NAME or "all".
+    """The id of a zone given by ID, NAME or "all"; OWN for the caller's own.
 
     Raises ValueError on a system without zones and for what can be no zone,
     Error when there is none of that name, NotSupported for one that only it
@@ -44,14 +46,48 @@ def number_of(zone: str | int) -> int:
     if is_number(text):
         if int(text) > LARGEST:
             raise ValueError(f"--zone: {printable(text)} is no zone id")
-        return int(text)
+        return OWN if int(text) == _own() else int(text)
     if not text or isinstance(zone, int):
         raise ValueError("--zone: a zone is an ID, a NAME or all")
-    return OWN if text == "global" else _id_of(text, _listed())
+    return OWN if text == "global" and not _own() else _id_of(text, _listed(), _own())
+
+
+def check_visible(zone: str | int | None) -> None:
+    """Raise NotSupported unless this is the caller's own zone: only its connections show.  None is its own."""
+    if zone is None or number_of(zone) == OWN:
+        return
+    raise NotSupported(
+        "connections of another zone do not show",
+        errno=errno.EOPNOTSUPP,
+        hint="name one by its four values with --zone, or run tcpdrop in the zone: zlogin ZONE tcpdrop ...",
+    )
+
+
+def others() -> bool:
+    """Has any other zone been up since boot, as far as can be seen: from the global zone, by root?
+
+    zoneadmd leaves a file for each; to start zoneadm would cost more than a drop.
+    """
+    try:
+        return any(name.endswith(".zoneadmd_door") for name in os.listdir(RUNNING))
+    except OSError:
+        return False
+
+
+def _own() -> int | None:
+    """The id of the caller's own zone; None when it cannot be read."""
+    from .procfs import psinfo
+
+    try:
+        return psinfo(os.getpid()).zone
+    except OSError:
+        return None
 
 
 def _listed() -> str:
     """Running zones, id:name:state:path:uuid:brand:ip-type a line.  zoneadm(8)."""
+    import subprocess
+
     try:
         done = subprocess.run([ZONEADM, "list", "-p"], capture_output=True, check=True, timeout=30)  # noqa: S603 - fixed words
     except (OSError, subprocess.SubprocessError):
@@ -59,11 +95,13 @@ def _listed() -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def _id_of(name: str, listed: str) -> int:
+def _id_of(name: str, listed: str, own: int | None = None) -> int:
     for line in listed.splitlines():
         fields = line.split(":")
         if fields[1:2] != [name] or not is_number(fields[0]):
             continue
+        if int(fields[0]) == own:
+            return OWN
         if fields[-1] == "excl":
             raise NotSupported(
                 f"zone '{printable(name)}' has an IP stack of its own",

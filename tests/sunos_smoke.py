@@ -8,11 +8,13 @@ Linux, with TCPDROP_BACKEND=sunos-sim, it checks the simulator in the same way.
 """
 
 import errno
+import os
 import socket
 import sys
 import time
 
-from tcpdrop import _tcpdrop
+import tcpdrop
+from tcpdrop import _tcpdrop, fdinfo
 from tcpdrop.model import COOKIE, CREATED, LPORT, PID, ROW, RPORT, STATE
 
 SIMULATED = sys.platform.startswith("linux")
@@ -115,6 +117,20 @@ def listener_survives():
             check("the listener still accepts", True)
 
 
+def age_and_holder():
+    """What rests on the clock of times(2) and, where there is one, on /proc/PID/fdinfo."""
+    victim, peer = pair(socket.AF_INET, "127.0.0.1")
+    (found,) = tcpdrop.connections(f"lport {victim.getsockname()[1]} and rport {peer.getsockname()[1]}")
+    held = fdinfo.Held([os.getpid()])
+    print(f"      age {found.age_ms} ms, creator {found.pids}, fdinfo {'is' if held.told else 'is not'} there")
+    if not SIMULATED:
+        check("it is as old as it is", found.age_ms is not None and found.age_ms < 60_000)
+        check("we made it", found.pids == (os.getpid(),))
+        check("fdinfo names both ends", not held.told or tuple_of(victim) in (held.ends[os.getpid()] or ()))
+    victim.close()
+    peer.close()
+
+
 def main():
     print(f"{sys.platform}, Python {sys.version.split()[0]}, backend {_tcpdrop.BACKEND}")
     check("this is the SunOS backend", _tcpdrop.BACKEND == "sunos")
@@ -128,6 +144,7 @@ def main():
     one_family("IPv6", socket.AF_INET6, "::1")
     one_family("IPv4 on IPv6 sockets", socket.AF_INET6, "::ffff:127.0.0.1")
     listener_survives()
+    age_and_holder()
     print(f"{check.failed} failed")
     return check.failed != 0
 

@@ -21,6 +21,8 @@ from tcpdrop.filters.predicates import PREDICATES
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
 from tcpdrop.report import OUTCOMES
 
+pytestmark = pytest.mark.pure
+
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = (ROOT / "docs" / "tcpdrop.8").read_text(encoding="utf-8")
 COMPLETION = ROOT / "docs" / "completion" / "tcpdrop.bash"

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where a drop is queued: it is looked for until it is gone, for many at once, and zones are named."""
 
+import errno
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
-from support.command import line, tcpdrop, words
+from support.command import line, run, tcpdrop, words
 
 import tcpdrop as api
 from tcpdrop import _tcpdrop, dropping, owners, processes, procfs, queued, safety
@@ -44,11 +46,16 @@ def ports(pairs):
     return ",".join(words(pair)[1] for pair in pairs)
 
 
+def exactly(pairs):
+    """Both ports: the other end of an older one may have been given one of them."""
+    return f"lport {ports(pairs)} and rport " + ",".join(sorted({words(pair)[3] for pair in pairs}))
+
+
 @SUNOS
 @pytest.mark.parametrize("named", ["by a selection", "one by one"])
 def test_many_cost_one_look_for_all(pairs, calls, named):
     """One walk by abort_rows() before, one ioctl each, a bounded number of walks after, none of them for one victim."""
-    target = api.connections(f"lport {ports(pairs)}")
+    target = api.connections(exactly(pairs))
     report = api.drop(list(target) if named == "one by one" else target)
     assert report.counts == {"dropped": MANY}
     assert calls["abort_rows"] == 1
@@ -133,6 +140,55 @@ def test_what_cannot_be_decided_of_another_zone_is_refused(holder):
     assert pair.alive()
 
 
+@SUNOS
+@pytest.mark.parametrize("verb", [["list"], ["drop"]])
+def test_our_own_zone_narrows_nothing_and_another_does_not_show(holder, verb):
+    pair = holder.pair()
+    chosen = f"lport {pair.lport}"
+    for zone in ("7", "all"):
+        done = tcpdrop(*verb, f"--zone={zone}", chosen)
+        assert (done.status, done.out) == (3, "")
+        assert done.err.startswith("tcpdrop: connections of another zone do not show (")
+        for call in (api.connections, api.drop):
+            with pytest.raises(api.NotSupported, match="do not show"):
+                call(chosen, zone=zone)
+        with pytest.raises(api.NotSupported, match="do not show"):
+            next(api.keep_dropping(chosen, duration=0.1, zone=zone))
+    assert len(api.connections(chosen, zone="global")) == 1
+    assert pair.alive()
+    assert tcpdrop(*verb, "--zone", "0", chosen).status == 0
+
+
+@SUNOS
+@pytest.mark.parametrize("verb", ["list", "classic"])
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.EACCES, "cannot be opened"),
+        (errno.EBUSY, "in use exclusively"),
+        (errno.ENOENT, "the device is missing"),
+        (errno.ENXIO, "has no driver behind it"),
+        (getattr(errno, "ENOSR", 63), "no STREAMS resources"),
+    ],
+)
+def test_each_refusal_of_a_device_has_a_sentence(holder, verb, number, says):
+    pair = holder.pair()
+    done = tcpdrop(*(["list"] if verb == "list" else words(pair)), env={"TCPDROP_SIM_OPEN_ERRNO": str(number)})
+    assert (done.status, done.out) == (3, "")
+    assert says in done.err and "/dev/" in done.err, done.err
+    assert pair.alive()
+
+
+@SUNOS
+def test_that_there_are_other_zones_is_said(tmp_path):
+    code = f"import sys, tcpdrop.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+    (tmp_path / "web.zoneadmd_door").touch()
+    done = run(sys.executable, "-I", "-c", code, "127.0.0.1", "1", "127.0.0.1", "2")
+    assert (done.status, done.err) == (1, "127.0.0.1 1 127.0.0.1 2: not found (in this zone; there are others: --zone)\n")
+    done = run(sys.executable, "-I", "-c", code, "drop", "lport 1")
+    assert done.err.endswith("nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ...\n")
+
+
 @pytest.mark.only_on("linux", reason="has no zones")
 def test_linux_has_no_zones():
     done = tcpdrop("--zone", "1", "127.0.0.1", "1", "127.0.0.1", "2")
@@ -165,6 +221,54 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
     assert report.counts == {"protected": 1}
     assert "your own login cannot be told" in report.protected[0].error.hint
     assert api.drop(f"lport {other.lport}", include_self=True).counts == {"dropped": 1}
+
+
+def counters(tmp_path, *arguments, **environment):
+    """A command's result, and what its simulated kernel was asked for."""
+    file = tmp_path / "counters"
+    file.unlink(missing_ok=True)
+    done = tcpdrop(*arguments, env={"TCPDROP_SIM_COUNTERS": str(file), **environment})
+    found = file.read_text().split()
+    return done, dict(zip(found[::2], map(int, found[1::2])))
+
+
+@SUNOS
+@pytest.mark.parametrize("number", [1, MANY])
+def test_walks_do_not_grow_with_what_is_dropped(holder, tmp_path, number):
+    """The whole command: selecting, protecting, one walk before, a request each and the probe's, looking again."""
+    pairs = [holder.pair() for _ in range(number)]
+    done, kernel = counters(tmp_path, "drop", "--yes", exactly(pairs))
+    assert done.out.count(": dropped") == number
+    assert kernel["requests"] == number + 2  # the probe, which the simulator asks twice: it might be younger than the last walk
+    assert kernel["walks"] <= 12
+    assert kernel["descriptors"] == 0
+
+
+@SUNOS
+def test_walks_do_not_grow_with_what_a_rule_has_to_look_for(holder, tmp_path):
+    """The other ends are gone: each is looked for, and all of them in one walk."""
+    pairs = [holder.pair() for _ in range(MANY)]
+    assert api.drop(f"rport {ports(pairs)}").counts["dropped"] >= MANY  # more where an old connection's port was given anew
+    done, kernel = counters(tmp_path, "drop", "--yes", "--protect", "lport 1", exactly(pairs))
+    assert done.out.count(": dropped") == MANY
+    assert kernel["walks"] <= 14
+
+
+@SUNOS
+def test_a_listing_is_one_walk(tmp_path):
+    assert counters(tmp_path, "list")[1] == {"walks": 1, "requests": 0, "opens": 1, "descriptors": 0}
+
+
+@SUNOS
+def test_among_100000(tmp_path):
+    """One walk to list; to drop some of them one walk before, one request each, a bounded number of walks."""
+    crowd = {"TCPDROP_SIM_CROWD": "100000"}
+    done, kernel = counters(tmp_path, "list", "-c", **crowd)
+    assert (done.out, kernel["walks"]) == ("100000\n", 1)
+    done, kernel = counters(tmp_path, "drop", "--yes", "-q", "rport 2000-2009", **crowd)
+    assert done.err == "tcpdrop: 20 dropped\n"
+    assert kernel["requests"] == 20 + 1  # the probe's
+    assert kernel["walks"] <= 10
 
 
 @SUNOS

@@ -2,7 +2,7 @@
 # bash completion for tcpdrop(8): verbs, the options of each, states, namespaces.
 _tcpdrop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word verb=classic words
-	local common='-h --help -V --version' machine='--json --jsonl' where='-4 -6 --netns'
+	local common='-h --help -V --version' machine='--json --jsonl' where='-4 -6 --netns --zone'
 	local output='-q --quiet -c --count --allow-none --limit --order'
 	local select='--local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age --mine -a --all'
 	local careful='-n --dry-run --method --include-self --protect --reason --syslog --no-syslog'
@@ -32,7 +32,7 @@ _tcpdrop() {
 		case $verb in
 		list) words+=" $where $output $select -o --summary-by --explain" && [[ $cur == -* ]] || words=$filter ;;
 		drop) words+=" $where $output $select $careful $many" && [[ $cur == -* ]] || words=$filter ;;
-		classic) words+=" $where --zone $careful -q --quiet --allow-none -l -a -s list drop check demo paths" ;;
+		classic) words+=" $where $careful -q --quiet --allow-none -l -a -s list drop check demo paths" ;;
 		demo) words=$common ;;
 		paths) words+=" --ansible --salt" ;;
 		esac ;;

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .. import exact, netns, operands
+from .. import backend, exact, netns, operands
 from ..errors import Error, NotFound
 from ..exact import Quad
 from .options import Parsed
@@ -140,6 +140,11 @@ def _why_absent(quad: Quad, scope: int | None) -> str:
         return f"but {quad.swapped()} exists: are local and remote swapped?"
     if scope is None and next(netns.others(), None) is not None:
         return "in this network namespace; there are others: --netns"
+    if backend.ZONES:
+        from .. import zones
+
+        if zones.others():
+            return "in this zone; there are others: --zone"
     return ""
 
 

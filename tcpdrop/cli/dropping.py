@@ -18,7 +18,7 @@ from .asking import Asker
 from .elsewhere import nothing_matched
 from .keeping import Keeping, keep
 from .options import Parsed, UsageError
-from .selecting import filter_of, number, selects
+from .selecting import check_zone, filter_of, number, selects
 from .signals import Interrupted, Stop
 from .status import FAILED, NOTHING, REFUSED, status_of
 from .streams import Streams
@@ -39,6 +39,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
+    check_zone(parsed)
     method = parsed.method
     job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.

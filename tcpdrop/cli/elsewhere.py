@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .. import netns
+from .. import backend, netns
 from .options import Parsed
 
 TYPE_CHECKING = False
@@ -22,4 +22,9 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
             return f"nothing matched here: process {pid} lives in another network namespace: --netns {pid}"
     if next(netns.others(), None) is not None:
         return "nothing matched in this network namespace; there are others: --netns"
+    if backend.ZONES:
+        from .. import zones
+
+        if zones.others():
+            return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
     return "nothing matched"

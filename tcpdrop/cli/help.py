@@ -50,7 +50,7 @@ to select by values that are never read as filter (repeat, or comma lists):
   -4, -6               only IPv4, only IPv6 (what is on the wire)
       --mine           only what processes of your own user hold
       --netns X        in the network namespace of that NAME, PID, PATH, or all
-      --zone X         in the zone of that ID, NAME, or all (one connection)
+      --zone X         in the zone of that ID, NAME, or all (tcpdrop(8), ZONES)
 
 to drop with care:
   -n, --dry-run        say what would be dropped, drop nothing

@@ -9,7 +9,7 @@ from ..table import Connections
 from . import fields
 from .elsewhere import nothing_matched
 from .options import Parsed, UsageError
-from .selecting import filter_of, number, selects
+from .selecting import check_zone, filter_of, number, selects
 from .status import status_of
 from .streams import Streams
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _filter(parsed)
     names = _fields(parsed)
+    check_zone(parsed)
     if parsed.flag("explain"):
         return _explain(chosen, streams)
     order = parsed.text("order")

@@ -71,12 +71,12 @@ SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spel
 
 _COMMON = frozenset({"help", "version", "json", "jsonl"})
 SELECTORS = frozenset({"local_addr", "local_port", "remote_addr", "remote_port", "states", "pid", "process", "user", "idle", "age"})
-_WHERE = frozenset({"ipv4", "ipv6", "netns"})
+_WHERE = frozenset({"ipv4", "ipv6", "netns", "zone"})
 _OUTPUT = frozenset({"quiet", "count", "allow_none", "limit", "order"})
 _DROP = frozenset({"dry_run", "method", "include_self", "protect", "reason", "syslog", "no_syslog"})
 _MANY = frozenset({"mine", "yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
-    "classic": _COMMON | _WHERE | _DROP | {"zone", "quiet", "allow_none"},
+    "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
     "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "check": _COMMON,

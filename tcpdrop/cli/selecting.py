@@ -35,6 +35,15 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     return all_of(filters) if filters else None
 
 
+def check_zone(parsed: Parsed) -> None:
+    """Raise NotSupported for a zone whose connections do not show, ValueError for what is none."""
+    zone = parsed.text("zone")
+    if zone is not None:
+        from ..zones import check_visible
+
+        check_visible(zone)
+
+
 def selects(parsed: Parsed) -> bool:
     """Is there a filter or a selector, and not just what narrows one (-4, -6, --mine)?"""
     return bool(parsed.operands) or not SELECTORS.isdisjoint(parsed.given)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..model import STATE_NAMES
-from .nodes import CGROUPS, DETAILS, INTERFACES, LISTENERS, OWNERS, PIDS, And, Not, Or
+from .nodes import CGROUPS, CLOCK, DETAILS, INTERFACES, LISTENERS, OWNERS, PIDS, And, Not, Or
 from .sockets import spelled
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ _FETCHED = {
     LISTENERS: "the listening ports",
     INTERFACES: "the interfaces",
     CGROUPS: "the cgroup's id",
+    CLOCK: "the clock of creation times",
     OWNERS: "the holders of what is still open, from /proc",
     PIDS: "the descriptors of the named processes, from /proc",
 }

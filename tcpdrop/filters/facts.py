@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .. import _tcpdrop
 from ..model import LISTEN, LPORT, ROW
-from .nodes import CGROUPS, INTERFACES, LISTENERS
+from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ EPHEMERAL = (32768, 60999)
 class Facts:
     """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
-    now: the system's clock in the unit of a row's `created`, per millisecond `per_ms`.
+    now: a reading of the clock that a row's `created` is of (clock.py).
     """
 
-    __slots__ = ("_cgroup_ids", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners", "per_ms")
+    __slots__ = ("_cgroup_ids", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
 
     def __init__(
         self,
@@ -34,7 +34,6 @@ class Facts:
         owners: Owners | None = None,
         cgroups: bool = False,
         now: int | None = None,
-        per_ms: float = 0.1,
     ) -> None:
         self.listeners = listeners
         self.ephemeral = ephemeral
@@ -42,7 +41,6 @@ class Facts:
         self.owners = owners
         self.cgroups = cgroups
         self.now = now
-        self.per_ms = per_ms
         self._cgroup_ids: dict[str, frozenset[int] | None] = {}
 
     def ifindex(self, name: str) -> int | None:
@@ -57,10 +55,6 @@ class Facts:
 
             self._cgroup_ids[path] = ids_below(path)
         return self._cgroup_ids[path]
-
-    def age_ms(self, created: int) -> int | None:
-        """The age of what was created then; None when the clock is not known."""
-        return None if self.now is None else max(0, int((self.now - created) / self.per_ms))
 
 
 #: Knows nothing: for a first look at what the rows alone decide.
@@ -80,7 +74,12 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
             ephemeral = _ephemeral_ports()
     if INTERFACES in needs:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in _tcpdrop.interfaces(scope).items()}
-    return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs)
+    now = None
+    if CLOCK in needs:
+        from .. import clock
+
+        now = clock.now()
+    return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
 
 
 def _ephemeral_ports() -> tuple[int, int]:

@@ -97,7 +97,7 @@ class Filter:
         """
         from .selection import facts_of
 
-        return self.test(connection._row, connection._info, facts_of(connection, self.needs(), facts)) is True
+        return self.test(connection._row, connection._info, facts_of(connection, self, facts)) is True
 
     def needs(self) -> frozenset[str]:
         """What must be fetched beside the rows: see nodes.py."""

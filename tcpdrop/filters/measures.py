@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import operator
 
+from .. import backend
+from ..clock import age_ms
 from ..model import (
     BYTES_RECEIVED,
     BYTES_SENT,
@@ -24,7 +26,7 @@ from ..model import (
     RTT,
     SENDQ,
 )
-from .nodes import DETAILS, Node
+from .nodes import CLOCK, DETAILS, Node
 from .units import duration_text, parse_count, parse_duration, parse_size, size_text
 from .words import quoted
 
@@ -63,7 +65,7 @@ def _queue(at: int) -> Reading:
 def _age(row: Row, info: Info | None, facts: Facts) -> int | None:
     """ms: exact where the system keeps a creation time, else when data last moved."""
     if row[CREATED]:
-        return facts.age_ms(row[CREATED])
+        return age_ms(row[CREATED], facts.now)
     return max(info[LAST_SENT], info[LAST_RECEIVED]) if info is not None and info[KNOWN] & INFO_TIMES else None
 
 
@@ -91,6 +93,8 @@ class Measure(Node):
         return None if reading is None else COMPARE[comparison](reading, value)
 
     def needs(self) -> frozenset[str]:
+        if self.args[0] == "age" and backend.CREATION_TIMES:
+            return frozenset([CLOCK])
         return frozenset() if self.args[0] in ("recvq", "sendq") else frozenset([DETAILS])
 
     def __str__(self) -> str:

@@ -31,6 +31,8 @@ MAX_DEPTH = 100
 DETAILS, LISTENERS, INTERFACES, CGROUPS = "details", "listeners", "interfaces", "cgroups"
 #: owners of every socket / only which sockets the named pids hold
 OWNERS, PIDS = "owners", "pids"
+#: the clock of creation times
+CLOCK = "clock"
 
 
 class Node:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Pid(Mergeable):
-    """Held (illumos: created) by one of these processes: args is ("pid", number, ...), ascending."""
+    """Held (illumos: or created) by one of these processes: args is ("pid", number, ...), ascending."""
 
     __slots__ = ()
 
@@ -40,13 +40,13 @@ class Pid(Mergeable):
         return cls.of({pid for node in nodes for pid in node.pids})
 
     def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        if row[PID]:
-            return row[PID] in self.pids
-        if not row[INODE] or facts.owners is None:
+        if row[PID] in self.pids:  # a creator's, which is never 0
+            return True
+        if facts.owners is None:
             return None
         answer: Answer = False
         for pid in self.pids:
-            one = facts.owners.holds(pid, row[INODE])
+            one = facts.owners.has(pid, row)
             if one:
                 return True
             if one is None:

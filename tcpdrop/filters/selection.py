@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .. import backend
 from ..model import INFO, INODE, ROW
 from .facts import Facts, gather
 from .nodes import OWNERS, PIDS
@@ -79,16 +80,21 @@ def select(chosen: Filter, records: Records, facts: Facts) -> Selection:
 
 
 def _look_up_owners(chosen: Filter, records: Records, undecided: list[int], facts: Facts) -> None:
-    from ..owners import scan
+    from ..owners import scan, scan_named
 
-    named = None if OWNERS in chosen.needs() else chosen.wanted_pids
-    facts.owners = scan({ROW.unpack_from(records[index])[INODE] for index in undecided}, named)
+    inodes = {ROW.unpack_from(records[index])[INODE] for index in undecided}
+    facts.owners = scan(inodes) if OWNERS in chosen.needs() else scan_named(chosen.wanted_pids, inodes)
 
 
-def facts_of(connection: Connection, needs: frozenset[str], facts: Facts | None) -> Facts:
+def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Facts:
     """The facts about one connection: its own owner, and what else the filter needs."""
+    needs = chosen.needs()
     if facts is None:
         facts = gather(needs)
+    if backend.HELD_BY_ENDS and PIDS in needs and facts.owners is None:  # a row shows its creator, and no holder
+        from ..owners import scan_named
+
+        facts.owners = scan_named(chosen.wanted_pids)
     pids, inode = connection.owner.pids, connection._row[INODE]
     if not needs & {OWNERS, PIDS} or facts.owners is not None or pids is None or not inode:
         return facts
@@ -104,5 +110,4 @@ def facts_of(connection: Connection, needs: frozenset[str], facts: Facts | None)
         owners=known,
         cgroups=facts.cgroups,
         now=facts.now,
-        per_ms=facts.per_ms,
     )

@@ -18,6 +18,7 @@ from tcpdrop.filters.nodes import MAX_DEPTH, And, Node, Not, Or, both, either, n
 from tcpdrop.filters.parser import parse
 from tcpdrop.model import ALL_STATES, FAMILY, LISTEN, LPORT, ROW, RPORT, STATE, USUAL_STATES
 
+pytestmark = pytest.mark.pure
 ANY_SYSTEM = "any"
 many = settings(max_examples=150, deadline=None)
 
@@ -151,6 +152,7 @@ def ours(text):
     return plan_for(Filter(text), backend="linux")
 
 
+@pytest.mark.only_on("linux", reason="asks for comm, and for bytecode")
 def test_what_is_pushed():
     plan = ours("state established lport 22 rport 40000 remote 10.0.0.0/8")
     assert (plan.states, plan.sport, plan.dport, len(plan.program), plan.exact) == (2, 22, 40000, 16, True)

@@ -94,19 +94,35 @@ look_at_process(uint32_t pid)
 		closedir(d);
 }
 
+/* Who lives in another network namespace made none of these sockets. */
+static int
+is_here(unsigned long pid, const char *ours)
+{
+	char path[64], theirs[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%lu/ns/net", pid);
+	n = readlink(path, theirs, sizeof(theirs) - 1);
+	theirs[n > 0 ? n : 0] = '\0';
+	return n <= 0 || strcmp(theirs, ours) == 0;
+}
+
 static void
 look(void)
 {
+	char ours[64];
+	ssize_t n = readlink("/proc/thread-self/ns/net", ours, sizeof(ours) - 1);
 	struct dirent *entry;
 	DIR *d = opendir("/proc");
 
+	ours[n > 0 ? n : 0] = '\0';
 	if (holders.size != 0)
 		memset(holders.slots, 0, holders.size * sizeof(*holders.slots));
 	holders.used = 0;
 	while (d != NULL && (entry = readdir(d)) != NULL) {
 		unsigned long pid = strtoul(entry->d_name, NULL, 10);
 
-		if (pid > 0)
+		if (pid > 0 && is_here(pid, ours))
 			look_at_process((uint32_t)pid);
 	}
 	if (d != NULL)

@@ -13,13 +13,20 @@
  * - A peer on another host, or that nobody has accepted yet, gets the RST.
  * - The victim reads ECONNABORTED, not ECONNRESET.
  * - The creation time is the kernel's socket cookie, which orders sockets as
- *   well but is no clock, and which TIME_WAIT sockets do not inherit.
+ *   well but is no clock, and which TIME_WAIT sockets do not inherit: but for
+ *   those whose local port TCPDROP_SIM_CREATED names, as PORT:TICKS,... by the
+ *   clock of times(2).
  * - The creator is the first process that was seen to hold the socket.
  * - Sockets without a connection (idle, bound, dropped but open) do not show.
  * - There is one zone, with the caller's network namespace for a stack.
  *
  * TCPDROP_SIM_DELAY_MS (20) is how long a death takes, TCPDROP_SIM_ENTRIES
  * (172,200) the sizes of the entries: 68,96 is a kernel before 2019.
+ * TCPDROP_SIM_CROWD is how many connections there seem to be, 10.0.0.1 port 443
+ * with peers in 10.1.0.0/16 and on, in place of the host's: dying at once.
+ * TCPDROP_SIM_OPEN_ERRNO is what opening a device gives.
+ * TCPDROP_SIM_COUNTERS names a file that gets a line of what was asked for when
+ * the program ends.
  */
 #define _GNU_SOURCE
 #include "sim.h"
@@ -119,6 +126,20 @@ static const int states[] = {0, SIM_ESTABLISHED, SIM_SYN_SENT, SIM_SYN_RCVD,
     SIM_FIN_WAIT_1, SIM_FIN_WAIT_2, SIM_TIME_WAIT, SIM_IDLE, SIM_CLOSE_WAIT,
     SIM_LAST_ACK, SIM_LISTEN, SIM_CLOSING};
 
+static uint64_t
+created_of(const struct td_row *row)
+{
+	const char *at = getenv("TCPDROP_SIM_CREATED");
+	unsigned long long ticks;
+	unsigned port;
+
+	for (; at != NULL && *at != '\0'; at = strchr(at, ','), at += at != NULL)
+		if (sscanf(at, "%u:%llu", &port, &ticks) == 2 &&
+		    port == row->lport)
+			return ticks;
+	return row->cookie & 0xffffffffff;
+}
+
 static void
 add_row(size_t i)
 {
@@ -144,7 +165,7 @@ add_row(size_t i)
 	c.state = states[row->state];
 	c.bucket = -1;
 	c.v6_socket = row->family == 6;
-	c.created = row->cookie & 0xffffffffff;
+	c.created = created_of(row);
 	c.pid = sim_creator(row).pid;
 	c.ifindex = row->ifindex;
 	c.inode = row->inode;
@@ -203,15 +224,59 @@ kill_conn(struct sim_conn *conn)
 	sim_kill_later(row, mirror(row));
 }
 
+static void
+gather_crowd(unsigned long n)
+{
+	struct sim_conn c;
+	unsigned long i;
+
+	memset(&c, 0, sizeof(c));
+	memcpy(c.laddr, "\0\0\0\0\0\0\0\0\0\0\377\377\12\0\0\1", 16);
+	memcpy(c.raddr, "\0\0\0\0\0\0\0\0\0\0\377\377\12\1\0\0", 16);
+	c.lport = 443;
+	c.bucket = -1;
+	for (i = 0; i < n; i++) {
+		c.raddr[13] = (uint8_t)(1 + (i >> 16));
+		c.raddr[14] = (uint8_t)(i >> 8);
+		c.raddr[15] = (uint8_t)i;
+		c.rport = (uint16_t)(1024 + i % 60000);
+		c.created = 1 + i;
+		c.pid = 1;
+		(void)sim_add(&c);
+	}
+	sim.drain_every = 1;
+}
+
+__attribute__((destructor)) static void
+count(void)
+{
+	const char *path = getenv("TCPDROP_SIM_COUNTERS");
+	FILE *file = path != NULL ? fopen(path, "a") : NULL;
+
+	if (file == NULL)
+		return;
+	fprintf(file, "walks %ld requests %ld opens %ld descriptors %ld\n",
+	    sim.walks, sim.requests, sim.opens, sim.descriptors);
+	fclose(file);
+}
+
 __attribute__((constructor)) static void
 start(void)
 {
 	const char *text = getenv("TCPDROP_SIM_ENTRIES");
+	const char *crowd = getenv("TCPDROP_SIM_CROWD");
+	const char *refusal = getenv("TCPDROP_SIM_OPEN_ERRNO");
 	unsigned four, six;
 
 	sim_reset();
-	sim.refresh = refresh;
-	sim.kill = kill_conn;
+	if (crowd != NULL) {
+		gather_crowd(strtoul(crowd, NULL, 10));
+	} else {
+		sim.refresh = refresh;
+		sim.kill = kill_conn;
+	}
+	if (refusal != NULL)
+		sim.open_errno = atoi(refusal);
 	if (text != NULL && sscanf(text, "%u,%u", &four, &six) == 2) {
 		sim.entry4 = four;
 		sim.entry6 = six;
