@@ -19,7 +19,12 @@ SUNOS_VENV ?= .venv-sunos
 SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_safety drop_ssh drop_status dry_run \
 	listener listing names outcomes queued session states sunos_pure
 
-.PHONY: help demo build test test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+# Salt has a venv of its own: its requirements are many, and its Python need not
+# be ours.  Where it cannot be installed the tests are skipped and say why.
+SALT_VENV ?= .venv-salt
+SALT_PIP = PIP_CONSTRAINT=$(abspath tests/salt-constraints.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo build test test-sunos test-salt lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +54,15 @@ test: $(BUILT) $(TOOLS)  ## all tests; privileged ones in a network namespace of
 test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
 	$(SUNOS_VENV)/bin/pytest $(SUNOS_TESTS:%=tests/test_%.py) $(ARGS)
+
+test-salt: $(BUILT) $(TOOLS)  ## the integration with Salt, in a real Salt
+	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
+	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here"
+	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(wildcard tests/test_salt*.py) $(ARGS)
+
+$(SALT_VENV)/.salt: tests/salt-requirements.txt tests/salt-constraints.txt
+	$(SALT_PIP) --no-compile --no-deps -r tests/salt-requirements.txt
+	touch $@
 
 lint: $(TOOLS)  ## ruff
 	$(BIN)/ruff check .
@@ -90,8 +104,8 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-sunos sanitize
+	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-sunos test-salt sanitize
 	$(MAKE) --no-print-directory pythons abi3
 
 clean:  ## remove what was built
-	rm -rf $(VENV) build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) build dist *.egg-info tests/c/build

@@ -83,6 +83,7 @@ def drop(
     order: str | None = None,
     rate: int | None = None,
     reason: str | None = None,
+    syslog: bool = False,
     **selectors: object,
 ) -> Report:
     """Drop every connection that is meant, each one exactly; tell what became of each.
@@ -96,6 +97,7 @@ def drop(
     limit, order: only the first of them, by "oldest", "newest", "idlest", "largest".
     protect: more connections that must live.  verify: look again afterwards.
     rate: at most so many drops a second.  reason: goes with each log record.
+    syslog: tell syslog(3) too, one line a run, as the command does for root.
 
     Raises before the first drop what concerns the whole call: FilterError,
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
@@ -125,6 +127,9 @@ def drop(
     if verify and not dry_run:
         run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
     audit.to_logging(run.report, reason)
+    if syslog and not dry_run:
+        what = "given connections" if given is not None else "--all" if chosen is None else str(chosen)
+        audit.to_syslog((), run.report.counts, what=what, reason=reason, each=False)
     return run.report
 
 
