@@ -3,11 +3,11 @@
 
 import json
 import re
-import socket
 
 import pytest
 from support.command import NO_CAPABILITIES, line, needs, tcpdrop
 from support.crowd import Crowd
+from support.private import Log
 
 import tcpdrop as package
 from tcpdrop import audit, model
@@ -169,31 +169,6 @@ def test_largest_first(holder):
 
 
 # ---- the audit
-
-
-class Log:
-    """A /dev/log of ours, seen by the command alone."""
-
-    def __init__(self, place):
-        self.lines = []
-        dev = place / "dev"
-        dev.mkdir()
-        for name in ("null", "full", "urandom"):
-            (dev / name).touch()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(dev / "log"))
-        self.socket.settimeout(0.2)
-        script = 'mount --make-rprivate / && for d in null full urandom; do mount --bind /dev/$d "$1/$d"; done && mount --bind "$1" /dev'
-        needs("unshare", "--mount")
-        self.wrapper = ("unshare", "--mount", "sh", "-c", script + ' && shift && exec "$@"', "sh", str(dev))
-
-    def read(self):
-        """What has come by now: the command has ended."""
-        while True:
-            try:
-                self.lines.append(self.socket.recv(65536).decode().rstrip("\0"))
-            except (socket.timeout, BlockingIOError):
-                return [text.partition("]: ")[2] for text in self.lines]
 
 
 @pytest.fixture

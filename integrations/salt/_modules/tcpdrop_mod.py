@@ -122,7 +122,7 @@ def drop(
     rate=None,
     reason=None,
     return_limit=1000,
-    **kwargs
+    **kwargs,
 ):
     """
     Drop every connection that matches; a selector, ``filter`` or ``all`` is needed
@@ -278,9 +278,7 @@ def _judged(tally, report):
     if report is not None and report.refusal is not None:
         raise CommandExecutionError("the real run would be refused: {}".format(report.refusal))
     if tally.errors:
-        raise CommandExecutionError(
-            "{}; the first that could not be dropped: {}".format(results["comment"], tally.errors[0]), info=results
-        )
+        raise CommandExecutionError("{}; the first that could not be dropped: {}".format(results["comment"], tally.errors[0]), info=results)
     if not tally.matched and tally.undecidable:
         raise CommandExecutionError("nothing matches for certain, and {} connections may match or not".format(tally.undecidable))
     return results
@@ -363,11 +361,14 @@ def _control(tcpdrop):
     are threads (multiprocessing: False), or salt-call runs beside the minion,
     no ancestor does.
     """
-    ports = [__opts__[name] for name in ("publish_port", "master_port") if __opts__.get(name)]
+    # A minion is told the publish port by the master, and need not have it in its configuration.
+    way = tcpdrop.Filter.remote_port([__opts__.get("publish_port") or 4505, __opts__.get("master_port") or 4506])
+    if not __opts__.get("multiprocessing", True):
+        way = way | tcpdrop.Filter.pid(os.getpid())
     found = []
     for address in _masters():
         try:
-            found.append(tcpdrop.Filter.remote(address) & tcpdrop.Filter.remote_port(ports))
+            found.append(tcpdrop.Filter.remote(address) & way)
         except ValueError:
             continue  # a name: the minion's own look-up of it is master_uri
     return found

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Salt's loader in a process of its own, driven by JSON lines (support/minions.py); run by Salt's Python."""
+
+import json
+import sys
+import traceback
+
+import salt.config
+import salt.loader
+from salt.exceptions import CommandExecutionError
+
+
+def main():
+    opts = salt.config.minion_config(sys.argv[1])
+    opts["file_client"] = "local"
+    opts["grains"] = salt.loader.grains(opts)
+    functions = salt.loader.minion_mods(opts, utils=salt.loader.utils(opts))
+    states = {test: salt.loader.states({**opts, "test": test}, functions, {}, None) for test in (False, True)}
+
+    def documented(loader, one):
+        loader[one]  # the module is read; walking over all names would read each module of Salt
+        return {name: function.__doc__ for name, function in loader._dict.items() if name.startswith("tcpdrop.")}
+
+    commands = {
+        "call": lambda function, args, kwargs: functions[function](*args, **kwargs),
+        "state": lambda function, test, kwargs: states[test][function](**kwargs),
+        "functions": lambda: documented(functions, "tcpdrop.drop"),
+        "states": lambda: documented(states[False], "tcpdrop.absent"),
+        "file": lambda name: sys.modules[functions[name].__module__].__file__,
+    }
+    for line in sys.stdin:
+        what, *args = json.loads(line)
+        try:
+            answer = {"value": commands[what](*args)}
+            json.dumps(answer)  # plain types and no others
+        except CommandExecutionError as error:
+            answer = {"refused": error.error, "info": error.info}
+        except Exception:
+            answer = {"fault": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
