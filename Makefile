@@ -11,6 +11,7 @@ DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completio
 PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
 BUILT := $(VENV)/.built
 TOOLS := $(VENV)/.tools
+ANSIBLE := $(VENV)/.ansible
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
 # The SunOS backend on its simulator, in a venv of its own; of the tests those
@@ -20,14 +21,15 @@ SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_
 	listener listing names outcomes queued session states sunos_pure
 
 # Salt has a venv of its own: its requirements are many, and its Python need not
-# be ours.  Where it cannot be installed the tests are skipped and say why.
+# be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
-SALT_PIP = PIP_CONSTRAINT=$(abspath tests/salt-constraints.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
+SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
+SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py::test_the_same_rows[salt]
 
-.PHONY: help demo build test test-sunos test-salt lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+.PHONY: help demo build test test-ansible test-salt test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # PYTHON may be a shim that only works in some directory: the venv's own
 # python is the real one.
@@ -43,26 +45,33 @@ $(TOOLS): $(BIN)/python3 tests/requirements.txt
 	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	touch $@
 
+$(ANSIBLE): $(BIN)/python3 tests/requirements-ansible.txt
+	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements-ansible.txt
+	touch $@
+
 build: $(BUILT)  ## build and install into .venv
 
 demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends saw
 	@$(BIN)/tcpdrop demo
 
-test: $(BUILT) $(TOOLS)  ## all tests; privileged ones in a network namespace of their own
+test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network namespace of their own
 	$(PYTEST) $(ARGS)
+
+test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
+	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
+
+test-salt: $(BUILT) $(TOOLS)  ## only the modules for Salt, with the real Salt
+	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
+	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
+	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
+
+$(SALT_VENV)/.salt: tests/requirements-salt.txt tests/constraints-salt.txt
+	$(SALT_PIP) --no-compile --no-deps -r tests/requirements-salt.txt
+	touch $@
 
 test-sunos:  ## the tests that touch the kernel, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
 	$(SUNOS_VENV)/bin/pytest $(SUNOS_TESTS:%=tests/test_%.py) $(ARGS)
-
-test-salt: $(BUILT) $(TOOLS)  ## the integration with Salt, in a real Salt
-	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
-	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here"
-	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(wildcard tests/test_salt*.py) $(ARGS)
-
-$(SALT_VENV)/.salt: tests/salt-requirements.txt tests/salt-constraints.txt
-	$(SALT_PIP) --no-compile --no-deps -r tests/salt-requirements.txt
-	touch $@
 
 lint: $(TOOLS)  ## ruff
 	$(BIN)/ruff check .

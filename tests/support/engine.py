@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The real Ansible, with the collection as it is installed; and a module of it alone."""
 
+import functools
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ def absent():
     return None
 
 
+@functools.lru_cache
 def collections():
     """What belongs on Ansible's collections path."""
     return run(COMMAND, "paths", "--ansible").out.strip()
@@ -59,6 +59,7 @@ class Engine:
             "ANSIBLE_LOCAL_TEMP": str(self.place / "tmp"),
             "ANSIBLE_REMOTE_TEMP": str(self.place / "remote"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",  # no files to and fro: half the time
             "ANSIBLE_NO_TARGET_SYSLOG": "1",
             "ANSIBLE_CALLBACK_PLUGINS": str(SUPPORT / "callbacks"),
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
@@ -70,7 +71,7 @@ class Engine:
         """Run these plays (dictionaries, or tasks of one play over all hosts)."""
         plays = [play if "hosts" in play else {"hosts": "all", "gather_facts": False, "tasks": [play]} for play in plays]
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **(variables or {})}
-        inventory = {"all": {"hosts": hosts if isinstance(hosts, dict) else dict.fromkeys(hosts, {}), "vars": local}}
+        inventory = {"all": {"hosts": hosts if isinstance(hosts, dict) else {host: {} for host in hosts}, "vars": local}}
         files = {"inventory.json": inventory, "playbook.json": plays}
         for name, content in files.items():
             (self.place / name).write_text(json.dumps(content), encoding="utf-8")
@@ -86,38 +87,47 @@ class Engine:
         return Played(*done, [Step(**json.loads(line)) for line in lines])
 
 
-#: basic.py takes its arguments from here where nobody packed a module; the second name is newer than 2.18
-ALONE = """
-import json, runpy, sys
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = sys.argv[2].encode(), "legacy"
-runpy.run_module("ansible_collections.tcpdrop.net.plugins.modules." + sys.argv[1], run_name="__main__")
+#: A Python that notes how much memory each run of it took, KiB.  What wait4(2) tells
+#: of a child begins with the memory of who forked it: that must be a small process.
+MEASURED = """\
+#!{python} -I
+import os, sys
+pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *sys.argv[1:]])
+_, status, usage = os.wait4(pid, 0)
+with open({note!r}, "a") as file:
+    file.write(f"{{usage.ru_maxrss}}\\n")
+sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
+def measured_python(place):
+    """The interpreter, and a function that gives what its runs took."""
+    path, note = place / "measured_python", place / "peaks"
+    path.write_text(MEASURED.format(python=sys.executable, note=str(note)), encoding="utf-8")
+    path.chmod(0o755)
+    return path, lambda: [int(line) for line in note.read_text(encoding="ascii").split()]
+
+
 class Alone(NamedTuple):
-    """What a module answered; its peak memory in KiB."""
+    """What a module answered."""
 
     status: int
     result: dict
     err: str
-    memory: int
 
 
-def module(name, *, check=False, diff=False, **parameters):
-    """Run one module in a process of its own, without the engine."""
-    arguments = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_no_log": True}
-    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {**parameters, **arguments}})
-    child = subprocess.Popen(
-        [sys.executable, "-c", ALONE, name, arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": collections()},
-        cwd="/",
-    )
-    with child.stdout, child.stderr:
-        out, err = child.stdout.read(), child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return Alone(child.returncode, json.loads(out), err.decode(), usage.ru_maxrss)
+def modules(*calls, check=False, diff=False, wrapper=(), env=None):
+    """Run modules without the engine, each in a process of its own; calls are (name, parameters)."""
+    how = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_no_log": True}
+    work = json.dumps([[name, json.dumps({"ANSIBLE_MODULE_ARGS": {**parameters, **how}})] for name, parameters in calls])
+    done = run(*wrapper, sys.executable, SUPPORT / "module_main.py", work, env={"PYTHONPATH": collections(), **(env or {})}, timeout=120)
+    assert done.status == 0, done.err
+    answers = json.loads(done.out)
+    for _, out, err in answers:
+        assert out, err
+    return [Alone(status, json.loads(out), err) for status, out, err in answers]
+
+
+def module(name, *, check=False, diff=False, wrapper=(), env=None, **parameters):
+    """Run one."""
+    return modules((name, parameters), check=check, diff=diff, wrapper=wrapper, env=env)[0]

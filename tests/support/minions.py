@@ -14,9 +14,14 @@ LOADER = Path(__file__).resolve().with_name("minions_main.py")
 
 #: nothing of a minion that takes time and is not asked for here
 QUICK = {
-    **{"enable_gpu_grains": False, "enable_fqdns_grains": False, "grains_cache": False, "random_startup_delay": 0},
-    **{"disable_grains": ["esxi", "junos", "napalm", "panos", "philips_hue", "zfs", "iscsi", "nvme", "metadata"]},
-    **{"master_tries": -1, "acceptance_wait_time": 1, "fileserver_backend": ["roots"], "log_level_logfile": "info"},
+    "enable_gpu_grains": False,
+    "enable_fqdns_grains": False,
+    "grains_cache": False,
+    "random_startup_delay": 0,
+    "acceptance_wait_time": 1,
+    "master_tries": -1,
+    "fileserver_backend": ["roots"],
+    "log_level_logfile": "info",
 }
 
 

@@ -188,7 +188,7 @@ def drop(
             tally.undecidable = report.undecidable
     except (OSError, TypeError, ValueError) as error:
         # In a watch, what was dropped before must not be lost.
-        raise CommandExecutionError(str(error), info=tally.results() if tally.matched else None)
+        raise CommandExecutionError(str(error), info=tally.results() if tally.matched else None) from error
     return _judged(tally, report)
 
 
@@ -290,13 +290,13 @@ def _library():
         import tcpdrop
 
         # Names load on first use: only this shows that the C extension is there and fits.
-        tcpdrop.connections, tcpdrop.keep_dropping
-    except (AttributeError, ImportError, SyntaxError) as error:  # all but ImportError: another tcpdrop, or another Python
+        from tcpdrop import drop, keep_dropping  # noqa: F401
+    except (ImportError, SyntaxError) as error:  # SyntaxError: a Python that is too old
         raise CommandExecutionError(
             "tcpdrop is not importable by Salt's Python {} ({}); install it there, as with 'salt-pip install tcpdrop'".format(
                 sys.executable, error
             )
-        )
+        ) from error
     return tcpdrop
 
 
@@ -304,7 +304,7 @@ def _find(tcpdrop, filter, kwargs, **how):
     try:
         return tcpdrop.connections(_filter(tcpdrop, "filter", filter), **dict(_selection(kwargs), **how))
     except (OSError, TypeError, ValueError) as error:
-        raise CommandExecutionError(str(error))
+        raise CommandExecutionError(str(error)) from error
 
 
 def _selection(kwargs):
@@ -326,7 +326,7 @@ def _filter(tcpdrop, name, text):
         return tcpdrop.Filter(text)
     except (TypeError, ValueError) as error:
         column = getattr(error, "column", None)
-        raise CommandExecutionError("{}: {}{}".format(name, error, "" if column is None else " (column {})".format(column)))
+        raise CommandExecutionError("{}: {}{}".format(name, error, "" if column is None else " (column {})".format(column))) from error
 
 
 def _flag(name, value):

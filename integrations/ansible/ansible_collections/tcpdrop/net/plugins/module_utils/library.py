@@ -41,8 +41,8 @@ def load(module):
     try:
         import tcpdrop
 
-        # Names load on first use: only this shows that the C extension is there and fits.
-        tcpdrop.connections, tcpdrop.keep_dropping
+        for name in ("connections", "keep_dropping"):
+            getattr(tcpdrop, name)  # names load on first use: only this shows that the C extension is there and fits
     except (AttributeError, ImportError, SyntaxError) as error:  # all but ImportError: another tcpdrop, or another Python
         if not has_respawned():
             found = probe_interpreters_for_module([path for path in INTERPRETERS if path != sys.executable], "tcpdrop")
@@ -58,7 +58,7 @@ def selection(module):
     An option that is not set, or null, was not given.  An empty list was: it
     matches nothing.
     """
-    given = dict((name, module.params[name]) for name in SELECTORS if module.params[name] is not None)
+    given = {name: module.params[name] for name in SELECTORS if module.params[name] is not None}
     if module.params["netns"] is not None:
         given["netns"] = module.params["netns"]
     return given
@@ -87,4 +87,4 @@ def fail(module, error, **results):
     text = str(error)
     if isinstance(error, PermissionError):
         text += "; in a play: become: true"
-    module.fail_json(msg=text, outcome=getattr(error, "outcome", None), **results)
+    module.fail_json(**dict(results, msg=text, outcome=getattr(error, "outcome", None)))

@@ -59,14 +59,10 @@ class Tally:
             found["diff"] = {
                 "before_header": "TCP connections that match",
                 "after_header": "what is left of them",
-                "before": self._lines(self._before),
-                "after": self._lines(self._after),
+                "before": lines(self._before, self.matched),
+                "after": lines(self._after, self.matched - sum(self.counts.get(outcome, 0) for outcome in ENDED)),
             }
         return found
-
-    def _lines(self, lines):
-        more = self.matched - len(self._before)
-        return "".join(sorted(lines)) + ("(and %d more)\n" % more if more else "")
 
     def warnings(self, report):
         """What a person should read although the task succeeds.  report: None after a watch."""
@@ -80,3 +76,9 @@ class Tally:
             yield "%d more may match or not: no process holds them, or it may not be seen" % report.undecidable
         if report.unverified is not None:
             yield "it could not be looked again: %s" % report.unverified
+
+
+def lines(kept, of):
+    """Those that were kept, and how many there are beside them."""
+    more = of - len(kept)
+    return "".join(sorted(kept)) + ("(and %d more)\n" % more if more else "")

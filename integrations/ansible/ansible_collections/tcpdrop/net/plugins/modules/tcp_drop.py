@@ -130,22 +130,22 @@ connections:
     remote_addr: {type: str, description: Address of the other end.}
     remote_port: {type: int, description: Port of the other end.}
     state: {type: str, description: "Like V(ESTABLISHED), V(FIN_WAIT1), V(SYN_RECV)."}
-    pids: {type: list, elements: int, description: The processes that hold it, where the selection asked for them.}
+    pids: {type: list, elements: int, description: "The processes that hold it, where the selection asked for them."}
     pids_kind: {type: str, description: "V(holder), or V(creator) on illumos and Solaris."}
     process: {type: str, description: The command name of a holder.}
     uid: {type: int, description: The socket's owner.}
     inode: {type: int, description: The socket's inode number.}
     cookie: {type: str, description: "The socket's identity, an opaque string."}
     ifindex: {type: int, description: The interface it is bound to.}
-    netns: {type: str, description: The network namespace; null is the module's own.}
-    zone: {type: int, description: The zone; null is the module's own.}
+    netns: {type: str, description: The network namespace. Null is the module's own.}
+    zone: {type: int, description: The zone. Null is the module's own.}
     recvq: {type: int, description: Bytes that the application has not read.}
     sendq: {type: int, description: Bytes that the peer has not acknowledged.}
     idle_ms: {type: int, description: Since data last moved.}
     age_ms: {type: int, description: At least so old.}
     rtt_us: {type: int, description: Round-trip time.}
     retrans: {type: int, description: Segments sent again.}
-    bytes_sent: {type: int, description: Bytes that the peer has acknowledged.}
+    bytes_sent: {type: int, description: Bytes sent.}
     bytes_received: {type: int, description: Bytes received.}
     cc: {type: str, description: The congestion control.}
     method: {type: str, description: How it was dropped.}
@@ -177,7 +177,9 @@ msg:
   type: str
   sample: 2 dropped, 1 protected
 outcome:
-  description: On failure, which kind, V(protected) for a bound exceeded, V(not_permitted), V(not_supported), V(failed); null for a wrong parameter.
+  description:
+    - When the whole task failed, which kind, V(protected) (a bound exceeded), V(not_permitted), V(not_supported) or V(failed).
+    - Null for a wrong parameter.
   returned: failure
   type: str
 """

@@ -11,7 +11,7 @@ import pytest
 from support import minions
 from support.command import NO_CAPABILITIES, needs, run
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 #: quiet, because salt-call logs the comment of a state that failed as well
 STATE = ("-lquiet", "state.single", "tcpdrop.absent", "name=label")
 FUNCTIONS = {f"tcpdrop.{name}" for name in ("connections", "count", "summary", "drop", "check", "version")}
@@ -256,7 +256,7 @@ def test_changes_are_capped(salt, holder):
     done = salt.absent(local_port=ports(*pairs), return_limit=2)
     assert done["comment"] == "3 dropped; the changes name the first 2 of them"
     assert len(done["changes"]) == 2
-    assert set(done["changes"]) < {"[::1]:{}->[::1]:{}".format(pair.lport, pair.rport) for pair in pairs}
+    assert set(done["changes"]) < {f"[::1]:{pair.lport}->[::1]:{pair.rport}" for pair in pairs}
     pair = holder.pair()
     assert salt.absent(local_port=ports(pair), return_limit=0)["changes"] == {"connections": {"dropped": 1}}
     assert aborted(pair, *pairs)
