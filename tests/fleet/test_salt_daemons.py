@@ -138,7 +138,6 @@ def test_who_asked_and_for_which_job_is_in_the_log(fleet, holder):
     fleet.log.read()
     for minion, words in (
         ("one", ["tcpdrop.drop"]),
-        ("one", ["state.single", "tcpdrop.absent", "name=x"]),
         ("two", ["state.single", "tcpdrop.absent", "name=x"]),
     ):
         pair = holder.pair()

@@ -54,13 +54,12 @@ def ansible(place, selections):
 def salt(place, selections):
     """The same, by Salt's own loader."""
     with minions.Loader(place) as loader:
-        return [
-            (
-                loader("tcpdrop.connections", **one)["connections"],
-                loader("tcpdrop.drop", test=True, **(one or {"all": True}))["connections"],
-            )
-            for one in selections
-        ]
+        found = []
+        for selectors in selections:
+            listed = loader("tcpdrop.connections", **selectors)
+            planned = loader("tcpdrop.drop", test=True, **(selectors or {"all": True}))
+            found.append((listed["connections"], planned["connections"]))
+        return found
 
 
 def comparable(rows):
