@@ -13,14 +13,18 @@ import sys
 
 from setuptools import Extension, setup
 
-COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "rows.c", "tuple.c"]
+COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
 
 # sys.platform starts with this -> (name, sources, libraries); none starts with sunos-sim
 BACKENDS = {
-    "linux": ("linux", ["linux.c", "linux_list.c", "linux_drop.c", "linux_threads.c", "linux_descriptor.c", "inet_diag.c"], ["pthread"]),
+    "linux": (
+        "linux",
+        ["linux.c", "linux_list.c", "linux_drop.c", "linux_threads.c", "linux_descriptor.c", "linux_process.c", "inet_diag.c"],
+        ["pthread"],
+    ),
     "sunos-sim": ("sunos-sim", [*SUNOS, "inet_diag.c", *SIMULATOR], ["pthread"]),
     "sunos": ("sunos", SUNOS, ["socket", "nsl"]),
     "": ("unsupported", ["unsupported.c"], []),

@@ -21,6 +21,11 @@ PyObject *td_table_new(PyObject *table_type, struct td_rows *rows);
 
 const struct td_rows *td_table_rows(PyObject *table);
 
+/* The module's functions that stand in files of their own. */
+extern const char td_classic_lines_doc[], td_process_doc[];
+PyObject *td_classic_lines(PyObject *module, PyObject *args);
+PyObject *td_process_tuple(PyObject *module, PyObject *args);
+
 /* What PyArg_Parse gives for an exact request. */
 struct td_tuple_args {
 	const char *laddr, *raddr;

@@ -330,6 +330,8 @@ static PyMethodDef functions[] = {
 	FUNCTION("abort_descriptor", abort_descriptor, descriptor_doc),
 	{"socket_of", socket_of, METH_VARARGS, socket_doc},
 	FUNCTION("abort_rows", abort_rows, rows_doc),
+	{"process", td_process_tuple, METH_VARARGS, td_process_doc},
+	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	FUNCTION("interfaces", interfaces, interfaces_doc),
 	FUNCTION("probe", probe, probe_doc),
 	{NULL, NULL, 0, NULL},

@@ -91,6 +91,29 @@ int td_abort_descriptor(int fd, const struct td_tuple *tuple,
  */
 int td_socket_of(int pid, int fd, struct td_row *row, const char **step);
 
+struct td_socket {
+	uint64_t inode;
+	uint64_t fd; /* the process's descriptor of it */
+};
+
+/* One process, as far as it may be read: each part has its own -errno. */
+struct td_process {
+	int parent; /* pid, 0: none that can be seen, or -errno */
+	int sockets_error;
+	int value_error;
+	struct td_socket *sockets;
+	size_t count;
+	char *value; /* of the variable it was started with; NULL: not there */
+};
+
+/*
+ * What protects an operator's session, of one of the processes above us;
+ * -ENOTSUP where /proc does not tell it.  td_process_free() afterwards.
+ */
+int td_process(int pid, const char *variable, struct td_process *process,
+    const char **step);
+void td_process_free(struct td_process *process);
+
 /*
  * Abort rows[indices[i]] for each i < n by cookie; errors[i] is 0 or a
  * positive errno.  The result is negative only if nothing was begun.

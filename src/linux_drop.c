@@ -18,6 +18,7 @@
 #include "linux.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,14 +35,21 @@
  */
 enum { BATCH = 128, ANSWER = 1024 };
 
-struct work {
+/* What all threads share. */
+struct job {
 	const struct td_rows *rows;
 	const uint32_t *indices;
 	size_t n;
 	int *errors;
-	struct td_range range; /* the rows of this thread, by their larger port */
 	int scope;
+	atomic_size_t next; /* the first index that no thread has taken */
+};
+
+/* A thread: it takes the next rows whenever it is done with some. */
+struct work {
+	struct job *job;
 	int fd;
+	int lost;     /* why it gave up, an errno */
 	size_t batch; /* requests that one send() may carry */
 };
 
@@ -63,14 +71,6 @@ refuse(const struct td_row *row)
 	return td_tuple_check(&t, &why) != 0 ? EINVAL : 0;
 }
 
-static int
-is_mine(const struct work *w, const struct td_row *row)
-{
-	uint16_t port = row->lport > row->rport ? row->lport : row->rport;
-
-	return port >= w->range.lo && port <= w->range.hi;
-}
-
 /* Note the answers in one datagram: 1 when the end mark was among them. */
 static int
 take_answers(const struct work *w, const unsigned char *at, size_t left,
@@ -83,7 +83,7 @@ take_answers(const struct work *w, const unsigned char *at, size_t left,
 		if (m.type != TD_NLMSG_ERROR || m.seq == 0 || m.seq > size)
 			continue; /* a late answer to an earlier batch is not ours */
 		error = td_message_errno(&m);
-		w->errors[batch[m.seq - 1]] = error < 0 ? EPROTO : error;
+		w->job->errors[batch[m.seq - 1]] = error < 0 ? EPROTO : error;
 		ended |= m.seq == size;
 	}
 	return error < 0 ? error : ended;
@@ -94,6 +94,7 @@ static void
 run_batch(const struct work *w, const uint32_t *batch, size_t size)
 {
 	unsigned char request[BATCH * TD_EXACT_SIZE], reply[8192];
+	const struct job *job = w->job;
 	const char *step;
 	size_t i, got;
 	int error;
@@ -101,12 +102,12 @@ run_batch(const struct work *w, const uint32_t *batch, size_t size)
 	memset(request, 0, TD_EXACT_SIZE); /* never sent with a size of 0 */
 	for (i = 0; i < size; i++)
 		td_put_destroy(request + i * TD_EXACT_SIZE, (uint32_t)i + 1,
-		    td_rows_at(w->rows, w->indices[batch[i]]), i + 1 == size);
+		    td_rows_at(job->rows, job->indices[batch[i]]), i + 1 == size);
 	error = td_send(w->fd, request, size * TD_EXACT_SIZE, &step);
 	if (error == -ENOBUFS)
 		error = -ENOMEM; /* nothing was sent: no answer got lost */
 	for (i = 0; i < size; i++)
-		w->errors[batch[i]] = error != 0 ? -error : 0;
+		job->errors[batch[i]] = error != 0 ? -error : 0;
 	while (error == 0) {
 		error = td_receive(w->fd, reply, sizeof(reply), &got, &step);
 		if (error == -EINTR) {
@@ -121,8 +122,8 @@ run_batch(const struct work *w, const uint32_t *batch, size_t size)
 	}
 	/* Silence meant success, but this silence may be a lost answer. */
 	for (i = 0; i < size; i++)
-		if (w->errors[batch[i]] == 0)
-			w->errors[batch[i]] = ENOBUFS;
+		if (job->errors[batch[i]] == 0)
+			job->errors[batch[i]] = ENOBUFS;
 }
 
 static int
@@ -130,7 +131,7 @@ open_socket(struct work *w, const char **step)
 {
 	int on = 1, room = 0;
 	socklen_t length = sizeof(room);
-	int error = td_open_diag(w->scope, &w->fd, step);
+	int error = td_open_diag(w->job->scope, &w->fd, step);
 
 	/* Shorter answers; a kernel that does not know this sends longer ones. */
 	if (error == 0)
@@ -151,7 +152,7 @@ reopen_after_loss(struct work *w, const uint32_t *batch, size_t size)
 	size_t i;
 
 	for (i = 0; i < size; i++)
-		if (w->errors[batch[i]] == ENOBUFS) {
+		if (w->job->errors[batch[i]] == ENOBUFS) {
 			close(w->fd);
 			return open_socket(w, &step);
 		}
@@ -162,27 +163,25 @@ static void *
 run_work(void *arg)
 {
 	struct work *w = arg;
+	struct job *job = w->job;
 	uint32_t batch[BATCH];
-	size_t size = 0, i;
-	int lost = 0;
 
-	for (i = 0; i < w->n; i++) {
-		const struct td_row *row = td_rows_at(w->rows, w->indices[i]);
+	while (w->lost == 0) {
+		size_t at = atomic_fetch_add(&job->next, w->batch), size = 0, i;
 
-		if (!is_mine(w, row))
-			continue;
-		w->errors[i] = lost != 0 ? -lost : refuse(row);
-		if (w->errors[i] != 0)
-			continue;
-		batch[size++] = (uint32_t)i;
-		if (size == w->batch) {
+		if (at >= job->n)
+			break;
+		for (i = at; i < job->n && i < at + w->batch; i++) {
+			job->errors[i] = refuse(td_rows_at(job->rows,
+			    job->indices[i]));
+			if (job->errors[i] == 0)
+				batch[size++] = (uint32_t)i;
+		}
+		if (size != 0) {
 			run_batch(w, batch, size);
-			lost = reopen_after_loss(w, batch, size);
-			size = 0;
+			w->lost = -reopen_after_loss(w, batch, size);
 		}
 	}
-	if (size != 0)
-		run_batch(w, batch, size);
 	return NULL;
 }
 
@@ -191,12 +190,13 @@ td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {
 	struct work work[TD_MAX_THREADS];
+	struct job job = {.rows = rows, .indices = indices, .n = n,
+	    .errors = errors, .scope = scope};
 	int count = td_choose_threads(threads, n), opened, error = 0, k;
+	size_t left;
 
 	for (opened = 0; opened < count && error == 0; opened++) {
-		work[opened] = (struct work){.rows = rows, .indices = indices,
-		    .n = n, .errors = errors, .scope = scope,
-		    .range = td_range_part(opened, count)};
+		work[opened] = (struct work){.job = &job};
 		error = open_socket(&work[opened], step);
 	}
 	if (error == 0)
@@ -204,5 +204,8 @@ td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
 	for (k = 0; k < opened; k++)
 		if (work[k].fd >= 0)
 			close(work[k].fd);
+	/* What no thread took, for all gave up, has no outcome of its own. */
+	for (left = atomic_load(&job.next); error == 0 && left < n; left++)
+		errors[left] = work[0].lost;
 	return error;
 }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /*
@@ -25,6 +26,9 @@
  * 32 KiB: a larger one gains nothing, a smaller one costs calls.
  */
 enum { BUFFER = 32768 };
+
+/* Below this the reservation costs more than the pages. */
+enum { HUGE_PAGE = 2 << 20, RESERVE_FROM = 2 * HUGE_PAGE };
 
 struct dump {
 	const struct td_query *query;
@@ -104,7 +108,7 @@ dump_thread(void *arg)
 }
 
 /* How many TCP sockets the thread's own namespace has, about; 0: unknown. */
-static long
+static size_t
 count_sockets(void)
 {
 	static const char *const files[] = {"/proc/thread-self/net/sockstat",
@@ -127,30 +131,53 @@ count_sockets(void)
 		}
 		fclose(f);
 	}
-	return total;
+	return total > 0 ? (size_t)total : 0;
 }
 
 /*
- * Threads share the filling of replies, but each walks the whole table: where
- * the kernel leaves most sockets out, two would do the same walk twice.
+ * How many rows to expect; 0 where the kernel is asked for a small part of
+ * them, and for another namespace, whose count cannot be read from here.
  */
-static int
-choose_threads(const struct td_query *query)
+static size_t
+expected_rows(const struct td_query *query)
 {
-	int narrow = query->program_size != 0 || query->sport != 0 ||
-	    query->dport != 0;
+	if (query->program_size != 0 || query->sport != 0 || query->dport != 0 ||
+	    (query->states & 1u << TD_STATE_ESTABLISHED) == 0 ||
+	    query->scope != TD_OWN_SCOPE)
+		return 0;
+	return count_sockets();
+}
 
-	/* Another namespace's count cannot be read from here. */
-	if (query->threads != 0 || narrow || query->scope != TD_OWN_SCOPE)
-		return td_choose_threads(query->threads, 0);
-	return td_choose_threads(0, (size_t)count_sockets());
+/*
+ * Room for many rows in huge pages.  Touching small ones for the first time
+ * would cost as much as all the parsing.  It is address space, no memory: rows
+ * that do not come touch nothing.  Without it the array grows as it must.
+ */
+static void
+reserve(struct td_rows *rows, size_t n)
+{
+	size_t size = n * rows->stride;
+
+	if (size < RESERVE_FROM || size / rows->stride != n)
+		return;
+	size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	rows->data = aligned_alloc(HUGE_PAGE, size);
+	if (rows->data == NULL)
+		return;
+	rows->room = size / rows->stride;
+	(void)madvise(rows->data, size, MADV_HUGEPAGE);
 }
 
 int
 td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 {
 	struct dump dumps[TD_MAX_THREADS];
-	int n = choose_threads(query);
+	size_t expected = expected_rows(query);
+	/*
+	 * Threads share the filling of replies, but each walks the whole table:
+	 * where the kernel leaves most sockets out, two would walk for nothing.
+	 */
+	int n = td_choose_threads(query->threads, expected);
 	int opened = 0, error = 0, k;
 
 	memset(dumps, 0, sizeof(dumps));
@@ -163,6 +190,8 @@ td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 		error = td_open_diag(query->scope, &d->fd, step);
 		if (error != 0)
 			goto out;
+		/* The first takes in the others' rows at the end. */
+		reserve(&d->rows, opened == 0 ? expected : expected / (size_t)n);
 	}
 	td_run_threads(dump_thread, dumps, sizeof(dumps[0]), n);
 	for (k = 0; k < n && error == 0; k++) {

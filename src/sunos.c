@@ -278,6 +278,21 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 	return -ENOTSUP;
 }
 
+int
+td_process(int pid, const char *variable, struct td_process *process,
+    const char **step)
+{
+	(void)pid, (void)variable, (void)process;
+	*step = "process";
+	return -ENOTSUP; /* /proc is another one here: Python reads psinfo */
+}
+
+void
+td_process_free(struct td_process *process)
+{
+	(void)process;
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 int

@@ -54,6 +54,20 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 }
 
 int
+td_process(int pid, const char *variable, struct td_process *process,
+    const char **step)
+{
+	(void)pid, (void)variable, (void)process;
+	return unsupported(step);
+}
+
+void
+td_process_free(struct td_process *process)
+{
+	(void)process;
+}
+
+int
 td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {

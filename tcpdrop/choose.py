@@ -45,6 +45,8 @@ def arrange(connections: Connections, order: str | None, limit: int | None) -> C
         raise TypeError(f"limit is a number of connections, not {limit!r}")
     if limit is not None and limit < 0:
         raise ValueError(f"limit is 0 or more, not {limit}")
+    if order is None and (limit is None or limit >= len(connections)):
+        return connections
     places = list(range(len(connections)))
     if order is not None:
         key = ORDERS[order]
@@ -52,4 +54,4 @@ def arrange(connections: Connections, order: str | None, limit: int | None) -> C
         places.sort(key=lambda place: (values[place] is None, values[place] or 0))
     if limit is not None:
         places = places[:limit]
-    return connections if len(places) == len(connections) and order is None else connections.choose(places)
+    return connections.choose(places)

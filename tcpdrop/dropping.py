@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import time
-from struct import Struct, pack, unpack
+from struct import pack, unpack
 
 from . import _tcpdrop, backend, netns
+from .columns import column
 from .errors import Error, TooMany, from_os_error
 from .exact import check_right, explained
 from .keeping import wait
@@ -24,12 +25,10 @@ from .table import Connections, Rows
 #: a tenth of a second, so that a signal is answered
 SLICE = 16384
 
-#: the cookie in a packed row
-_COOKIE = Struct("=32xQ")
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from .model import Row
     from .safety import Guard
@@ -68,19 +67,18 @@ class Run:
     def round(self, selection: Connections, approve: Approve | None = None) -> Round:
         """Spare, bound, approve, check rights, drop.  Raises Error with nothing of this round dropped."""
         this = Round(selection)
+        this.codes[:] = bytes([WOULD_DROP]) * len(selection)
         for place, why in self.guard.protected(selection).items():
             this.codes[place] = PROTECTED
             this.errors[place] = why
-        victims = [place for place, code in enumerate(this.codes) if code != PROTECTED]
+        victims = this.codes.count(WOULD_DROP)
         self.report.rounds.append(this)
-        for place in victims:
-            this.codes[place] = WOULD_DROP
         try:
-            self._check_bound(len(victims))
+            self._check_bound(victims)
             if victims:
                 self._check_rights(selection)
             if victims and approve is not None and not self.stopped():
-                approve(selection.choose(victims) if len(victims) < len(selection) else selection)
+                approve(selection if victims == len(selection) else selection.choose(_places(this.codes, WOULD_DROP)))
         except Error as error:
             if not self.report.dry_run:
                 self.report.rounds.pop()
@@ -91,10 +89,9 @@ class Run:
             raise
         if not self.report.dry_run and victims:
             self._drop(this)
-            self.attempted += len(victims)
-            for place in victims:  # a signal came first: untouched
-                if this.codes[place] == WOULD_DROP:
-                    this.codes[place] = LISTED
+            self.attempted += victims
+            # A signal came first: untouched.
+            this.codes = this.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
         return this
 
     def _check_bound(self, number: int) -> None:
@@ -147,14 +144,14 @@ class Run:
     def _drop(self, this: Round) -> None:
         start = 0
         for part in this.connections.parts:
-            places = [place for place in range(len(part)) if this.codes[start + place] == WOULD_DROP]
+            places = _places(this.codes[start : start + len(part)], WOULD_DROP)
             try:
                 self._drop_part(part, this, start, places)
             except Error as error:  # this namespace has gone: the others' outcomes must not be lost
                 self._all_failed(places, this, start, error)
             start += len(part)
 
-    def _drop_part(self, part: Part, this: Round, start: int, places: list[int]) -> None:
+    def _drop_part(self, part: Part, this: Round, start: int, places: Sequence[int]) -> None:
         with netns.opened(part.where) as scope:
             try:
                 self._drop_slices(part, this, start, places, scope)
@@ -163,7 +160,7 @@ class Run:
                     self._wait_until_gone(part, this, start, places, scope)
         self._settle_mirrors(part, this, start, places)
 
-    def _drop_slices(self, part: Part, this: Round, start: int, places: list[int], scope: int | None) -> None:
+    def _drop_slices(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
         began = time.monotonic()
         step = SLICE if self.rate is None else max(1, self.rate // 10)
         for first in range(0, len(places), step):
@@ -180,7 +177,7 @@ class Run:
             self._note(part, this, start, some, answers, scope)
         self.progress(len(places), len(places))
 
-    def _wait_until_gone(self, part: Part, this: Round, start: int, places: list[int], scope: int | None) -> None:
+    def _wait_until_gone(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
         """The kernel accepted them: that they are gone is seen, not believed."""
         from .queued import still_present, wait_until_gone
 
@@ -194,7 +191,7 @@ class Run:
             this.codes[start + place] = FAILED
             this.errors[start + place] = still_present(str(part.connection(place)))
 
-    def _abort(self, part: Part, places: list[int], scope: int | None) -> Sequence[int]:
+    def _abort(self, part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""
         if isinstance(part.table, Rows):
             if backend.LOOKS_BY_WALK:
@@ -202,24 +199,23 @@ class Run:
 
                 return abort_given([ROW.unpack(part.table[part.indices[place]]) for place in places], scope)
             return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
-        indices = [part.indices[place] for place in places]
-        numbers = pack(f"{len(places)}I", *indices)
+        indices = _picked(part.indices, places)
         now_listening = _listening(scope)
-        if now_listening and not now_listening.isdisjoint(_COOKIE.unpack_from(part.table[index])[0] for index in indices):
+        if now_listening and not now_listening.isdisjoint(_picked(part.cookies(), places)):
             return [abort_row(ROW.unpack_from(part.table[index]), scope) for index in indices]
+        numbers = pack(f"{len(places)}I", *indices)
         return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
 
-    def _all_failed(self, places: list[int], this: Round, start: int, error: Error) -> None:
+    def _all_failed(self, places: Sequence[int], this: Round, start: int, error: Error) -> None:
         for place in places:
             if this.codes[start + place] == WOULD_DROP:
                 this.codes[start + place] = FAILED
                 this.errors[start + place] = error
 
-    def _note(self, part: Part, this: Round, start: int, places: list[int], answers: Sequence[int], scope: int | None) -> None:
+    def _note(self, part: Part, this: Round, start: int, places: Sequence[int], answers: Sequence[int], scope: int | None) -> None:
         codes = this.codes
-        if not any(answers):
-            for place in places:
-                codes[start + place] = DROPPED
+        if not any(answers) and isinstance(places, range):
+            codes[start + places.start : start + places.stop] = bytes([DROPPED]) * len(places)
             return
         for place, answer in zip(places, answers):
             if answer == 0:
@@ -231,7 +227,7 @@ class Run:
             if error is not None:
                 this.errors[start + place] = error
 
-    def _settle_mirrors(self, part: Part, this: Round, start: int, places: list[int]) -> None:
+    def _settle_mirrors(self, part: Part, this: Round, start: int, places: Sequence[int]) -> None:
         """On loopback the reset takes the other end along: what is gone for that reason was dropped."""
         gone = [place for place in places if this.codes[start + place] == GONE] if backend.TELLS_PEER else []
         if not gone:
@@ -244,14 +240,28 @@ class Run:
                 this.errors.pop(start + place, None)
 
 
-def _listening(scope: int | None) -> set[int]:
+def _places(codes: bytearray, wanted: int) -> Sequence[int]:
+    """Where this code stands; a range where it stands everywhere."""
+    if codes.count(wanted) == len(codes):
+        return range(len(codes))
+    return [place for place, code in enumerate(codes) if code == wanted]
+
+
+def _picked(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
+    """The values at these places."""
+    if isinstance(places, range):
+        return values[places.start : places.stop]
+    return [values[place] for place in places]
+
+
+def _listening(scope: int | None) -> set[object]:
     """The cookies of all listeners: a socket that was connected may listen by now, and keeps its cookie.
 
     The kernel would take it for the connection.  A look-up sees the difference.
     """
     if not backend.LISTENER_KEEPS_COOKIE:
         return set()
-    return {_COOKIE.unpack_from(raw)[0] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
+    return set(column(_tcpdrop.list_connections(1 << LISTEN, scope=scope).tobytes(), COOKIE))
 
 
 def _rows(connections: Connections) -> Iterator[Row]:
@@ -265,14 +275,14 @@ def still_there(report: Report) -> Connections:
     for this in report.rounds:
         start = 0
         for part in this.connections.parts:
-            places = [place for place in range(len(part)) if this.codes[start + place] == DROPPED]
+            places = _places(this.codes[start : start + len(part)], DROPPED)
             with netns.opened(part.where) as scope:
                 alive.append(part.chosen(_existing(part, places, scope)))
             start += len(part)
     return Connections(alive)
 
 
-def _existing(part: Part, places: list[int], scope: int | None) -> list[int]:
+def _existing(part: Part, places: Sequence[int], scope: int | None) -> list[int]:
     if backend.LOOKS_BY_WALK and places:
         from .queued import present
 

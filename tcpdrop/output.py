@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from . import _tcpdrop
 from .addresses import unpack
 from .model import STATE_NAMES
 from .table import Connections
@@ -58,14 +59,7 @@ def table_lines(connections: Connections) -> list[str]:
     return lines
 
 
-def classic_lines(connections: Connections, form: str = "%s") -> list[str]:
-    """LADDR LPORT RADDR RPORT, one line a connection; form: what stands around it."""
-    before, _, behind = form.partition("%s")
-    caches = {4: _Addresses(4, "%s "), 6: _Addresses(6, "%s ")}
-    lines: list[str] = []
-    add = lines.append
-    for part in connections.parts:
-        for laddr, raddr, lport, rport, family, _, _ in _SHOWN.iter_unpack(part.data()):
-            texts = caches[family]
-            add(f"{before}{texts[laddr]}{lport} {texts[raddr]}{rport}{behind}")
-    return lines
+def classic_lines(connections: Connections, behind: str = "") -> str:
+    """LADDR LPORT RADDR RPORT and what stands behind it, one line a connection, without the last line's end."""
+    lines = [_tcpdrop.classic_lines(part.data(), behind.encode()) for part in connections.parts if len(part)]
+    return b"\n".join(lines).decode("ascii")

@@ -9,13 +9,12 @@ has.  illumos sends none: the peer learns it at its next segment.
 from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
-from struct import Struct
 
 from . import backend
 from .addresses import unmapped, unpack
+from .columns import addresses
 from .model import CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, INODE, LADDR, STATE, TIMER, packed_addr
 
-_LOCAL = Struct("=16s52xB27x")  # laddr, family
 _TELLING = frozenset((ESTABLISHED, CLOSE_WAIT, FIN_WAIT1, FIN_WAIT2))
 _TIME_WAIT_TIMER = 3
 
@@ -42,11 +41,11 @@ def told(row: Row, absent: frozenset[bytes], *, elsewhere: bool) -> bool | None:
 
 def absent_addresses(connections: Connections) -> frozenset[bytes]:
     """The local addresses of these connections, of our own namespace, that the host has no more."""
-    found = set()
+    found: set[tuple[int, bytes]] = set()
     for part in connections.parts:
         if part.where is None:
-            found |= set(_LOCAL.iter_unpack(part.data()))
-    packed = {laddr[:4] if family == 4 else unmapped(laddr) for laddr, family in found}
+            found |= addresses(part.data(), LADDR)
+    packed = {laddr[:4] if family == 4 else unmapped(laddr) for family, laddr in found}
     return frozenset(address for address in packed if not _is_here(address))
 
 

@@ -11,6 +11,10 @@ import errno
 import os
 from struct import Struct
 
+from . import _tcpdrop
+
+#: inode, descriptor
+_SOCKETS = Struct("=QQ")
 #: pr_pid, pr_ppid, pr_uid, pr_euid and pr_fname of a psinfo_t, which has the data model of who reads it
 _PSINFO = Struct("=8xii8xii104x16s" if Struct("P").size == 8 else "=8xii8xii56x16s")
 
@@ -29,6 +33,46 @@ class PsInfo:
         self.parent: int = parent
         self.uids: frozenset[int] = frozenset((uid, euid))
         self.command: str = os.fsdecode(name.partition(b"\0")[0])
+
+
+class Process:
+    """One process, as far as it may be read."""
+
+    __slots__ = ("complete", "parent", "sockets", "value")
+
+    def __init__(self, parent: int, sockets: dict[int, int], value: bytes | None, *, complete: bool) -> None:
+        #: the parent's pid; 0 for the first process, for one of another PID namespace and where it cannot be read
+        self.parent = parent
+        #: inode -> descriptor of the sockets that it holds
+        self.sockets = sockets
+        #: what the environment variable was that it was started with
+        self.value = value
+        #: nothing of this was unreadable
+        self.complete = complete
+
+
+def process(pid: int, variable: bytes) -> Process:
+    """A process's parent, sockets and a variable of its environment.  Raises OSError when it is gone."""
+    try:
+        parent, packed, value = _tcpdrop.process(pid, variable)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return _by_parts(pid, variable)
+    complete = not isinstance(packed, int) and not isinstance(value, int)
+    pairs = () if isinstance(packed, int) else _SOCKETS.iter_unpack(packed)
+    return Process(max(parent, 0), dict(pairs), None if isinstance(value, int) else value, complete=complete)
+
+
+def _by_parts(pid: int, variable: bytes) -> Process:
+    """Where the C module cannot tell: each may be readable where the others are not, as on illumos."""
+    found = Process(0, {}, None, complete=True)
+    for name, read in (("parent", parent_of), ("sockets", socket_inodes), ("value", lambda pid: variable_of(pid, variable))):
+        try:
+            setattr(found, name, read(pid))
+        except OSError:
+            found.complete = found.complete and name == "parent"
+    return found
 
 
 def _read(path: str) -> bytes:

@@ -30,7 +30,7 @@ from .table import Connections, Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .filters import Facts, Filter
     from .model import Info, Row
@@ -93,12 +93,18 @@ def _select_in(
         return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
 
 
-def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[list[int], int]:
+def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
     """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
-    if simple and table.stride == ROW.size:  # nothing beside the row is needed, nothing is unknown
-        test = chosen.test
-        rows = enumerate(ROW.iter_unpack(table.tobytes()))
-        return [number for number, row in rows if test(row, None, facts)], 0
+    if table.stride == ROW.size:
+        from .filters.columnwise import matching
+
+        data = table.tobytes()
+        found = matching(chosen.node, data, len(table))
+        if found is not None:
+            return found, 0
+        if simple:  # nothing beside the row is needed, nothing is unknown
+            test = chosen.test
+            return [number for number, row in enumerate(ROW.iter_unpack(data)) if test(row, None, facts)], 0
     from .filters import select as decide
 
     decided = decide(chosen, table, facts)

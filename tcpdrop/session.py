@@ -53,28 +53,34 @@ class OwnSession:
         #: rows() had to look at the caller's own network namespace, and only there
         self.dumped = False
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
-        for pid in ancestors():
-            self._add_process(pid)
+        pid = os.getppid()
+        while pid > 0:
+            pid = self._add_process(pid)
 
-    def _add_process(self, pid: int) -> None:
+    def _add_process(self, pid: int) -> int:
+        """Note what the process holds and was told; its parent's pid."""
         try:
-            # Each may be readable where the other is not, as on illumos.
-            try:
-                for inode, fd in procfs.socket_inodes(pid).items():
-                    self.holders.setdefault(inode, (pid, fd))
-            finally:
-                self._add_variable(procfs.variable_of(pid, b"SSH_CONNECTION"))
+            found = procfs.process(pid, b"SSH_CONNECTION")
         except OSError:
             if pid != 1:  # below it stands the session, if there is one
                 self.unreadable.append(pid)
+            return 0
+        for inode, fd in found.sockets.items():
+            self.holders.setdefault(inode, (pid, fd))
+        self._add_variable(found.value)
+        if not found.complete and pid != 1:
+            self.unreadable.append(pid)
+        return found.parent
 
     def _add_variable(self, value: bytes | None) -> None:
         """SSH_CONNECTION: client address, client port, server address, server port.  ssh(1)."""
+        if value is None:
+            return
         try:
-            client, client_port, server, server_port = (value or b"").decode("ascii").split()
+            client, client_port, server, server_port = value.decode("ascii").split()
             self.tuples.add((_pack(server), int(server_port), _pack(client), int(client_port)))
         except ValueError:
-            pass  # absent, or not written by sshd: then it names no connection
+            pass  # not written by sshd: then it names no connection
 
     def holder(self, inode: int) -> str | None:
         """'pid 812 sshd' when an ancestor holds this socket."""

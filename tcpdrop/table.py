@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from _collections_abc import Sequence
 
-from .model import INFO, LISTEN, ROW, STATE, Connection, Owner
+from .columns import column
+from .model import COOKIE, INFO, LISTEN, ROW, STATE, Connection, Owner
 from .netns import identity
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ class Rows:
 class Part:
     """The selected rows of one table, and where that table was read."""
 
-    __slots__ = ("indices", "netns", "owner_of", "table", "where")
+    __slots__ = ("_cookies", "_data", "indices", "netns", "owner_of", "table", "where")
 
     def __init__(
         self,
@@ -61,6 +62,8 @@ class Part:
         self.netns = netns
         #: who holds the socket of a row, or made it; None when nobody asked
         self.owner_of = owner_of
+        self._data: bytes | None = None
+        self._cookies: Sequence[object] | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -75,13 +78,21 @@ class Part:
 
     def data(self) -> bytes:
         """The selected rows, one behind the other, without their details."""
-        table = self.table
-        if isinstance(self.indices, range) and table.stride == ROW.size:
-            return table.tobytes()
-        size = ROW.size
-        return b"".join([table[i][:size] for i in self.indices])
+        if self._data is None:  # a copy of all rows: once
+            table, size = self.table, ROW.size
+            if self.indices == range(len(table)) and table.stride == size:
+                self._data = table.tobytes()
+            else:
+                self._data = b"".join([table[i][:size] for i in self.indices])
+        return self._data
 
-    def chosen(self, places: list[int]) -> Part:
+    def cookies(self) -> Sequence[object]:
+        """The cookie of each selected row."""
+        if self._cookies is None:
+            self._cookies = column(self.data(), COOKIE)
+        return self._cookies
+
+    def chosen(self, places: Sequence[int]) -> Part:
         """Only these of the selected rows, in this order."""
         return Part(
             self.table,
@@ -146,9 +157,9 @@ class Connections(Sequence):  # type: ignore[type-arg]
         return f"<{len(self)} connections>"
 
     def has_listener(self) -> bool:
-        return any(row[STATE] == LISTEN for part in self.parts for row in ROW.iter_unpack(part.data()))
+        return any(LISTEN in column(part.data(), STATE) for part in self.parts)
 
-    def choose(self, places: list[int]) -> Connections:
+    def choose(self, places: Sequence[int]) -> Connections:
         """Only the connections at these places, in this order within a namespace."""
         chosen: list[Part] = []
         start = 0

@@ -10,6 +10,7 @@ import sys
 import pytest
 from support import procnet
 from support.command import COMMAND, Login, line, run, tcpdrop, words
+from support.hidden import hide_sockets
 from support.holder import end
 from support.terminal import Terminal
 
@@ -202,15 +203,8 @@ def test_a_daemon_has_no_terminal_and_is_not_held_up(sshd):
     assert not sshd.alive()
 
 
-def unreadable(monkeypatch):
-    def no(pid):
-        raise PermissionError(13, "no")
-
-    monkeypatch.setattr(procfs, "socket_inodes", no)
-
-
 def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
-    unreadable(monkeypatch)
+    hide_sockets(monkeypatch)
     guard = safety.Guard()
     assert guard.warning == WARNING
     report = package.drop(both(sshd))
@@ -235,7 +229,7 @@ def test_port_22_stands_for_an_sshd_that_cannot_be_seen(holder, monkeypatch):
 
     pair = holder.pair(port=22, victim="server")
     other = holder.pair()
-    unreadable(monkeypatch)
+    hide_sockets(monkeypatch)
     monkeypatch.setattr(owners, "_read_process", lambda *args: False)
     assert pair.lport == 22
     report = package.drop(f"lport 22,{other.lport}")

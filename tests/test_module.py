@@ -324,7 +324,17 @@ def test_states_have_the_kernels_numbers():
 
 
 def test_signatures_and_documentation():
-    for name in ("list_connections", "lookup", "abort", "abort_descriptor", "abort_rows", "interfaces", "probe"):
+    for name in (
+        "list_connections",
+        "lookup",
+        "abort",
+        "abort_descriptor",
+        "abort_rows",
+        "interfaces",
+        "probe",
+        "process",
+        "classic_lines",
+    ):
         function = getattr(_tcpdrop, name)
         assert inspect.signature(function).parameters, name
         assert len(function.__doc__) > 40

@@ -9,6 +9,7 @@ import pytest
 from support import procnet
 from support.command import Login, needs, run
 from support.command import tcpdrop as command
+from support.hidden import hide_sockets
 from support.holder import end
 from support.wait import until
 
@@ -202,10 +203,7 @@ def test_ancestors_end_at_the_first_process():
 
 
 def test_an_ancestor_that_cannot_be_read_is_remembered(monkeypatch):
-    def no(pid):
-        raise PermissionError(13, "no")
-
-    monkeypatch.setattr(procfs, "socket_inodes", no)
+    hide_sockets(monkeypatch)
     assert [pid for pid in session.OwnSession().unreadable if pid != 1] == [pid for pid in session.ancestors() if pid != 1]
 
 

@@ -12,7 +12,7 @@ from ..table import Connections
 from .options import Parsed
 from .streams import Streams
 
-_FORMS = {DROPPED: "%s: dropped", WOULD_DROP: "%s: would drop"}
+_BEHIND = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
 _WORDS = {
     "dropped": "dropped",
     "would_drop": "would be dropped",
@@ -31,13 +31,13 @@ def say_round(this: Round, parsed: Parsed, streams: Streams) -> None:
         streams.note(str(error))
     if parsed.machine or parsed.flag("quiet") or parsed.flag("count"):
         return
-    for code, form in _FORMS.items():
+    for code, behind in _BEHIND.items():
         number = this.codes.count(code)
         if number == len(this.codes) and number:
-            streams.data("\n".join(classic_lines(this.connections, form)))
+            streams.data(classic_lines(this.connections, behind))
         elif number:
             chosen = this.connections.choose([place for place, one in enumerate(this.codes) if one == code])
-            streams.data("\n".join(classic_lines(chosen, form)))
+            streams.data(classic_lines(chosen, behind))
 
 
 def say_commands(this: Round, streams: Streams) -> None:
@@ -48,7 +48,7 @@ def say_commands(this: Round, streams: Streams) -> None:
     for part in this.connections.parts:
         # The same tuple may be another connection in our own namespace.
         where = "" if part.where is None else f"--netns={quote(str(part.where))} "
-        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([part]))]
+        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([part])).splitlines()]
     for place, line in enumerate(lines):
         error = this.errors.get(place)
         streams.data(f"# {line}  # {error.message}: {error.hint}" if error is not None else line)

@@ -71,6 +71,11 @@ class Node:
         return frozenset()
 
     @property
+    def reads(self) -> tuple[int, ...]:
+        """The places of a row (model.py) that decide, nothing else being asked; () where that cannot be said."""
+        return ()
+
+    @property
     def word(self) -> str:
         """The word of the language that makes this predicate."""
         return str(self).split(" ", 1)[0]
@@ -90,6 +95,11 @@ class _Group(Node):
 
     def needs(self) -> frozenset[str]:
         return frozenset().union(*(part.needs() for part in self.args))
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        found = {part.reads for part in self.args}
+        return found.pop() if len(found) == 1 else ()
 
     def __str__(self) -> str:
         return f" {self.operator} ".join(f"({part})" if isinstance(part, _Group) else str(part) for part in self.args)
@@ -194,6 +204,10 @@ class Not(Node):
 
     def needs(self) -> frozenset[str]:
         return self.args[0].needs()  # type: ignore[no-any-return]
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        return self.args[0].reads  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
         part = self.args[0]

@@ -30,6 +30,12 @@ class Address(Mergeable):
     __slots__ = ()
 
     @property
+    def reads(self) -> tuple[int, ...]:
+        if self.end == "host" or any(port for _, _, port in self.values):
+            return ()
+        return (FAMILY, ENDS[self.end][0][1])
+
+    @property
     def word(self) -> str:
         return self.end
 

@@ -36,6 +36,10 @@ class State(Mergeable):
     __slots__ = ()
 
     @property
+    def reads(self) -> tuple[int, ...]:
+        return (STATE,)
+
+    @property
     def mask(self) -> int:
         return self.args[1]  # type: ignore[no-any-return]
 
@@ -73,6 +77,10 @@ class Port(Mergeable):
     """A port in one of these ranges: args is (end, (lo, hi), ...), sorted and disjoint."""
 
     __slots__ = ()
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        return () if self.end == "host" else (ENDS[self.end][0][0],)
 
     @property
     def word(self) -> str:

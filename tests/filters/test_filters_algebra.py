@@ -11,11 +11,12 @@ from support import filter_cases as cases
 
 from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, plan_for
+from tcpdrop.filters.columnwise import matching
 from tcpdrop.filters.explanation import parenthesised
 from tcpdrop.filters.facts import UNKNOWN
 from tcpdrop.filters.nodes import MAX_DEPTH, And, Node, Not, Or, both, either, negate
 from tcpdrop.filters.parser import parse
-from tcpdrop.model import ALL_STATES, FAMILY, LISTEN, LPORT, RPORT, STATE, USUAL_STATES
+from tcpdrop.model import ALL_STATES, FAMILY, LISTEN, LPORT, ROW, RPORT, STATE, USUAL_STATES
 
 ANY_SYSTEM = "any"
 many = settings(max_examples=150, deadline=None)
@@ -47,6 +48,28 @@ def test_knowing_more_never_changes_a_decision(node, row, info, facts):
     early = node.test(row, None, UNKNOWN)
     if early is not None:
         assert node.test(row, info, facts) is early
+
+
+@many
+@given(cases.expressions, st.lists(cases.rows(), max_size=8))
+def test_columns_select_the_rows_that_the_predicate_does(node, rows):
+    found = matching(node, b"".join(ROW.pack(*row) for row in rows), len(rows))
+    if found is not None:
+        assert list(found) == [number for number, row in enumerate(rows) if node.test(row, None, UNKNOWN) is True]
+
+
+@pytest.mark.parametrize(
+    "text", ["lport 22", "state established and lport 22 and remote 10.0.0.0/8", "not local 10.0.0.1", "rport 1-9 or rport 80"]
+)
+def test_one_end_and_the_state_are_decided_by_columns(text):
+    assert matching(parse(text, ANY_SYSTEM), b"", 0) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["port 22", "host 10.0.0.1", "recvq > 1", "local 10.0.0.1:22", "lport 22 or rport 22", "pid 1", "in", "dev lo"]
+)
+def test_what_looks_at_more_is_decided_row_by_row(text):
+    assert matching(parse(text, ANY_SYSTEM), b"", 0) is None
 
 
 class Constant(Node):

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* _process.c - what Python asks about the processes above its own. */
+#include "_boundary.h"
+
+const char td_process_doc[] =
+    "process(pid, variable, /)\n--\n\n"
+    "(parent, sockets, value) of a process, each an int -errno if unreadable.\n\n"
+    "parent: pid, 0 for none that can be seen.  sockets: native uint64 pairs,\n"
+    "inode and descriptor, packed.  value: of the environment variable the\n"
+    "process was started with, None if it had none.  Raises OSError with .step,\n"
+    "ENOTSUP where the system does not tell these.  proc(5).";
+
+/* An object, or the error in its place: never NULL without an exception. */
+static PyObject *
+or_error(int error, PyObject *object)
+{
+	if (error == 0 || object == NULL)
+		return object;
+	Py_DECREF(object);
+	return PyLong_FromLong(error);
+}
+
+PyObject *
+td_process_tuple(PyObject *module, PyObject *args)
+{
+	struct td_process process;
+	const char *variable, *step = "";
+	PyObject *sockets, *value, *result = NULL;
+	int pid, error;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "iy", &pid, &variable))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_process(pid, variable, &process, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	sockets = or_error(process.sockets_error,
+	    PyBytes_FromStringAndSize((const char *)process.sockets,
+		(Py_ssize_t)(process.count * sizeof(*process.sockets))));
+	value = or_error(process.value_error, process.value != NULL ?
+	    PyBytes_FromString(process.value) : Py_BuildValue(""));
+	td_process_free(&process);
+	if (sockets != NULL && value != NULL)
+		result = Py_BuildValue("iOO", process.parent, sockets, value);
+	Py_XDECREF(sockets);
+	Py_XDECREF(value);
+	return result;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * linux_process.c - what protects an operator's session, read from one of his
+ * processes: its parent, the sockets it holds and a variable of its
+ * environment.  What is odd about this kernel:
+ *
+ * - A descriptor is known to be a socket only by the text of its link in
+ *   /proc/PID/fd.  Following the link, or borrowing the descriptor to look at
+ *   it, would touch the file behind it, and that may hang, as on NFS.
+ * - Descriptors of another user's process may be counted and not read, so a
+ *   first link is tried before hundreds are listed.
+ *
+ * proc(5), proc_pid_fd(5), proc_pid_stat(5), proc_pid_environ(5).
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What getdents64() fills its buffer with; glibc 2.30 has a name for it. */
+struct entry {
+	uint64_t inode;
+	int64_t next;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+static int
+open_in(int directory, const char *name, int flags)
+{
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The parent's pid, 0 for none that can be seen, or -errno. */
+static int
+read_parent(int process)
+{
+	char text[1024], *behind;
+	int fd = open_in(process, "stat", 0), error = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		error = -errno;
+	close(fd);
+	if (error != 0)
+		return error;
+	text[n] = '\0';
+	/* ") S 812 ...": the command's name stands in parentheses and may contain any byte. */
+	behind = strrchr(text, ')');
+	return behind == NULL || strlen(behind) < 5 ? -EPROTO : atoi(behind + 4);
+}
+
+static int
+add_socket(struct td_process *p, uint64_t inode, uint64_t fd)
+{
+	struct td_socket *more;
+
+	if ((p->count & (p->count - 1)) == 0) { /* 0 or a power of two: full */
+		more = realloc(p->sockets,
+		    (p->count != 0 ? 2 * p->count : 1) * sizeof(*more));
+		if (more == NULL)
+			return -ENOMEM;
+		p->sockets = more;
+	}
+	p->sockets[p->count++] = (struct td_socket){inode, fd};
+	return 0;
+}
+
+static int
+take_link(int directory, const char *name, struct td_process *p)
+{
+	static const char socket[] = "socket:[";
+	char text[64];
+	ssize_t n = readlinkat(directory, name, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno; /* closed meanwhile */
+	text[n] = '\0';
+	if (strncmp(text, socket, strlen(socket)) != 0)
+		return 0;
+	return add_socket(p, strtoull(text + strlen(socket), NULL, 10),
+	    strtoull(name, NULL, 10));
+}
+
+static int
+read_sockets(int process, struct td_process *p)
+{
+	char buf[8192] __attribute__((aligned(8)));
+	int directory = open_in(process, "fd", O_DIRECTORY), error = 0;
+	char text[64];
+
+	if (directory < 0)
+		return directory;
+	if (readlinkat(directory, "0", text, sizeof(text)) < 0 && errno != ENOENT)
+		error = -errno;
+	while (error == 0) {
+		long n = syscall(SYS_getdents64, directory, buf, sizeof(buf)), at;
+		const struct entry *e;
+
+		if (n < 0)
+			error = -errno;
+		if (n <= 0)
+			break;
+		for (at = 0; at < n && error == 0; at += e->size) {
+			e = (const void *)(buf + at);
+			if (e->name[0] != '.')
+				error = take_link(directory, e->name, p);
+		}
+	}
+	close(directory);
+	return error;
+}
+
+/* All of a file of /proc, which has no size, with a NUL in front and behind. */
+static int
+read_all(int fd, char **text, size_t *size)
+{
+	size_t room = 16384, got = 1;
+	char *more;
+	ssize_t n;
+
+	*text = malloc(room);
+	for (;;) {
+		if (*text == NULL)
+			return -ENOMEM;
+		(*text)[0] = '\0';
+		n = read(fd, *text + got, room - got - 1);
+		if (n < 0)
+			return -errno;
+		got += (size_t)n;
+		(*text)[got] = '\0';
+		*size = got;
+		if (n == 0)
+			return 0;
+		if (room - got > 1)
+			continue;
+		more = realloc(*text, 2 * room);
+		if (more == NULL)
+			return -ENOMEM;
+		*text = more;
+		room *= 2;
+	}
+}
+
+static int
+read_variable(int process, const char *name, struct td_process *p)
+{
+	int fd = open_in(process, "environ", 0), error;
+	size_t size = 0, length = strlen(name);
+	char *text = NULL, *at;
+
+	if (fd < 0)
+		return fd;
+	error = read_all(fd, &text, &size);
+	close(fd);
+	for (at = text; error == 0 && at < text + size; at += strlen(at) + 1)
+		if (strncmp(at, name, length) == 0 && at[length] == '=') {
+			p->value = strdup(at + length + 1);
+			if (p->value == NULL)
+				error = -ENOMEM;
+			break;
+		}
+	free(text);
+	return error;
+}
+
+int
+td_process(int pid, const char *variable, struct td_process *p,
+    const char **step)
+{
+	char path[32];
+	int process;
+
+	memset(p, 0, sizeof(*p));
+	*step = "/proc";
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process < 0)
+		return -errno;
+	p->parent = read_parent(process);
+	p->sockets_error = read_sockets(process, p);
+	p->value_error = read_variable(process, variable, p);
+	close(process);
+	return 0;
+}
+
+void
+td_process_free(struct td_process *p)
+{
+	free(p->sockets);
+	free(p->value);
+}
