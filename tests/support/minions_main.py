@@ -7,6 +7,7 @@ import traceback
 
 import salt.config
 import salt.loader
+import salt.utils.args
 from salt.exceptions import CommandExecutionError
 
 
@@ -21,11 +22,22 @@ def main():
         loader[one]  # the module is read; walking over all names would read each module of Salt
         return {name: function.__doc__ for name, function in loader._dict.items() if name.startswith("tcpdrop.")}
 
+    def typed(words):
+        """What follows the target on a command line of Salt's, read as Salt reads it; nothing is dropped."""
+        function, *words = words
+        args, kwargs = [], {}
+        for one in salt.utils.args.parse_input(words):
+            kwargs.update(one) if isinstance(one, dict) and one.pop("__kwarg__", False) else args.append(one)
+        if function == "state.single":
+            return states[kwargs.pop("test")][args[0]](**kwargs)
+        return functions[function](*args, **{**kwargs, "test": True} if function == "tcpdrop.drop" else kwargs)
+
     commands = {
         "call": lambda function, args, kwargs: functions[function](*args, **kwargs),
         "state": lambda function, test, kwargs: states[test][function](**kwargs),
         "functions": lambda: documented(functions, "tcpdrop.drop"),
         "states": lambda: documented(states[False], "tcpdrop.absent"),
+        "line": typed,
         "file": lambda name: sys.modules[functions[name].__module__].__file__,
     }
     for line in sys.stdin:
