@@ -4,6 +4,7 @@
 import asyncio
 import errno
 import threading
+import time
 
 import pytest
 from support import procnet
@@ -284,3 +285,54 @@ def test_an_exact_drop_is_logged_too(pair, caplog):
     (record,) = caplog.records
     assert record.getMessage().endswith(": dropped")
     assert record.result.outcome == "dropped"
+
+
+# ---- a watch
+
+
+def test_a_watch_takes_what_drop_takes(pair, caplog):
+    """A duration as text, a rate, a reason; everything, with what is spared beside it."""
+    with caplog.at_level("INFO", logger="tcpdrop"):
+        results = list(tcpdrop.keep_dropping(chosen(pair), duration="20ms", interval=0.01, rate=1000, reason="ticket 7"))
+    assert [result.outcome for result in results] == ["dropped"]
+    assert [record.reason for record in caplog.records] == ["ticket 7"]
+    assert pair.state() is None
+
+
+def test_a_watch_over_everything(pair, other):
+    spare = f"lport {other.lport} or rport {other.lport}"
+    results = list(tcpdrop.keep_dropping(all=True, duration=0, protect=spare))
+    assert {result.connection.local.port: result.outcome for result in results if result.outcome != "protected"}[pair.lport] == "dropped"
+    assert pair.state() is None
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"duration": "soon"}, "is not a duration"),
+        ({"duration": "30"}, "is not a duration"),
+        ({"duration": 1, "rate": 0}, "rate is 1 or more a second"),
+        ({"duration": 1, "all": True}, "all=True does not go with a selection"),
+        ({"duration": 1, "remote_addr": "localhost"}, "remote_addr: "),
+    ],
+)
+def test_a_watch_refuses_wrong_arguments_at_once(other, how, said):
+    """At the call, not at the first look."""
+    with pytest.raises(ValueError, match=said):
+        tcpdrop.keep_dropping(chosen(other), **how)
+
+
+def test_a_rate_is_kept(holder):
+    pairs = [holder.pair(port=0, victim="server") for _ in range(4)]
+    ports = [pair.lport for pair in pairs]
+    began = time.monotonic()
+    assert tcpdrop.drop(local_port=ports, rate=20).counts == {"dropped": 4}  # two at a time, ten times a second
+    assert time.monotonic() - began >= 0.1
+    with pytest.raises(ValueError, match="rate is 1 or more"):
+        tcpdrop.drop(local_port=ports, rate=0)
+
+
+def test_a_wrong_selector_is_told_by_its_name():
+    for name, value in {"local_addr": "x", "remote_addr": "x", "local_port": "x", "remote_port": "x", "states": "x", "pid": "x"}.items():
+        with pytest.raises(tcpdrop.FilterError, match=f"^{name}: 'x' "):
+            tcpdrop.connections(**{name: value})

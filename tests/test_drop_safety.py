@@ -209,6 +209,7 @@ def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
     assert guard.warning == WARNING
     report = package.drop(both(sshd))
     assert report.counts == {"dropped": 1, "protected": 1}
+    assert report.warning == WARNING
     assert "sshd" in report.protected[0].error.hint
     assert lives(sshd)
 

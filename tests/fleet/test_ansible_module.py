@@ -5,10 +5,15 @@ import errno
 import os
 
 import pytest
+import test_drop_status
 from support.command import NOBODY, needs
+from support.crowd import Crowd
 from support.engine import module, modules
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
+
+# A /dev/log of ours.
+log = test_drop_status.log
 
 #: what an AnsibleModule puts there, or means by it
 RESERVED = {"failed", "skipped", "rc", "results", "exception", "warnings", "ansible_facts", "stdout", "stderr", "deprecations"}
@@ -118,12 +123,13 @@ def test_the_bound(service):
     assert cut(pairs)
 
 
-def test_the_default_bound(holder):
-    holder.ask("crowd", "inet", 101, "established")
-    chosen = f"comm python* and pid {holder.pid}"
-    for bound in ({}, {"max_drops": None}):
-        assert refused(filter=chosen, **bound).startswith("202 connections match, and at most 100 may be dropped")
-    assert module("tcp_drop", filter=chosen, max_drops="none").result["counts"] == {"dropped": 202}
+def test_the_default_bound():
+    with Crowd(101) as crowd:
+        for bound in ({}, {"max_drops": None}):
+            assert refused(filter=crowd.servers, **bound) == "101 connections match, and at most 100 may be dropped: none was"
+        assert crowd.alive() == (101, 101)
+        assert module("tcp_drop", filter=crowd.servers, max_drops="none").result["counts"] == {"dropped": 101}
+        assert crowd.alive() == (0, 0)
 
 
 def test_every_selector(service):
@@ -197,7 +203,7 @@ def test_a_watch_drops_what_comes_back(service, holder):
     assert cut(pairs)
     assert module("tcp_drop", local_port=[port], duration="10ms").result["changed"] is False
     port, pairs = service(2)
-    done = module("tcp_drop", local_port=[port], duration="1h", check=True)
+    done = module("tcp_drop", local_port=[port], duration="10s", check=True)
     assert (done.result["changed"], done.result["counts"]) == (True, {"would_drop": 2})
     assert lives(pairs)
 
@@ -206,6 +212,19 @@ def test_a_rate_takes_its_time(service):
     port, pairs = service(3)
     done = module("tcp_drop", local_port=[port], rate=1000)
     assert done.result["counts"] == {"dropped": 3}
+    assert cut(pairs)
+
+
+def test_the_log_of_the_host(service, log):
+    """What was done and why, beside Ansible's own line of how it was called; a preview did nothing."""
+    port, pairs = service(2)
+    for check in (True, False):
+        done = module("tcp_drop", local_port=[port], reason="ticket 7", check=check, log=True, wrapper=log.wrapper)
+        assert done.status == 0
+    called, called_again, said = (text.partition(": ")[2] for text in (log.read(), log.lines)[1])
+    assert "reason=ticket 7" in called
+    assert "reason=ticket 7" in called_again
+    assert said == "2 dropped (reason: ticket 7)"
     assert cut(pairs)
 
 

@@ -116,9 +116,9 @@ class Alone(NamedTuple):
     err: str
 
 
-def modules(*calls, check=False, diff=False, wrapper=(), env=None):
+def modules(*calls, check=False, diff=False, log=False, wrapper=(), env=None):
     """Run modules without the engine, each in a process of its own; calls are (name, parameters)."""
-    how = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_no_log": True}
+    how = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_no_log": not log}
     work = json.dumps([[name, json.dumps({"ANSIBLE_MODULE_ARGS": {**parameters, **how}})] for name, parameters in calls])
     done = run(*wrapper, sys.executable, SUPPORT / "module_main.py", work, env={"PYTHONPATH": collections(), **(env or {})}, timeout=120)
     assert done.status == 0, done.err
@@ -128,6 +128,6 @@ def modules(*calls, check=False, diff=False, wrapper=(), env=None):
     return [Alone(status, json.loads(out), err) for status, out, err in answers]
 
 
-def module(name, *, check=False, diff=False, wrapper=(), env=None, **parameters):
+def module(name, *, check=False, diff=False, log=False, wrapper=(), env=None, **parameters):
     """Run one."""
-    return modules((name, parameters), check=check, diff=diff, wrapper=wrapper, env=env)[0]
+    return modules((name, parameters), check=check, diff=diff, log=log, wrapper=wrapper, env=env)[0]
