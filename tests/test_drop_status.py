@@ -204,7 +204,7 @@ else:
 @pytest.mark.parametrize("way", ["once", "keep"])
 def test_one_line_a_run_from_python_when_asked(holder, log, way):
     pair = holder.pair()
-    assert private.python(log.wrapper, FROM_PYTHON, pair.lport, way).status == 0
+    assert private.python(log.wrapper, FROM_PYTHON, str(pair.lport), way).status == 0
     (text,) = log.read()
     assert text.startswith(f'selection="lport {pair.lport}" dropped=1 uid=0 euid=0')
     assert 'reason="ticket 7"' in text
