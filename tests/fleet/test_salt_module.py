@@ -251,6 +251,20 @@ def test_the_state_predicts_acts_and_is_then_unchanged(salt, holder):
         assert salt.absent(test=test, **chosen) == {**label, "result": True, "comment": "nothing matches", "changes": {}}
 
 
+def test_what_could_not_be_dropped_is_an_error_with_every_outcome(tmp_path, holder):
+    pair = holder.pair()
+    with minions.Loader(tmp_path) as salt:
+        salt.ask("survive")
+        with pytest.raises(minions.Refused, match="^1 failed; the first that could not be dropped: .*: still present") as caught:
+            salt("tcpdrop.drop", local_port=ports(pair))
+        assert caught.value.info["counts"] == {"failed": 1}
+        assert caught.value.info["connections"][0]["outcome"] == "failed"
+        assert len(caught.value.info["drop_errors"]) == 1
+        state = salt.absent(local_port=ports(pair))
+    assert (state["result"], state["changes"], state["comment"]) == (False, {}, str(caught.value))
+    assert pair.alive()
+
+
 def test_changes_are_capped(salt, holder):
     pairs = [holder.pair("inet6") for _ in range(3)]
     done = salt.absent(local_port=ports(*pairs), return_limit=2)
