@@ -255,7 +255,7 @@ def test_what_could_not_be_dropped_is_an_error_with_every_outcome(tmp_path, hold
     pair = holder.pair()
     with minions.Loader(tmp_path) as salt:
         salt.ask("survive")
-        with pytest.raises(minions.Refused, match="^1 failed; the first that could not be dropped: .*: still present") as caught:
+        with pytest.raises(minions.Refused, match=r"^1 failed; the first that could not be dropped: .*: still present") as caught:
             salt("tcpdrop.drop", local_port=ports(pair))
         assert caught.value.info["counts"] == {"failed": 1}
         assert caught.value.info["connections"][0]["outcome"] == "failed"
