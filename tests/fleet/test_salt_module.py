@@ -55,7 +55,7 @@ def test_an_entry_point_is_all_that_salt_needs(salt):
 
 def test_each_function_says_how_it_is_called(salt):
     for name, text in {**salt.ask("functions"), **salt.ask("states")}.items():
-        assert "CLI Example:\n\n    .. code-block:: bash\n\n        salt" in text, name
+        assert "CLI Example:\n\n.. code-block:: bash\n\n    salt" in text, name
 
 
 def test_module_dirs(tmp_path):

@@ -33,7 +33,7 @@ def required():
     elif not Path(VENV, ".salt").exists():
         why = f"Salt could not be installed in {VENV}: make {VENV}/.salt tells why"
     if why and os.environ.get("TCPDROP_REQUIRE_SALT") == "1":
-        raise SystemExit(f"TCPDROP_REQUIRE_SALT=1: {why}")
+        pytest.fail(f"TCPDROP_REQUIRE_SALT=1: {why}", pytrace=False)
     return pytest.mark.skipif(why is not None, reason=str(why))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Salt's loader in a process of its own, driven by JSON lines (support/minions.py); run by Salt's Python."""
 
+import inspect
 import json
 import sys
 import traceback
@@ -20,7 +21,7 @@ def main():
 
     def documented(loader, one):
         loader[one]  # the module is read; walking over all names would read each module of Salt
-        return {name: function.__doc__ for name, function in loader._dict.items() if name.startswith("tcpdrop.")}
+        return {name: inspect.getdoc(function) for name, function in loader._dict.items() if name.startswith("tcpdrop.")}
 
     def typed(words):
         """What follows the target on a command line of Salt's, read as Salt reads it; nothing is dropped."""
