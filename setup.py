@@ -13,7 +13,7 @@ import sys
 
 from setuptools import Extension, setup
 
-COMMON = ["_tcpdrop.c", "_table.c", "_arguments.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
+COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
@@ -22,7 +22,16 @@ SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies
 BACKENDS = {
     "linux": (
         "linux",
-        ["linux.c", "linux_list.c", "linux_drop.c", "linux_threads.c", "linux_descriptor.c", "linux_process.c", "inet_diag.c"],
+        [
+            "linux.c",
+            "linux_scope.c",
+            "linux_list.c",
+            "linux_drop.c",
+            "linux_threads.c",
+            "linux_descriptor.c",
+            "linux_process.c",
+            "inet_diag.c",
+        ],
         ["pthread"],
     ),
     "sunos-sim": ("sunos-sim", [*SUNOS, "inet_diag.c", *SIMULATOR], ["pthread"]),

@@ -22,6 +22,9 @@ PyObject *td_table_new(PyObject *table_type, struct td_rows *rows);
 const struct td_rows *td_table_rows(PyObject *table);
 
 /* The module's functions that stand in files of their own. */
+extern const char td_lookup_doc[], td_lookup_each_doc[];
+PyObject *td_lookup_row(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char td_classic_lines_doc[], td_process_doc[];
 PyObject *td_classic_lines(PyObject *module, PyObject *args);
 PyObject *td_process_tuple(PyObject *module, PyObject *args);

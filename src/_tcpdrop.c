@@ -71,39 +71,6 @@ list_connections(PyObject *module, PyObject *args, PyObject *kwargs)
 	}
 }
 
-PyDoc_STRVAR(lookup_doc,
-    "lookup(laddr, lport, raddr, rport, *, ifindex=0, scope=None)\n--\n\n"
-    "The row of the connection with exactly this tuple; never a listener.\n\n"
-    "Addresses are 4 or 16 bytes.  An IPv4 tuple also finds the connection\n"
-    "carried by an IPv6 socket.  A socket bound to an interface is found only\n"
-    "with its index.  Raises ValueError for a wildcard, else OSError with .step.");
-
-static PyObject *
-lookup(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-	static char *names[] = {"laddr", "lport", "raddr", "rport", "ifindex",
-	    "scope", NULL};
-	struct td_tuple_args a = {.cookie = 0};
-	struct td_tuple tuple;
-	struct td_row row;
-	const char *step = "";
-	PyObject *scope_object = NULL;
-	int scope, error;
-
-	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#l|$LO", names,
-		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
-		&a.rport, &a.ifindex, &scope_object) ||
-	    !td_get_scope(scope_object, &scope) || !td_get_tuple(&a, &tuple))
-		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	error = td_lookup(&tuple, scope, &row, &step);
-	Py_END_ALLOW_THREADS
-	if (error != 0)
-		return td_raise(error, step);
-	return PyBytes_FromStringAndSize((const char *)&row, sizeof(row));
-}
-
 PyDoc_STRVAR(abort_doc,
     "abort(laddr, lport, raddr, rport, *, ifindex=0, cookie=0, scope=None)\n"
     "--\n\n"
@@ -325,7 +292,8 @@ probe(PyObject *module, PyObject *args, PyObject *kwargs)
 
 static PyMethodDef functions[] = {
 	FUNCTION("list_connections", list_connections, list_doc),
-	FUNCTION("lookup", lookup, lookup_doc),
+	FUNCTION("lookup", td_lookup_row, td_lookup_doc),
+	FUNCTION("lookup_each", td_lookup_rows, td_lookup_each_doc),
 	FUNCTION("abort", abort_connection, abort_doc),
 	FUNCTION("abort_descriptor", abort_descriptor, descriptor_doc),
 	{"socket_of", socket_of, METH_VARARGS, socket_doc},

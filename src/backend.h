@@ -74,6 +74,14 @@ int td_list(const struct td_query *query, struct td_rows *rows,
 int td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
     const char **step);
 
+/*
+ * The connections of this tuple, each once: what td_lookup() finds with each
+ * of these interfaces, 0 for none.  More than one only where a socket is bound
+ * to an interface.
+ */
+int td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
+    size_t n, int scope, struct td_rows *rows, const char **step);
+
 /* Abort the one connection of this tuple (and cookie). */
 int td_abort(const struct td_tuple *tuple, int scope, const char **step);
 

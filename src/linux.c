@@ -6,10 +6,8 @@
  *   the *listener* of its local port, and SOCK_DESTROY without a cookie then
  *   closes that listener and reports success.  So a destroy here always
  *   carries the cookie of a socket whose ends and state were seen before.
- * - A netlink socket belongs to the network namespace of the thread that
- *   opened it, for good; the right to destroy is asked of the thread that
- *   sends.  So only the opening moves into a namespace, in a short thread of
- *   its own: if coming back failed, the caller's thread would be lost there.
+ * - The right to destroy is asked of the thread that sends, not of the one
+ *   that opened the socket.
  *
  * sock_diag(7), net/ipv4/inet_diag.c, net/ipv4/inet_hashtables.c.
  */
@@ -20,13 +18,7 @@
 #include "linux.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,119 +42,6 @@ SAME(TD_STATE_LISTEN, TCP_LISTEN);
 SAME(TD_STATE_CLOSING, TCP_CLOSING);
 
 const char td_backend[] = "linux";
-
-/* ---- sockets, also in another namespace --------------------------------- */
-
-struct opening {
-	int scope;
-	int family; /* AF_NETLINK, or another for td_interfaces() */
-	int fd;
-	int error;
-	const char *step;
-	struct td_interface *interfaces; /* wanted by td_interfaces() only */
-	size_t count;
-};
-
-static int
-read_interfaces(struct opening *o)
-{
-	struct if_nameindex *all = if_nameindex(), *one;
-	size_t n = 0;
-
-	o->step = "if_nameindex";
-	if (all == NULL)
-		return -errno;
-	for (one = all; one->if_index != 0; one++)
-		n++;
-	o->interfaces = calloc(n + 1, sizeof(*o->interfaces));
-	if (o->interfaces == NULL) {
-		if_freenameindex(all);
-		return -ENOMEM;
-	}
-	for (one = all; one->if_index != 0; one++) {
-		struct td_interface *to = &o->interfaces[o->count++];
-
-		to->index = one->if_index;
-		snprintf(to->name, sizeof(to->name), "%s", one->if_name);
-	}
-	if_freenameindex(all);
-	return 0;
-}
-
-static void
-open_here(struct opening *o)
-{
-	if (o->family != AF_NETLINK) {
-		o->error = read_interfaces(o);
-		return;
-	}
-	o->step = "socket";
-	o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	if (o->fd < 0)
-		o->error = -errno;
-}
-
-static void *
-open_there(void *arg)
-{
-	struct opening *o = arg;
-
-	o->step = "setns";
-	if (setns(o->scope, CLONE_NEWNET) != 0)
-		o->error = -errno;
-	else
-		open_here(o);
-	return NULL;
-}
-
-/* Do what `o` asks in its scope; this thread stays where it is. */
-static int
-open_in_scope(struct opening *o, const char **step)
-{
-	sigset_t all, before;
-	pthread_t thread;
-	int error;
-
-	o->fd = -1;
-	if (o->scope == TD_OWN_SCOPE) {
-		open_here(o);
-	} else {
-		/* No signal of the program's may be delivered in there. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		error = pthread_create(&thread, NULL, open_there, o);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		if (error != 0) {
-			*step = "pthread_create";
-			return -error;
-		}
-		pthread_join(thread, NULL);
-	}
-	*step = o->step;
-	return o->error;
-}
-
-int
-td_open_diag(int scope, int *fd, const char **step)
-{
-	struct opening o = {.scope = scope, .family = AF_NETLINK};
-	int error = open_in_scope(&o, step);
-
-	*fd = o.fd;
-	return error;
-}
-
-int
-td_interfaces(int scope, struct td_interface **list, size_t *n,
-    const char **step)
-{
-	struct opening o = {.scope = scope, .family = AF_UNSPEC};
-	int error = open_in_scope(&o, step);
-
-	*list = o.interfaces;
-	*n = o.count;
-	return error;
-}
 
 /* ---- talking ------------------------------------------------------------ */
 
@@ -218,6 +97,34 @@ receive_one(int fd, void *buf, size_t size, uint32_t seq,
 	return error == 1 && m->seq == seq ? 0 : -EPROTO;
 }
 
+/* The row in an answer, if it is what was asked for. */
+static int
+take_row(const struct td_message *m, const struct td_tuple *tuple,
+    struct td_row *row)
+{
+	int error;
+
+	if (m->type == TD_NLMSG_ERROR) {
+		error = td_message_errno(m);
+		return error > 0 ? -error : -EPROTO;
+	}
+	if (m->type != TD_SOCK_DIAG_BY_FAMILY)
+		return -EPROTO;
+	memset(row, 0, sizeof(*row));
+	error = td_get_row(m, row, NULL);
+	if (error != 0)
+		return error;
+	/* What came back may be the listener of our local port. */
+	if (row->state == TD_STATE_LISTEN || !td_same_ends(tuple, row))
+		return -ENOENT;
+	if (tuple->ifindex != 0 && row->ifindex != 0 &&
+	    row->ifindex != tuple->ifindex)
+		return -ENOENT;
+	if (tuple->cookie != 0 && row->cookie != tuple->cookie)
+		return -ENOENT;
+	return 0;
+}
+
 static int
 lookup(int fd, const struct td_tuple *tuple, struct td_row *row,
     const char **step)
@@ -233,25 +140,7 @@ lookup(int fd, const struct td_tuple *tuple, struct td_row *row,
 	if (error != 0)
 		return error;
 	*step = "look-up";
-	if (m.type == TD_NLMSG_ERROR) {
-		error = td_message_errno(&m);
-		return error > 0 ? -error : -EPROTO;
-	}
-	if (m.type != TD_SOCK_DIAG_BY_FAMILY)
-		return -EPROTO;
-	memset(row, 0, sizeof(*row));
-	error = td_get_row(&m, row, NULL);
-	if (error != 0)
-		return error;
-	/* What came back may be the listener of our local port. */
-	if (row->state == TD_STATE_LISTEN || !td_same_ends(tuple, row))
-		return -ENOENT;
-	if (tuple->ifindex != 0 && row->ifindex != 0 &&
-	    row->ifindex != tuple->ifindex)
-		return -ENOENT;
-	if (tuple->cookie != 0 && row->cookie != tuple->cookie)
-		return -ENOENT;
-	return 0;
+	return take_row(&m, tuple, row);
 }
 
 int
@@ -266,6 +155,61 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 	error = lookup(fd, tuple, row, step);
 	close(fd);
 	return error;
+}
+
+/*
+ * Each request of a batch is answered once, in order.  An answer takes room in
+ * the receive buffer until it is read: the default one holds more than these.
+ */
+enum { AT_ONCE = 64 };
+
+static int
+lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
+    struct td_rows *rows, const char **step)
+{
+	unsigned char requests[AT_ONCE * TD_EXACT_SIZE], reply[4096];
+	struct td_message m;
+	struct td_row row;
+	size_t i;
+	int error;
+
+	for (i = 0; i < n; i++) {
+		tuple.ifindex = ifindices[i];
+		td_put_lookup(requests + i * TD_EXACT_SIZE, (uint32_t)i + 1,
+		    &tuple);
+	}
+	error = td_send(fd, requests, n * TD_EXACT_SIZE, step);
+	for (i = 0; i < n && error == 0; i++) {
+		error = receive_one(fd, reply, sizeof(reply), (uint32_t)i + 1, &m,
+		    step);
+		if (error != 0)
+			break;
+		*step = "look-up";
+		tuple.ifindex = ifindices[i];
+		error = take_row(&m, &tuple, &row);
+		if (error == 0)
+			error = td_rows_append(rows, &row);
+		else if (error == -ENOENT)
+			error = 0;
+	}
+	return error;
+}
+
+int
+td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
+    size_t n, int scope, struct td_rows *rows, const char **step)
+{
+	int fd, error = td_open_diag(scope, &fd, step);
+	size_t i;
+
+	if (error != 0)
+		return error;
+	for (i = 0; i < n && error == 0; i += AT_ONCE)
+		error = lookup_some(fd, *tuple, ifindices + i,
+		    n - i < AT_ONCE ? n - i : AT_ONCE, rows, step);
+	close(fd);
+	/* A socket bound to no interface answers for all of them. */
+	return error != 0 ? error : td_rows_unique(rows);
 }
 
 static int

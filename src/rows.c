@@ -44,6 +44,17 @@ td_rows_add(struct td_rows *rows)
 	return (struct td_row *)(void *)at;
 }
 
+int
+td_rows_append(struct td_rows *rows, const struct td_row *row)
+{
+	struct td_row *to = td_rows_add(rows);
+
+	if (to == NULL)
+		return -ENOMEM;
+	*to = *row;
+	return 0;
+}
+
 void
 td_rows_drop_last(struct td_rows *rows)
 {

@@ -103,6 +103,9 @@ struct td_rows {
 /* Add one zeroed record and return it; NULL when memory is out. */
 struct td_row *td_rows_add(struct td_rows *rows);
 
+/* Add a copy of a row without details.  0 or -ENOMEM. */
+int td_rows_append(struct td_rows *rows, const struct td_row *row);
+
 /* Take back the record td_rows_add() returned last. */
 void td_rows_drop_last(struct td_rows *rows);
 

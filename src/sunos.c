@@ -121,6 +121,26 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 	return error;
 }
 
+int
+td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
+    size_t n, int scope, struct td_rows *rows, const char **step)
+{
+	struct td_tuple one = *tuple;
+	struct td_row row;
+	int error = 0;
+	size_t i;
+
+	for (i = 0; i < n && error == 0; i++) {
+		one.ifindex = ifindices[i];
+		error = td_lookup(&one, scope, &row, step);
+		if (error == 0)
+			error = td_rows_append(rows, &row);
+		else if (error == -ENOENT)
+			error = 0;
+	}
+	return error != 0 ? error : td_rows_unique(rows);
+}
+
 /* ---- aborting ----------------------------------------------------------- */
 
 struct request {

@@ -33,6 +33,14 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 }
 
 int
+td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
+    size_t n, int scope, struct td_rows *rows, const char **step)
+{
+	(void)tuple, (void)ifindices, (void)n, (void)scope, (void)rows;
+	return unsupported(step);
+}
+
+int
 td_abort(const struct td_tuple *tuple, int scope, const char **step)
 {
 	(void)tuple, (void)scope;

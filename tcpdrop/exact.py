@@ -7,6 +7,7 @@ Every exact drop goes this way, from Python and from the command line.
 from __future__ import annotations
 
 import errno
+from struct import pack
 
 from . import _tcpdrop, backend
 from .addresses import is_number, printable, unmapped, unpack
@@ -26,11 +27,13 @@ class Quad:
     Raises ValueError for what can only be a wildcard or a mistake.
     """
 
-    __slots__ = ("dev", "laddr", "lport", "raddr", "rport")
+    __slots__ = ("dev", "interfaces", "laddr", "lport", "raddr", "rport")
 
     def __init__(self, laddr: bytes, lport: int, raddr: bytes, rport: int, dev: str = "") -> None:
         self.laddr, self.raddr = unmapped(laddr), unmapped(raddr)
         self.lport, self.rport, self.dev = lport, rport, dev
+        #: name -> index where it is looked for, once that was asked
+        self.interfaces: dict[bytes, int] | None = None
         if len(self.laddr) != len(self.raddr):
             raise ValueError(f"{self}: one address is IPv4, the other IPv6: no connection has both")
         for address in (self.laddr, self.raddr):
@@ -48,6 +51,12 @@ class Quad:
 
     def swapped(self) -> Quad:
         return Quad(self.raddr, self.rport, self.laddr, self.lport, self.dev)
+
+    def mirror(self) -> Quad:
+        """The tuple of the other end on loopback, which may be bound to an interface where this one is not."""
+        other = Quad(self.raddr, self.rport, self.laddr, self.lport)
+        other.interfaces = self.interfaces
+        return other
 
 
 def find(quad: Quad, scope: int | None = None) -> Connection:
@@ -68,26 +77,25 @@ def find(quad: Quad, scope: int | None = None) -> Connection:
 
 def _rows(quad: Quad, scope: int | None) -> list[Row]:
     """Every socket that has this tuple."""
-    found: dict[int, Row] = {}
-    for index in _indices(quad, scope):
-        try:
-            row = ROW.unpack(_tcpdrop.lookup(*quad.ends(), ifindex=index, scope=scope))
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise from_os_error(error, str(quad)) from None
-            continue
-        found[row[COOKIE]] = row
-    return list(found.values())
+    indices = _indices(quad, scope)
+    try:
+        return list(ROW.iter_unpack(_tcpdrop.lookup_each(*quad.ends(), pack(f"{len(indices)}I", *indices), scope=scope)))
+    except OSError as error:
+        raise from_os_error(error, str(quad)) from None
 
 
 def _indices(quad: Quad, scope: int | None) -> list[int]:
     """Interface indices to ask for: the named one, or none and then each."""
-    try:
-        known = _tcpdrop.interfaces(scope)
-    except OSError as error:
-        raise from_os_error(error, str(quad)) from None
+    if not quad.dev and not backend.TRIES_INTERFACES:
+        return [0]
+    if quad.interfaces is None:
+        try:
+            quad.interfaces = _tcpdrop.interfaces(scope)
+        except OSError as error:
+            raise from_os_error(error, str(quad)) from None
+    known = quad.interfaces
     if not quad.dev:
-        return [0, *known.values()] if backend.TRIES_INTERFACES else [0]
+        return [0, *known.values()]
     index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
     if index is None and is_number(quad.dev):
         index = next((number for number in known.values() if str(number) == quad.dev), None)
@@ -105,9 +113,7 @@ def protect_session(connection: Connection, quad: Quad, session: OwnSession, sco
     """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
     holder = session.holder(connection._row[INODE])
     if holder is None and session.holders:
-        # The other end may be bound to an interface where this one is not.
-        mirror = Quad(quad.raddr, quad.rport, quad.laddr, quad.lport)
-        holder = next(filter(None, (session.holder(row[INODE]) for row in _rows(mirror, scope))), None)
+        holder = next(filter(None, (session.holder(row[INODE]) for row in _rows(quad.mirror(), scope))), None)
     if holder is None and session.names(*quad.ends()):
         holder = "SSH_CONNECTION"
     if holder is not None:
@@ -119,7 +125,7 @@ def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, qu
     """Raise Protected if a rule matches the connection or its mirror, or may match it."""
     from .selection import answers_for
 
-    rows = [connection._row, *_rows(Quad(quad.raddr, quad.rport, quad.laddr, quad.lport), scope)]
+    rows = [connection._row, *_rows(quad.mirror(), scope)]
     for name, rule in rules:
         answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
         if answers:

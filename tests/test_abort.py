@@ -164,6 +164,34 @@ def test_an_unbound_socket_is_found_with_any_interface(holder, backend):
     assert_dropped(pair, backend)
 
 
+def each(pair, *indices):
+    """The cookies that lookup_each() finds with these interfaces."""
+    packed = _tcpdrop.lookup_each(*pair.tuple, struct.pack(f"{len(indices)}I", *indices))
+    return [row[model.COOKIE] for row in model.ROW.iter_unpack(packed)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.only_on("linux", reason="SO_BINDTODEVICE")
+def test_every_interface_is_asked_at_once(holder, family):
+    lo = _tcpdrop.interfaces()[b"lo"]
+    bound, free = holder.pair(family, device=b"lo\0"), holder.pair(family)
+    assert each(free, 0, lo, lo + 1) == [row_of(free.tuple)[model.COOKIE]]  # answers for all, and is one
+    assert each(bound, 0) == [] and each(bound, lo + 1) == []
+    assert each(bound, 0, lo + 1, lo) == each(bound, lo) != []
+    # More than one batch of requests, and what is wanted stands in the last.
+    assert each(bound, *range(lo + 1, lo + 200), lo) == each(bound, lo)
+    assert each(bound) == []
+
+
+def test_every_interface_refuses_wildcards_and_half_numbers(holder):
+    pair = holder.pair()
+    laddr, _, raddr, rport = pair.tuple
+    with pytest.raises(ValueError, match="port 0 is a wildcard"):
+        _tcpdrop.lookup_each(laddr, 0, raddr, rport, bytes(4))
+    with pytest.raises(ValueError, match="not a whole number of uint32"):
+        _tcpdrop.lookup_each(*pair.tuple, bytes(5))
+
+
 @pytest.mark.only_on("linux", reason="interfaces")
 def test_interfaces_are_those_of_the_scope(other_namespace):
     _, fd = other_namespace

@@ -276,7 +276,7 @@ def test_an_unknown_failure_names_its_step(monkeypatch, holder):
         error.step = "recv"
         raise error
 
-    monkeypatch.setattr(_tcpdrop, "lookup", lookup)
+    monkeypatch.setattr(_tcpdrop, "lookup_each", lookup)
     with pytest.raises(tcpdrop.Error, match=r": recv: No buffer space available$") as caught:
         tcpdrop.drop_one(pair.local, pair.remote)
     assert type(caught.value) is tcpdrop.Error

@@ -3,12 +3,14 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import test_drop_status
 from support.command import NOBODY, needs
 from support.crowd import Crowd
 from support.engine import module, modules
+from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
 
@@ -196,7 +198,7 @@ def test_a_protecting_text_is_one_filter(service):
 
 
 def test_a_watch_drops_what_comes_back(service, holder):
-    """duration: and the outcomes so far survive a bound that is exceeded later."""
+    """For a duration; a preview is one look."""
     port, pairs = service(2)
     done = module("tcp_drop", local_port=[port], duration="100ms", rate=1000)
     assert (done.result["changed"], done.result["counts"]) == (True, {"dropped": 2})
@@ -206,6 +208,21 @@ def test_a_watch_drops_what_comes_back(service, holder):
     done = module("tcp_drop", local_port=[port], duration="10s", check=True)
     assert (done.result["changed"], done.result["counts"]) == (True, {"would_drop": 2})
     assert lives(pairs)
+
+
+def test_what_a_watch_has_dropped_is_told_when_it_is_stopped(service, holder):
+    """The bound holds for the whole time: what comes back beyond it is left alone, and what was dropped is no secret."""
+    port, pairs = service(2)
+    with ThreadPoolExecutor() as pool:
+        watch = pool.submit(module, "tcp_drop", local_port=[port], duration="20s", max_drops=2)
+        until(lambda: not any(pair.state() for pair in pairs), "the first look", 60)
+        late = holder.pair(port=port, victim="server")
+        done = watch.result()
+    assert (done.status, done.result["changed"], done.result["counts"]) == (1, True, {"dropped": 2})
+    assert done.result["msg"] == "1 more match, beyond the bound of 2: they were left alone"
+    assert done.result["outcome"] == "protected"
+    assert cut(pairs)
+    assert late.alive()
 
 
 def test_a_rate_takes_its_time(service):

@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from support.command import NOBODY, needs
 from support.crowd import Crowd
-from support.engine import collections, measured_python
+from support.engine import Engine, collections, measured_python
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
 
@@ -173,13 +174,12 @@ def test_an_old_interpreter(ansible, service):
     assert lives(pairs)
 
 
-def test_without_the_right(ansible, service):
+def test_without_the_right(service):
     wrapper = needs(*NOBODY)
     port, pairs = service()
-    for place in (ansible.place, *list(ansible.place.parents)[:3]):
-        place.chmod(place.stat().st_mode | 0o755)
-    ansible.place.chmod(0o777)
-    played = ansible.play(drop(local_port=[port]), wrapper=wrapper, env={"HOME": str(ansible.place)})
+    with tempfile.TemporaryDirectory() as place:  # pytest's own is closed to others
+        Path(place).chmod(0o777)
+        played = Engine(place).play(drop(local_port=[port]), wrapper=wrapper, env={"HOME": place})
     said = failure(played)
     assert "CAP_NET_ADMIN" in said
     assert "become: true" in said

@@ -8,13 +8,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
 UNITS = (
-    "_tcpdrop.c",
-    "_table.c",
-    "_arguments.c",
-    "rows.c",
-    "tuple.c",
-    "inet_diag.c",
-    *sorted(unit.name for unit in SOURCE.glob("linux*.c")),
+    *("rows.c", "tuple.c", "text.c", "inet_diag.c"),
+    *sorted(unit.name for pattern in ("_*.c", "linux*.c") for unit in SOURCE.glob(pattern)),
 )
 
 ENDS_CHECK = "row->state == TD_STATE_LISTEN || !td_same_ends(tuple, row)"
