@@ -24,7 +24,7 @@ SUNOS_TESTS ?= abort approval classic demo drop_api drop_config drop_reuse drop_
 # be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
 SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
-SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py::test_the_same_rows[salt]
+SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
 .PHONY: help demo build test test-ansible test-salt test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
@@ -60,7 +60,7 @@ test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network n
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
 
-test-salt: $(BUILT) $(TOOLS)  ## only the modules for Salt, with the real Salt
+test-salt: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the modules for Salt, with the real Salt
 	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
 	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
 	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
