@@ -109,7 +109,7 @@ def test_an_empty_list_of_values_matches_nothing(pair, name):
     assert pair.alive()
 
 
-@pytest.mark.parametrize("nothing", [[], (), set(), iter(())], ids=repr)
+@pytest.mark.parametrize("nothing", [[], (), set(), iter(())], ids=lambda empty: type(empty).__name__)
 def test_nothing_given_drops_nothing(pair, nothing):
     report = tcpdrop.drop(nothing)
     assert len(report) == 0
