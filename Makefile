@@ -20,7 +20,13 @@ SUNOS_VENV ?= .venv-sunos
 # Processes start slowly in a user-mode kernel: there what only that can prove.
 UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_own_connection or check_and_demo
 
-.PHONY: help demo build test test-ansible test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+# Salt has a venv of its own: its requirements are many, and its Python need not
+# be ours.  Where it cannot be installed its tests are skipped and say so.
+SALT_VENV ?= .venv-salt
+SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
+SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
+
+.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +62,15 @@ test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_D
 
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
+
+test-salt: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the modules for Salt, with the real Salt
+	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
+	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
+	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
+
+$(SALT_VENV)/.salt: tests/requirements-salt.txt tests/constraints-salt.txt
+	$(SALT_PIP) --no-compile --no-deps -r tests/requirements-salt.txt
+	touch $@
 
 test-sunos:  ## the suite again, on the SunOS backend and its simulator
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
@@ -102,8 +117,8 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-uml test-sunos sanitize
+	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-uml test-sunos test-salt sanitize
 	$(MAKE) --no-print-directory pythons abi3
 
 clean:  ## remove what was built
-	rm -rf $(VENV) build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) build dist *.egg-info tests/c/build

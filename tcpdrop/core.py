@@ -96,6 +96,7 @@ def drop(
     rate: int | None = None,
     reason: str | None = None,
     method: str = "auto",
+    syslog: bool = False,
     **selectors: object,
 ) -> Report:
     """Drop every connection that is meant, each one exactly; tell what became of each.
@@ -113,6 +114,7 @@ def drop(
     first cannot; Result.method tells.
     rate: at most so many drops a second.  reason: goes with each log record.
     zone: the caller's own zone (illumos); drop_one() reaches into another.
+    syslog: tell syslog(3) too, one line a run, as the command does for root.
 
     Raises before the first drop what concerns the whole call: FilterError,
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
@@ -145,6 +147,9 @@ def drop(
     if verify and not dry_run:
         run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
     audit.to_logging(run.report, reason)
+    if syslog and not dry_run:
+        what = "given connections" if given is not None else "--all" if chosen is None else str(chosen)
+        audit.to_syslog((), run.report.counts, what=what, reason=reason, each=False)
     return run.report
 
 

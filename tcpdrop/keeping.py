@@ -63,14 +63,15 @@ def keep_dropping(
     rate: int | None = None,
     reason: str | None = None,
     method: str = "auto",
+    syslog: bool = False,
     **selectors: object,
 ) -> Iterator[Result]:
     """Drop what matches, now and whenever it comes back, for `duration` (seconds, or text like '10m').
 
     Yields a Result for each connection that was tried, as it happens; looks
     every `interval` seconds.  max_drops bounds the whole call.  A protected
-    connection is yielded once.  all, rate and reason are those of drop().  Raises
-    as drop() does, at each look; wrong arguments at once.
+    connection is yielded once.  all, rate, reason and syslog are those of drop().
+    Raises as drop() does, at each look; wrong arguments at once.
     """
     from .core import check_zone, selection_of
     from .dropping import Run
@@ -84,7 +85,21 @@ def keep_dropping(
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
     run = Run(guard, max_drops=max_drops, rate=check_rate(rate), method=check_method(method))
     looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=seconds, interval=interval, until_gone=False)
-    return _results(run, looks, reason)
+    results = _results(run, looks, reason)
+    return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results
+
+
+def _told(results: Iterator[Result], what: str, reason: str | None) -> Iterator[Result]:
+    """The same, and a line to syslog at the end, however it comes."""
+    from .audit import to_syslog
+
+    counts: dict[str, int] = {}
+    try:
+        for result in results:
+            counts[result.outcome] = counts.get(result.outcome, 0) + 1
+            yield result
+    finally:
+        to_syslog((), counts, what=what, reason=reason, each=False)
 
 
 def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Iterator[Result]:

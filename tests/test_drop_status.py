@@ -3,9 +3,9 @@
 
 import json
 import re
-import socket
 
 import pytest
+from support import private
 from support.command import NO_CAPABILITIES, line, needs, tcpdrop
 from support.crowd import Crowd
 
@@ -171,34 +171,9 @@ def test_largest_first(holder):
 # ---- the audit
 
 
-class Log:
-    """A /dev/log of ours, seen by the command alone."""
-
-    def __init__(self, place):
-        self.lines = []
-        dev = place / "dev"
-        dev.mkdir()
-        for name in ("null", "full", "urandom"):
-            (dev / name).touch()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(dev / "log"))
-        self.socket.settimeout(0.2)
-        script = 'mount --make-rprivate / && for d in null full urandom; do mount --bind /dev/$d "$1/$d"; done && mount --bind "$1" /dev'
-        needs("unshare", "--mount")
-        self.wrapper = ("unshare", "--mount", "sh", "-c", script + ' && shift && exec "$@"', "sh", str(dev))
-
-    def read(self):
-        """What has come by now: the command has ended."""
-        while True:
-            try:
-                self.lines.append(self.socket.recv(65536).decode().rstrip("\0"))
-            except (socket.timeout, BlockingIOError):
-                return [text.partition("]: ")[2] for text in self.lines]
-
-
 @pytest.fixture
 def log(tmp_path):
-    made = Log(tmp_path)
+    made = private.Log(tmp_path)
     yield made
     made.socket.close()
 
@@ -212,6 +187,28 @@ def test_one_line_a_run_when_root(holder, log):
     assert text.startswith(f'selection="{chosen}" dropped=2 uid=0 euid=0 sudo_user=ann ')
     assert 'reason="ticket 7"' in text
     assert log.lines[0].startswith("<85>")  # authpriv.notice
+
+
+FROM_PYTHON = """
+import sys, tcpdrop
+chosen = f"lport {sys.argv[1]}"
+how = dict(max_drops=1, reason="ticket 7", syslog=True)
+tcpdrop.drop(chosen, dry_run=True, **how)
+if sys.argv[2] == "once":
+    tcpdrop.drop(chosen, **how)
+else:
+    list(tcpdrop.keep_dropping(chosen, duration=0.05, **how))
+"""
+
+
+@pytest.mark.parametrize("way", ["once", "keep"])
+def test_one_line_a_run_from_python_when_asked(holder, log, way):
+    pair = holder.pair()
+    assert private.python(log.wrapper, FROM_PYTHON, str(pair.lport), way).status == 0
+    (text,) = log.read()
+    assert text.startswith(f'selection="lport {pair.lport}" dropped=1 uid=0 euid=0')
+    assert 'reason="ticket 7"' in text
+    assert pair.state() is None
 
 
 def test_each_connection_with_syslog_and_none_with_no_syslog(holder, log):

@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from support import engine
+from support import engine, minions
 from support.command import tcpdrop
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
@@ -51,11 +51,22 @@ def ansible(place, selections):
     return list(zip(rows[::2], rows[1::2]))
 
 
+def salt(place, selections):
+    """The same, by Salt's own loader."""
+    with minions.Loader(place) as loader:
+        found = []
+        for selectors in selections:
+            listed = loader("tcpdrop.connections", **selectors)
+            planned = loader("tcpdrop.drop", test=True, **(selectors or {"all": True}))
+            found.append((listed["connections"], planned["connections"]))
+        return found
+
+
 def comparable(rows):
     return sorted(({key: value for key, value in row.items() if key not in MOVING} for row in rows), key=json.dumps)
 
 
-@pytest.mark.parametrize("of", [ansible])
+@pytest.mark.parametrize("of", [ansible, pytest.param(salt, marks=minions.required())])
 def test_the_same_rows(of, service, tmp_path):
     port, pairs = service(3, family="mapped")
     service(2)
