@@ -26,7 +26,8 @@ SALT_VENV ?= .venv-salt
 SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci clean
+.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci \
+	prepare prepare-python sunos-built salt-built clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,18 +64,22 @@ test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_D
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
 
-test-salt: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the modules for Salt, with the real Salt
+test-salt: $(BUILT) $(TOOLS) $(ANSIBLE) salt-built  ## only the modules for Salt, with the real Salt
+	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
+
+salt-built:
 	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
 	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
-	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
 
 $(SALT_VENV)/.salt: tests/requirements-salt.txt tests/constraints-salt.txt
 	$(SALT_PIP) --no-compile --no-deps -r tests/requirements-salt.txt
 	touch $@
 
-test-sunos:  ## the suite again, on the SunOS backend and its simulator
-	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
+test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simulator
 	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
+
+sunos-built:
+	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
 
 lint: $(TOOLS)  ## ruff
 	$(BIN)/ruff check .
@@ -96,7 +101,7 @@ fuzz:  ## libFuzzer on the parsers, 20 s each (clang)
 	$(MAKE) -C tests/c -f sunos.mk sunos-fuzz
 
 pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
-	tools/pythons.sh $(PYTHONS)
+	tools/pythons.sh test $(PYTHONS)
 
 abi3: $(TOOLS)  ## one build for all CPythons, and import it
 	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
@@ -112,13 +117,26 @@ dist: $(TOOLS)  ## sdist and wheel into dist/
 bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 	$(BIN)/python3 -I benchmarks/run.py $(ARGS)
 
+# The suites are apart: each has a network namespace of its own, and waits more
+# than it computes.  What they need is made before, one after the other, since
+# pip builds in the source tree.
+SUITES := test test-sunos test-salt test-uml sanitize pythons
+
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
+ci: export BUILD_ENV := TCPDROP_WERROR=1
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory BUILD_ENV=TCPDROP_WERROR=1 lint typing check-c man test test-uml test-sunos test-salt sanitize
-	$(MAKE) --no-print-directory pythons abi3
+	$(MAKE) --no-print-directory lint typing check-c man
+	$(MAKE) --no-print-directory prepare
+	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
+	$(MAKE) --no-print-directory abi3
+
+prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built salt-built
+	tools/pythons.sh prepare-python $(PYTHONS)
+
+prepare-python: $(BUILT) $(TOOLS) $(ANSIBLE)
 
 clean:  ## remove what was built
-	rm -rf $(VENV) $(SALT_VENV) build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) build dist *.egg-info tests/c/build

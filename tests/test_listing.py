@@ -160,7 +160,7 @@ class TestNamespaces:
         theirs, _ = other_namespace
         ports = fresh_ports()
         pairs = [one.pair(**ports) for one in (holder, theirs)]
-        ask = ("lport", str(pairs[0].local[1]))
+        ask = ("lport", str(pairs[0].local[1]), "rport", str(pairs[0].remote[1]))
         for where in (str(theirs.pid), f"/proc/{theirs.pid}/ns/net"):
             done = tcpdrop("list", "--netns", where, *ask, "-o", "pids")
             assert done.out.split() == ["PIDS", str(theirs.pid)], where

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# tools/pythons.sh [PYTHON...]: build, and run the suite, on each CPython.
-# Without arguments: the oldest supported one that is at hand.
+# tools/pythons.sh TARGET [PYTHON...]: make this target (test, prepare-python) in a
+# venv of each CPython.  Without any named: the oldest supported one that is at hand.
 set -eu
 cd "$(dirname "$0")/.."
+target=$1
+shift
 if [ $# -eq 0 ]; then
 	for candidate in python3.9 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.9.*/bin/python3.9 python3.10; do
 		if "$candidate" -c 'import ensurepip' 2>/dev/null; then
@@ -16,5 +18,5 @@ fi
 for python; do
 	version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	echo "== CPython $version"
-	make --no-print-directory PYTHON="$python" VENV=".venv-$version" test
+	make --no-print-directory PYTHON="$python" VENV=".venv-$version" "$target"
 done
