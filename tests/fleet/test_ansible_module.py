@@ -274,12 +274,18 @@ def test_without_the_right(service):
     assert warned(done, "1 more may match or not")
 
 
-def test_a_kernel_that_cannot(service, no_destroy):
-    port, pairs = service()
+def test_a_kernel_that_cannot(holder, no_destroy):
+    """What nobody holds cannot be dropped there; once a process does, it can, through that."""
+    listener, client = holder.unaccepted()
+    port = listener.name()[1]
     for check in (False, True):
         done = module("tcp_drop", local_port=[port], env=no_destroy, check=check)
         assert (done.status, done.result["outcome"]) == (1, "not_supported"), done.result
         assert "CONFIG_INET_DIAG_DESTROY" in done.result["msg"]
         assert "\n" not in done.result["msg"]
-    assert lives(pairs)
+    server = listener.accept()
+    assert client.call("send", b"x") == 1 and server.call("recv", 1) == b"x"
     assert module("tcp_connection_info", local_port=[port], env=no_destroy).result["matched"] == 1
+    done = module("tcp_drop", local_port=[port], env=no_destroy)
+    assert (done.status, done.result["counts"], done.result["connections"][0]["method"]) == (0, {"dropped": 1}, "descriptor")
+    assert client.errno("recv", 1) == errno.ECONNRESET

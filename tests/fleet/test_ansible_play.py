@@ -187,12 +187,13 @@ def test_without_the_right(service):
     assert lives(pairs)
 
 
-def test_a_kernel_that_cannot(ansible, service, no_destroy):
-    port, pairs = service()
-    played = ansible.play(drop(local_port=[port]), env=no_destroy)
+def test_a_kernel_that_cannot(ansible, holder, no_destroy):
+    listener, client = holder.unaccepted()
+    played = ansible.play(drop(local_port=[listener.name()[1]]), env=no_destroy)
     assert "CONFIG_INET_DIAG_DESTROY" in failure(played)
     assert played.steps[0].result["outcome"] == "not_supported"
-    assert lives(pairs)
+    server = listener.accept()
+    assert client.call("send", b"x") == 1 and server.call("recv", 1) == b"x"
 
 
 def test_ten_thousand(ansible):

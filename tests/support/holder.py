@@ -221,6 +221,12 @@ class Holder:
         client, server = self.ask("pair", family, device, port, client_port)
         return Pair(*((client, server) if victim == "client" else (server, client)), self.pid)
 
+    def unaccepted(self):
+        """A connection that nobody has accepted yet, so no process holds its server's end: (listener, client)."""
+        listener, client = self.listener(), self.socket()
+        client.call("connect", listener.name())
+        return listener, client
+
     def netns(self):
         """A descriptor of its network namespace."""
         return os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
