@@ -127,6 +127,8 @@ SUITES := test test-sunos test-salt test-uml sanitize pythons
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci: export BUILD_ENV := TCPDROP_WERROR=1
+# The engines' tests are long and their Python is not the target's: once is enough.
+ci: export PYTHONS_ARGS := --ignore=tests/fleet
 ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory lint typing check-c man
 	$(MAKE) --no-print-directory prepare

@@ -62,8 +62,18 @@ def extension():
     ), limited
 
 
+def packages():
+    """Ours, and every directory of integrations/: setuptools wants each named that Python could import."""
+    found = ["tcpdrop", "tcpdrop.cli", "tcpdrop.filters"]
+    for place, directories, _ in os.walk("integrations"):
+        directories[:] = sorted(set(directories) - {"__pycache__"})
+        found.append("tcpdrop." + place.replace(os.sep, "."))
+    return found
+
+
 module, limited = extension()
 setup(
+    packages=packages(),
     ext_modules=[module],
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.

@@ -173,6 +173,7 @@ lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
 	size_t i;
 	int error;
 
+	memset(requests, 0, TD_EXACT_SIZE); /* never sent with a size of 0 */
 	for (i = 0; i < n; i++) {
 		tuple.ifindex = ifindices[i];
 		td_put_lookup(requests + i * TD_EXACT_SIZE, (uint32_t)i + 1,

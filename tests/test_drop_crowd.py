@@ -110,9 +110,10 @@ class Slow:
         return self.process.returncode, out, err
 
 
+@pytest.mark.parametrize("amid", [8000, pytest.param(100000, marks=SLOW)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_the_run_and_the_account_is_true(number):
-    with Crowd(8000) as crowd, Crowd(500, port=OTHERS) as others:
+def test_a_signal_stops_the_run_and_the_account_is_true(number, amid):
+    with Crowd(amid) as crowd, Crowd(500, port=OTHERS) as others:
         slow = Slow(crowd, "--jsonl")
         slow.process.send_signal(number)
         status, out, err = slow.end()
@@ -120,8 +121,8 @@ def test_a_signal_stops_the_run_and_the_account_is_true(number):
         left = crowd.alive()
         *entries, summary = map(json.loads, out.splitlines())
         assert Counter(entry["outcome"] for entry in entries) == summary["counts"]
-        assert summary["counts"] == {"dropped": 8000 - left[1], "listed": left[1]}
-        assert 0 < left[1] < 8000
+        assert summary["counts"] == {"dropped": amid - left[1], "listed": left[1]}
+        assert 0 < left[1] < amid
         assert left[0] == left[1]
         assert "(stopped by a signal)" in err
         # Those called dropped are gone from the kernel's table, those that were not attempted are there.
@@ -133,12 +134,13 @@ def test_a_signal_stops_the_run_and_the_account_is_true(number):
         assert listening(crowd) == 4
 
 
-def test_a_kill_in_the_middle_harms_nothing_that_was_not_selected():
-    with Crowd(20000) as crowd, Crowd(500, port=OTHERS) as others:
+@pytest.mark.parametrize("amid", [20000, pytest.param(100000, marks=SLOW)])
+def test_a_kill_in_the_middle_harms_nothing_that_was_not_selected(amid):
+    with Crowd(amid) as crowd, Crowd(500, port=OTHERS) as others:
         slow = Slow(crowd)
         slow.process.kill()
         assert slow.end()[0] == -signal.SIGKILL
-        assert 0 < crowd.alive()[1] < 20000
+        assert 0 < crowd.alive()[1] < amid
         assert others.alive() == (500, 500)
         assert listening(crowd) == 4
         assert tcpdrop("drop", "--yes", "-q", crowd.servers).status == 0

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # tools/pythons.sh TARGET [PYTHON...]: make this target (test, prepare-python) in a
 # venv of each CPython.  Without any named: the oldest supported one that is at hand.
+# PYTHONS_ARGS: for pytest.
 set -eu
 cd "$(dirname "$0")/.."
 target=$1
@@ -18,5 +19,5 @@ fi
 for python; do
 	version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	echo "== CPython $version"
-	make --no-print-directory PYTHON="$python" VENV=".venv-$version" "$target"
+	make --no-print-directory PYTHON="$python" VENV=".venv-$version" ARGS="${PYTHONS_ARGS:-}" "$target"
 done
