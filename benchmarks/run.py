@@ -61,14 +61,18 @@ def bench_abort(b: Bench, sockets: int) -> None:
 
 
 def bench_drop_one(b: Bench, sockets: int) -> None:
-    """The public function, with the operator's session protected."""
-    with harness.victims(b.directory, 10 * b.rounds + 5) as quads:
-        taken = []
-        for laddr, lport, raddr, rport in map(harness.words, quads):
-            taken.append(clock(lambda local=(laddr, lport), remote=(raddr, rport): tcpdrop.drop_one(local, remote)))
+    """The public function, with the operator's session protected: one after another, and the first of them."""
+    taken: dict[str, list[float]] = {"one after another": [], "the first": []}
+    with harness.victims(b.directory, 20 * b.rounds + 10) as quads:
+        for turn, (laddr, lport, raddr, rport) in enumerate(map(harness.words, quads)):
+            which = "the first" if turn % 2 else "one after another"
+            if which == "the first":
+                time.sleep(session.FRESH)  # what protects the operator must be looked at again
+            taken[which].append(clock(lambda local=(laddr, lport), remote=(raddr, rport): tcpdrop.drop_one(local, remote)))
     # What it costs is the walk over the ancestors and their descriptors.
     ancestors = sum(1 for _ in session.ancestors())
-    b.results.absolute(f"drop_one(), {ancestors} ancestors, {many(sockets)}", taken[5:], 300e-6)
+    for which, seconds in taken.items():
+        b.results.absolute(f"drop_one(), {which}, {ancestors} ancestors, {many(sockets)}", seconds[5:], 300e-6)
 
 
 # ---- the start of the command
@@ -213,9 +217,10 @@ def bench_drop(b: Bench, connections: int) -> None:
     def theirs() -> float:
         return drop("ss", "-tnHK", "sport", f"= :{VICTIM_PORT}", who="theirs")
 
+    judged = connections >= 100_000  # below it the interpreter's start is a good part
     with harness.one_cpu():
-        b.results.pairs(f"{work}, one CPU", "ss -K", ours, theirs, rounds=b.rounds, limit=0.55)
-    b.results.pairs(work, "ss -K", ours, theirs, rounds=b.rounds, limit=0.35)
+        b.results.pairs(f"{work}, one CPU", "ss -K", ours, theirs, rounds=b.rounds, limit=0.55 if judged else None)
+    b.results.pairs(work, "ss -K", ours, theirs, rounds=b.rounds, limit=0.35 if judged else None)
     print(f"  survivors at most: {survivors['ours']} of tcpdrop, {survivors['theirs']} of ss -K")
     harness.expect(survivors["ours"], 0, "survivors of tcpdrop drop")
 

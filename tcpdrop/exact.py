@@ -221,7 +221,7 @@ def drop_quad(
     if rules:
         protect_by_rules(rules, connection, quad, scope)
     if not include_self:
-        from .session import OwnSession
+        from .session import own
 
-        protect_session(connection, quad, OwnSession(), scope)
+        protect_session(connection, quad, own(), scope)
     return connection, None if dry_run else drop(connection, quad, scope, method)

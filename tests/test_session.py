@@ -3,6 +3,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -212,6 +213,52 @@ def test_the_session_is_looked_up_while_the_other_end_goes_away(own):
     own.peer.close()
     until(lambda: state(own.login.local, own.login.remote) == "CLOSE_WAIT", "CLOSE_WAIT")
     assert own.login.run(*own.tuple) == (4, "", own.refused(own.tuple))
+
+
+# ---- one drop after another
+
+
+def test_in_a_row_it_is_looked_at_once(monkeypatch):
+    first = session.own()
+    monkeypatch.setattr(session, "FRESH", 60)
+    assert session.own() is session.own()
+    monkeypatch.setattr(session, "FRESH", 0)
+    assert session.own() is not first
+
+
+@pytest.mark.parametrize("changed", ["another parent", "another process", "another login"])
+def test_what_was_seen_for_another_is_not_believed(monkeypatch, changed):
+    monkeypatch.setattr(session, "FRESH", 60)
+    first = session.own()
+    if changed == "another login":
+        monkeypatch.setitem(os.environb, b"SSH_CONNECTION", b"192.0.2.1 1 192.0.2.2 22")
+    else:
+        real = os.getppid()
+        monkeypatch.setattr(session.os, "getppid" if changed == "another parent" else "getpid", lambda: real)
+        if changed == "another parent":
+            monkeypatch.setattr(session.os, "getppid", lambda: 1)
+    assert session.own() is not first
+
+
+def test_what_an_ancestor_has_opened_since_is_seen_a_moment_later():
+    """Told by a child of ours: the socket is not there at its first look, and is at its second."""
+    code = """
+import sys, time
+from tcpdrop import session
+def seen():
+    print(len(session.own().holders), flush=True)
+    sys.stdin.readline()
+seen()
+time.sleep(session.FRESH)
+seen()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as child:
+        before = int(child.stdout.readline())
+        with socket.socket():
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert int(child.stdout.readline()) == before + 1
+        child.communicate()
 
 
 # ---- rules: --protect, and the host's own file
