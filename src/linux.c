@@ -159,9 +159,21 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 
 /*
  * Each request of a batch is answered once, in order.  An answer takes room in
- * the receive buffer until it is read: the default one holds more than these.
+ * the receive buffer until it is read.
  */
-enum { AT_ONCE = 64 };
+enum { AT_ONCE = 64, ROOM_OF_ONE = 4096 };
+
+static size_t
+at_once(int fd)
+{
+	socklen_t length = sizeof(int);
+	int room = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &length) != 0 ||
+	    room < 2 * ROOM_OF_ONE)
+		return 1;
+	return room / ROOM_OF_ONE < AT_ONCE ? (size_t)room / ROOM_OF_ONE : AT_ONCE;
+}
 
 static int
 lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
@@ -201,13 +213,14 @@ td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
     size_t n, int scope, struct td_rows *rows, const char **step)
 {
 	int fd, error = td_open_diag(scope, &fd, step);
-	size_t i;
+	size_t i, most;
 
 	if (error != 0)
 		return error;
-	for (i = 0; i < n && error == 0; i += AT_ONCE)
+	most = at_once(fd);
+	for (i = 0; i < n && error == 0; i += most)
 		error = lookup_some(fd, *tuple, ifindices + i,
-		    n - i < AT_ONCE ? n - i : AT_ONCE, rows, step);
+		    n - i < most ? n - i : most, rows, step);
 	close(fd);
 	/* A socket bound to no interface answers for all of them. */
 	return error != 0 ? error : td_rows_unique(rows);

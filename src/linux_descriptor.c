@@ -164,6 +164,12 @@ is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
 		*step = "subflow";
 		return *mptcp ? -EOPNOTSUPP : -ENOENT;
 	}
+	/* The inode outlives a connection: is the subflow still that one? */
+	if (error == 0 && *mptcp) {
+		error = td_lookup(tuple, scope, &row, step);
+		if (error == 0 && row.inode != inode)
+			error = -ENOENT;
+	}
 	return error;
 }
 

@@ -9,7 +9,8 @@
  *   among the details, which cost a quarter of the time.  The MPTCP sockets
  *   have a table of their own, which is mostly empty.
  * - Asking for that table makes the kernel look for a module, each time, where
- *   it has none: so /proc is asked first whether there is any such socket.
+ *   it has none: so /proc is asked first whether there is any such socket.  But
+ *   kernels before 6.3 do not count them there, and always say 0.
  *
  * mptcp(7), net/mptcp/mptcp_diag.c, net/core/sock_diag.c.
  */
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <linux/inet_diag.h>
@@ -53,6 +55,19 @@ count_sockets(void)
 			total = (total < 0 ? 0 : total) + number;
 	fclose(f);
 	return total;
+}
+
+/* Does this kernel count them? */
+static int
+are_counted(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	if (uname(&name) != 0 ||
+	    sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		return 0;
+	return major > 6 || (major == 6 && minor >= 3);
 }
 
 /* Take the rows out of one datagram: 1 when the dump is over, 0 to go on. */
@@ -122,7 +137,8 @@ td_mptcp(int scope, struct td_rows *rows, const char **step)
 	int fd, error;
 
 	/* Another namespace's number cannot be read from here. */
-	if (number < 0 || (number == 0 && scope == TD_OWN_SCOPE))
+	if (number < 0 ||
+	    (number == 0 && scope == TD_OWN_SCOPE && are_counted()))
 		return 0;
 	error = td_open_diag(scope, &fd, step);
 	if (error != 0)

@@ -16,6 +16,7 @@ from .model import FAMILY, ROW
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 
 def _layout() -> list[tuple[str, int]]:
@@ -53,3 +54,17 @@ def addresses(data: bytes, place: int) -> set[tuple[int, bytes]]:
     size = 4  # the rest is zero
     numbers = set(memoryview(data).cast("I")[_LAYOUT[place][1] // size :: ROW.size // size].tolist())
     return {(4, number.to_bytes(size, sys.byteorder)) for number in numbers}
+
+
+def places_of(codes: bytearray, wanted: int) -> Sequence[int]:
+    """Where this code stands; a range where it stands everywhere."""
+    if codes.count(wanted) == len(codes):
+        return range(len(codes))
+    return [place for place, code in enumerate(codes) if code == wanted]
+
+
+def picked(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
+    """The values at these places."""
+    if isinstance(places, range):
+        return values[places.start : places.stop]
+    return [values[place] for place in places]

@@ -14,7 +14,7 @@ import errno
 import os
 
 from . import _tcpdrop, procfs
-from .errors import Error, NotFound, NotPermitted, NotSupported
+from .errors import Error, NotFound, NotPermitted, NotSupported, from_os_error
 from .model import COOKIE, IFINDEX, INODE, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
 
 #: how often /proc is read for sockets whose descriptors move meanwhile
@@ -123,10 +123,13 @@ class Drops:
             except ValueError:  # no ends that a connection could have
                 self._slipped.add(place)
                 continue
-            # An MPTCP connection takes all its subflows along.
-            for done in places if mptcp else [place]:
+            # An MPTCP connection takes all its subflows along; else another place is the same socket, given twice.
+            for done in places if mptcp or self._dry_run else [place]:
                 self.answers[done] = SEES_MPTCP if mptcp else SEES
                 self.done += 1
+            for again in () if mptcp or self._dry_run else places:
+                if again != place:
+                    self.answers[again] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[again]), step="look-up")
             self.lender = pid
             del self._wanted[inode]
             return
@@ -270,7 +273,11 @@ def _row_now(row: Row, scope: int | None) -> Row | None:
     ends = packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
     try:
         found = ROW.unpack(_tcpdrop.lookup(*ends, ifindex=row[IFINDEX], scope=scope))
-    except (OSError, ValueError):
+    except ValueError:
+        return None
+    except OSError as error:
+        if error.errno != errno.ENOENT:  # what cannot be looked up is not gone
+            raise from_os_error(error, _name(row)) from None
         return None
     return found if found[COOKIE] == row[COOKIE] else None
 

@@ -13,7 +13,7 @@ import time
 from struct import pack, unpack
 
 from . import _tcpdrop, backend, netns
-from .columns import column
+from .columns import column, picked, places_of
 from .errors import Error, TooMany, from_os_error
 from .exact import explained, lacks_right
 from .keeping import wait
@@ -28,7 +28,6 @@ SLICE = 16384
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
 
     from .model import Row
     from .safety import Guard
@@ -89,7 +88,7 @@ class Run:
             if victims:
                 self._check_rights(selection)
             if victims and approve is not None and not self.stopped():
-                approve(selection if victims == len(selection) else selection.choose(_places(this.codes, WOULD_DROP)))
+                approve(selection if victims == len(selection) else selection.choose(places_of(this.codes, WOULD_DROP)))
         except Error as error:
             if not self.report.dry_run:
                 self.report.rounds.pop()
@@ -169,7 +168,7 @@ class Run:
     def _drop(self, this: Round) -> None:
         start = 0
         for number, part in enumerate(this.connections.parts):
-            places = _places(this.codes[start : start + len(part)], WOULD_DROP)
+            places = places_of(this.codes[start : start + len(part)], WOULD_DROP)
             try:
                 self._drop_part(part, this, start, places, self._lacking.get(number))
             except Error as error:  # this namespace has gone: the others' outcomes must not be lost
@@ -233,9 +232,9 @@ class Run:
 
                 return abort_given([ROW.unpack(part.table[part.indices[place]]) for place in places], scope)
             return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
-        indices = _picked(part.indices, places)
+        indices = picked(part.indices, places)
         now_listening = _listening(scope)
-        if now_listening and not now_listening.isdisjoint(_picked(part.cookies(), places)):
+        if now_listening and not now_listening.isdisjoint(picked(part.cookies(), places)):
             return [abort_row(ROW.unpack_from(part.table[index]), scope) for index in indices]
         numbers = pack(f"{len(places)}I", *indices)
         return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
@@ -288,20 +287,6 @@ def _subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[
     return subflows(part, places, scope)
 
 
-def _places(codes: bytearray, wanted: int) -> Sequence[int]:
-    """Where this code stands; a range where it stands everywhere."""
-    if codes.count(wanted) == len(codes):
-        return range(len(codes))
-    return [place for place, code in enumerate(codes) if code == wanted]
-
-
-def _picked(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
-    """The values at these places."""
-    if isinstance(places, range):
-        return values[places.start : places.stop]
-    return [values[place] for place in places]
-
-
 def _identity(row: Row) -> object:
     return row[COOKIE] if backend.COOKIES_ARE_UNIQUE else (row[COOKIE], *_ends_of(row))
 
@@ -327,7 +312,7 @@ def still_there(report: Report) -> Connections:
     for this in report.rounds:
         start = 0
         for part in this.connections.parts:
-            places = _places(this.codes[start : start + len(part)], DROPPED)
+            places = places_of(this.codes[start : start + len(part)], DROPPED)
             with netns.opened(part.where) as scope:
                 alive.append(part.chosen(_existing(part, places, scope)))
             start += len(part)
@@ -354,15 +339,20 @@ def _survives(one: Connections, method: str) -> bool:
     part = next(part for part in one.parts if len(part))
     with netns.opened(part.where) as scope:
         number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(part.row(0), scope)
-        return number not in (0, errno.ENOENT) or (number == 0 and _exists(part, 0, scope))
+        try:
+            return number not in (0, errno.ENOENT) or (number == 0 and _exists(part, 0, scope))
+        except Error:
+            return True  # as far as can be told
 
 
 def _exists(part: Part, place: int, scope: int | None) -> bool:
     row = ROW.unpack_from(part.table[part.indices[place]])
     try:
         found = _tcpdrop.lookup(*_ends(part, place), ifindex=row[IFINDEX], scope=scope)
-    except OSError:
-        return False  # not found; any other failure would have been the drop's own
+    except OSError as error:
+        if error.errno != errno.ENOENT:  # what cannot be looked up is not gone
+            raise from_os_error(error, str(part.connection(place))) from None
+        return False
     return bool(ROW.unpack(found)[COOKIE] == row[COOKIE])
 
 

@@ -11,7 +11,7 @@ import errno
 
 from . import _tcpdrop, backend, netns
 from .errors import NotSupported, Protected, from_os_error
-from .model import COOKIE, FLAGS, INODE, LADDR, LISTEN, LPORT, RADDR, ROW, ROW_MPTCP, RPORT, USUAL_STATES, packed_addr
+from .model import COOKIE, FLAGS, INODE, LADDR, LPORT, RADDR, ROW, ROW_MPTCP, RPORT, USUAL_STATES, packed_addr
 from .table import Connections, Part, Rows
 
 HINT = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
@@ -44,7 +44,7 @@ def tied(rows: Iterable[Row], scope: int | None) -> list[bytes]:
     inodes = {row[INODE] for row in rows} & _sockets(scope)[0] if backend.DESCRIPTORS else set()
     if not inodes:
         return []
-    return [raw for raw in _tcpdrop.list_connections(USUAL_STATES, scope=scope) if ROW.unpack_from(raw)[INODE] in inodes]
+    return [raw for raw in _dump(USUAL_STATES, scope) if ROW.unpack_from(raw)[INODE] in inodes]
 
 
 def protected_through(guard: Guard, connections: Connections) -> dict[int, Protected]:
@@ -71,9 +71,16 @@ def _sockets(scope: int | None) -> tuple[set[int], set[tuple[object, ...]], set[
         if error.errno != errno.ENOENT:
             raise from_os_error(error) from None
         # There are some, and the module that lists them (mptcp_diag) is not there.
-        table = _tcpdrop.list_connections(USUAL_STATES & ~(1 << LISTEN), details=1, scope=scope)
-        return set(), set(), {row[COOKIE] for row in map(ROW.unpack_from, table) if row[FLAGS] & ROW_MPTCP}
+        flagged = [row for row in map(ROW.unpack_from, _dump(USUAL_STATES, scope, details=1)) if row[FLAGS] & ROW_MPTCP]
+        return {row[INODE] for row in flagged if row[INODE]}, set(), {row[COOKIE] for row in flagged}
     return {row[INODE] for row in rows if row[INODE]}, {_ends(row) for row in rows}, set()
+
+
+def _dump(states: int, scope: int | None, details: int = 0) -> _tcpdrop.Table:
+    try:
+        return _tcpdrop.list_connections(states, details=details, scope=scope)
+    except OSError as error:
+        raise from_os_error(error) from None
 
 
 def _ends(row: Row) -> tuple[object, ...]:

@@ -61,7 +61,7 @@ def process(pid: int, variable: bytes) -> Process:
         if error.errno != errno.ENOTSUP:
             raise
         return _by_parts(pid, variable)
-    complete = not isinstance(packed, int) and not isinstance(value, int)
+    complete = parent >= 0 and not isinstance(packed, int) and not isinstance(value, int)
     pairs = () if isinstance(packed, int) else _SOCKETS.iter_unpack(packed)
     return Process(max(parent, 0), dict(pairs), None if isinstance(value, int) else value, complete=complete)
 

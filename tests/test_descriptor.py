@@ -225,6 +225,30 @@ def test_a_thread_waits_in_it(holder, call):
     assert job.errno() in (errno.EPIPE, errno.ECONNRESET)
 
 
+def test_a_socket_that_is_given_twice_is_dropped_once(holder):
+    pair = holder.pair()
+    (connection,) = tcpdrop.connections(f"lport {pair.lport} rport {pair.rport}")
+    report = tcpdrop.drop([connection, connection], method="descriptor")
+    assert report.counts == {"dropped": 1, "gone": 1}
+    assert pair.sock.errno("recv", 1) == errno.ECONNRESET
+
+
+def test_what_cannot_be_looked_up_is_not_gone(holder, monkeypatch):
+    """Out of descriptors, say: the connection lives, and nobody is told that it went."""
+    pair = holder.pair()
+    (connection,) = tcpdrop.connections(f"lport {pair.lport} rport {pair.rport}")
+    row = (*connection._row[: model.INODE], 0, *connection._row[model.INODE + 1 :])  # so it must be looked up
+
+    def lookup(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(_tcpdrop, "lookup", lookup)
+    with pytest.raises(tcpdrop.Error, match="Too many open files") as caught:
+        descriptor.abort([row], None)
+    assert caught.value.errno == errno.EMFILE
+    assert pair.alive()
+
+
 def test_what_is_not_exact_is_refused_before_anything(holder):
     pair = holder.pair()
     row = row_of(pair)

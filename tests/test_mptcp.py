@@ -182,6 +182,8 @@ def test_where_the_mptcp_sockets_cannot_be_listed_the_details_tell(mp, monkeypat
 
     pair, plain = mp.pair("mptcp"), mp.pair()
     monkeypatch.setattr(mptcp._tcpdrop, "mptcp_sockets", no_module)
+    (row,) = [row for row in rows() if row[model.LPORT] == pair.lport]
+    assert [model.ROW.unpack_from(raw)[model.COOKIE] for raw in mptcp.tied([row], None)] == [row[model.COOKIE]]
     report = api.drop(f"lport {pair.lport},{plain.lport}")
     assert {result.connection.local.port: result.method for result in report} == {pair.lport: "descriptor", plain.lport: "destroy"}
     assert pair.peer.errno("recv", 1) == errno.ECONNRESET

@@ -267,8 +267,9 @@ def test_without_the_right(service):
     assert module("tcp_connection_info", local_port=[port], wrapper=wrapper).result["matched"] == 1
     assert module("tcp_drop", local_port=[port + 1], wrapper=wrapper).result["changed"] is False  # nothing to do needs no right
     # Whose it is cannot be seen: that nothing matched for certain is not success.
-    done = module("tcp_drop", process=["python*"], local_port=[port], wrapper=wrapper)
-    assert (done.status, done.result["msg"]) == (1, "nothing matches for certain, and 1 connections may match or not")
+    for watch in ({}, {"duration": "200ms"}):
+        done = module("tcp_drop", process=["python*"], local_port=[port], wrapper=wrapper, **watch)
+        assert (done.status, done.result["msg"]) == (1, "nothing matches for certain, and 1 connections may match or not")
     done = module("tcp_connection_info", process=["python*"], local_port=[port], wrapper=wrapper)
     assert (done.status, done.result["matched"], done.result["undecidable"]) == (0, 0, 1)
     assert warned(done, "1 more may match or not")

@@ -181,6 +181,8 @@ def drop(
         if duration is not None and not dry_run:
             for result in looks:
                 tally.add(result)
+            if not tally.matched:  # nothing is no success where something may match
+                tally.undecidable = _find(tcpdrop, filter, kwargs).undecidable
         else:
             report = tcpdrop.drop(_filter(tcpdrop, "filter", filter), dry_run=dry_run, **how)
             for result in report:

@@ -247,6 +247,8 @@ def run(module, tcpdrop, tally):
     if looks is not None and not module.check_mode:
         for result in looks:
             tally.add(result)
+        if not tally.matched:  # nothing is no success where something may match
+            tally.undecidable = tcpdrop.connections(chosen, **selection(module)).undecidable
         return None
     report = tcpdrop.drop(chosen, dry_run=module.check_mode, **how)
     for result in report:
