@@ -73,7 +73,7 @@ def _by_parts(pid: int, variable: bytes) -> Process:
         try:
             setattr(found, name, read(pid))
         except OSError:
-            found.complete = found.complete and name == "parent"
+            found.complete = False
     return found
 
 

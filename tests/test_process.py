@@ -80,6 +80,17 @@ def test_by_parts_it_is_the_same():
         assert all(getattr(one, name) == getattr(other, name) for name in procfs.Process.__slots__)
 
 
+@pytest.mark.parametrize("part", ["parent_of", "socket_inodes", "variable_of"])
+def test_by_parts_one_that_cannot_be_read_leaves_it_incomplete(monkeypatch, part):
+    """The processes above an unreadable parent are unknown, and not none."""
+
+    def no(*_):
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(procfs, part, no)
+    assert not procfs._by_parts(os.getpid(), NAME).complete
+
+
 def test_what_may_not_be_read_is_an_errno():
     """Nobody, who may count descriptors all the same: of our own process's he learns the parent."""
     needs(*NOBODY)
