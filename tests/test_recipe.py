@@ -2,12 +2,15 @@
 """docs/testing.md runs as it stands there, on a real PostgreSQL and a real Redis, as root and as an ordinary user."""
 
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import test_servers as servers
 from support.command import NOBODY, needs, run
+from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="descriptors")]
 
@@ -48,6 +51,18 @@ def recipe(tmp_path, ports):
     return tmp_path
 
 
+@pytest.fixture
+def sshd(tmp_path):
+    """One that an ordinary user cannot look into: whatever root's servers accepted may be a login."""
+    program = tmp_path / "sshd"
+    shutil.copy(shutil.which("sleep"), program)
+    with subprocess.Popen([program, "1000"]) as process:
+        until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sshd\n", "sshd to run")
+        yield
+        process.kill()
+
+
+@pytest.mark.usefixtures("sshd")
 @pytest.mark.parametrize("who", [(), NOBODY], ids=["root", "nobody"])
 def test_the_recipe(recipe, who):
     pytest.importorskip("sqlalchemy")
