@@ -53,15 +53,10 @@ def counted(found):
 
 
 def both(crowd, *args, **kwargs):
-    """(our listing, the witness) of one and the same moment: nothing moved while we looked."""
+    """(our listing, the witness in its shape) of one and the same moment."""
     there, fd = crowd
-
-    def look():
-        before = procnet.crowd(there.pid)
-        found = rows(*args, scope=fd, **kwargs)
-        return (found, before) if procnet.crowd(there.pid) == before else None
-
-    return until(look, "the crowd to hold still")
+    found, witnesses = procnet.while_still(lambda: rows(*args, scope=fd, **kwargs), there.pid)
+    return found, procnet.counted(witnesses)
 
 
 @pytest.mark.parametrize("details", [0, 1])

@@ -210,12 +210,10 @@ def test_what_may_not_be_read_is_counted_not_guessed(holder):
 @pytest.mark.only_on("linux", reason="the witness is /proc/net/tcp")
 def test_all_states_are_what_proc_shows(holder):
     pairs = [holder.pair(family) for family in ("inet", "inet6", "mapped") for _ in range(50)]
-    ours = {
-        (packed_addr(one._row, LADDR), one.local.port, packed_addr(one._row, RADDR), one.remote.port)
-        for one in api.connections("state all")
-    }
+    found, witnesses = procnet.while_still(lambda: api.connections("state all"))
+    ours = {(packed_addr(one._row, LADDR), one.local.port, packed_addr(one._row, RADDR), one.remote.port) for one in found}
     assert len(pairs) == 150
-    assert ours == {witness.ends for witness in procnet.sockets()}
+    assert ours == {witness.ends for witness in witnesses}
 
 
 def test_a_closed_pipe_ends_a_list_quietly(holder):
@@ -234,9 +232,10 @@ def test_the_row_of_the_list_is_what_the_classic_form_takes(holder):
 @pytest.mark.only_on("linux", reason="the witness is /proc/net/tcp")
 def test_ten_thousand_connections_of_all_families_are_what_proc_shows():
     with Crowd(6000, port=21000), Crowd(2000, port=22000, more=["-6"]), Crowd(2000, port=23000, more=["-m"]):
-        lines = tcpdrop("list", "--state", "all").out.splitlines()[1:]
+        done, witnesses = procnet.while_still(lambda: tcpdrop("list", "--state", "all"))
+        lines = done.out.splitlines()[1:]
         ours = sorted((state, local, remote) for state, _, _, local, remote in map(str.split, lines))
-        theirs = sorted((STATES[one.state], text(one.laddr, one.lport), text(one.raddr, one.rport)) for one in procnet.sockets())
+        theirs = sorted((STATES[one.state], text(one.laddr, one.lport), text(one.raddr, one.rport)) for one in witnesses)
     assert len(ours) > 20000
     assert ours == theirs
 

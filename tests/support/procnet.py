@@ -5,6 +5,8 @@ import sys
 from collections import Counter
 from typing import NamedTuple
 
+from .wait import until
+
 MAPPED = bytes(10) + b"\xff\xff"
 STATES = {
     1: "ESTABLISHED",
@@ -91,4 +93,20 @@ def listeners(port, pid="thread-self"):
 
 def crowd(pid="thread-self"):
     """(ends, state) of every socket, counted."""
-    return Counter((w.family, w.laddr, w.lport, w.raddr, w.rport, w.state) for w in sockets(pid))
+    return counted(sockets(pid))
+
+
+def counted(witnesses):
+    """(ends, state) of these sockets, counted."""
+    return Counter((w.family, w.laddr, w.lport, w.raddr, w.rport, w.state) for w in witnesses)
+
+
+def while_still(look, pid="thread-self"):
+    """(what look() gave, the witness) of one and the same moment: a TIME_WAIT of an earlier test may end meanwhile."""
+
+    def both():
+        before = sockets(pid)
+        seen = look()
+        return (seen, before) if crowd(pid) == counted(before) else None
+
+    return until(both, "the sockets to hold still", 60)
