@@ -1,42 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The Python API of the exact drop."""
 
-import copy
 import errno
 import os
-import pickle
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from support import procnet
 from support.command import NO_CAPABILITIES, needs, run, words
-from support.holder import fresh_ports
+from support.marks import drops_on_linux
 
 import tcpdrop
-from tcpdrop import _tcpdrop, errors, exact, model, netns
+from tcpdrop import _tcpdrop, exact, netns
 
-linux = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="a drop as Linux does it")]
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
-
-
-def privileged(function):
-    for mark in linux:
-        function = mark(function)
-    return function
-
-
-def connection_of(pair, **where):
-    return exact.find(exact.Quad(*pair.tuple), **where)
 
 
 # ---- drop_one
 
 
-@privileged
+@drops_on_linux
 @FAMILIES
 @pytest.mark.parametrize("victim", ["client", "server"])
 def test_drop_one(holder, family, victim):
@@ -48,7 +34,7 @@ def test_drop_one(holder, family, victim):
     assert bystander.alive()
 
 
-@privileged
+@drops_on_linux
 def test_the_4_tuples_of_ipv6_getsockname():
     listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     with listener, socket.create_connection(listener.getsockname()[:2]) as mine:
@@ -58,7 +44,7 @@ def test_the_4_tuples_of_ipv6_getsockname():
             mine.recv(1)
 
 
-@privileged
+@drops_on_linux
 def test_getsockname_of_an_ipv4_client_on_a_dual_stack_server():
     """("::ffff:127.0.0.1", port, 0, 0), as a server that listens on :: gets it."""
     listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -71,15 +57,15 @@ def test_getsockname_of_an_ipv4_client_on_a_dual_stack_server():
                 server.recv(1)
 
 
-@privileged
+@drops_on_linux
 def test_the_ends_of_a_connection_are_accepted(holder):
     pair = holder.pair()
-    connection = connection_of(pair)
+    connection = exact.find(exact.Quad(*pair.tuple))
     tcpdrop.drop_one(connection.local, connection.remote)
     assert pair.state() is None
 
 
-@privileged
+@drops_on_linux
 def test_the_scope_id_names_the_interface(holder):
     """As getsockname() of a link-local socket gives it; lo has index 1 in every namespace."""
     pair = holder.pair("inet6", device=b"lo")
@@ -93,7 +79,7 @@ def test_the_scope_id_names_the_interface(holder):
     assert pair.state() is None
 
 
-@privileged
+@drops_on_linux
 def test_an_interface_by_name(holder):
     pair = holder.pair(device=b"lo")
     (laddr, lport), remote = pair.local, pair.remote
@@ -103,7 +89,7 @@ def test_an_interface_by_name(holder):
     assert pair.state() is None
 
 
-@privileged
+@drops_on_linux
 def test_netns_by_pid_path_and_name(other_namespace, monkeypatch, tmp_path):
     theirs, _ = other_namespace
     (tmp_path / "blue").symlink_to(f"/proc/{theirs.pid}/ns/net")
@@ -118,7 +104,7 @@ def test_netns_by_pid_path_and_name(other_namespace, monkeypatch, tmp_path):
     assert os.readlink("/proc/thread-self/ns/net") == here
 
 
-@privileged
+@drops_on_linux
 def test_a_netns_that_is_none():
     ends = ("127.0.0.1", 1), ("127.0.0.1", 2)
     with pytest.raises(tcpdrop.Error, match="no network namespace 'nosuch'") as caught:
@@ -129,7 +115,7 @@ def test_a_netns_that_is_none():
         tcpdrop.drop_one(*ends, netns="")
 
 
-@privileged
+@drops_on_linux
 def test_no_descriptor_is_left_open(other_namespace):
     theirs, _ = other_namespace
     before = os.listdir("/proc/self/fd")
@@ -197,7 +183,7 @@ def test_both_unspecified_addresses(closed):
 # ---- errors
 
 
-@privileged
+@drops_on_linux
 def test_not_found():
     with pytest.raises(tcpdrop.NotFound) as caught:
         tcpdrop.drop_one(("127.0.0.1", 1), ("127.0.0.1", 2))
@@ -229,7 +215,7 @@ def tried(pair, *wrapper, method="auto", **how):
     return done.out.rstrip("\n").split(";")
 
 
-@privileged
+@drops_on_linux
 def test_not_permitted(holder):
     pair = holder.pair()
     said = tried(pair, *needs(*NO_CAPABILITIES))
@@ -237,7 +223,7 @@ def test_not_permitted(holder):
     assert pair.alive()
 
 
-@privileged
+@drops_on_linux
 def test_not_supported(holder, no_destroy):
     pair = holder.pair()
     said = tried(pair, method="destroy", env=no_destroy)
@@ -245,7 +231,7 @@ def test_not_supported(holder, no_destroy):
     assert pair.alive()
 
 
-@privileged
+@drops_on_linux
 def test_protected(holder):
     pair = holder.pair()
     laddr, lport, raddr, rport = words(pair)
@@ -255,7 +241,7 @@ def test_protected(holder):
     assert tried(pair) == ["dropped"]
 
 
-@privileged
+@drops_on_linux
 def test_include_self(holder, monkeypatch):
     pair = holder.pair()
     laddr, lport, raddr, rport = words(pair)
@@ -267,7 +253,7 @@ def test_include_self(holder, monkeypatch):
     assert pair.state() is None
 
 
-@privileged
+@drops_on_linux
 def test_an_unknown_failure_names_its_step(monkeypatch, holder):
     pair = holder.pair()
 
@@ -283,172 +269,10 @@ def test_an_unknown_failure_names_its_step(monkeypatch, holder):
     assert (caught.value.errno, caught.value.step) == (errno.ENOBUFS, "recv")
 
 
-CLASSES = [errors.Error, errors.NotFound, errors.NotPermitted, errors.NotSupported, errors.Refused, errors.Protected, errors.TooMany]
-
-
-@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
-def test_errors_travel(cls, again):
-    error = cls("not so", errno=errno.EPERM, what="a 1 b 2", step="destroy", hint="do this")
-    twin = again(error)
-    assert type(twin) is cls
-    assert (twin.errno, twin.message, twin.what, twin.step, twin.hint) == (errno.EPERM, "not so", "a 1 b 2", "destroy", "do this")
-    assert str(twin) == str(error) == "a 1 b 2: not so (do this)"
-    assert twin.strerror == "not so"
-    bare = again(cls("not so"))
-    assert (bare.errno, str(bare), bare.what, bare.step, bare.hint) == (None, "not so", "", "", "")
-
-
-def test_the_family_of_errors():
-    assert issubclass(tcpdrop.Error, OSError)
-    assert issubclass(tcpdrop.NotPermitted, PermissionError)
-    assert issubclass(tcpdrop.Protected, tcpdrop.Refused)
-    assert issubclass(tcpdrop.TooMany, tcpdrop.Refused)
-    assert issubclass(tcpdrop.FilterError, ValueError)
-    assert not issubclass(tcpdrop.FilterError, OSError)
-    assert not issubclass(tcpdrop.Refused, PermissionError)
-    assert {cls.outcome for cls in CLASSES} == {"failed", "gone", "not_permitted", "not_supported", "protected"}
-
-
-def test_a_filter_error_has_a_column():
-    assert tcpdrop.FilterError("no", 7).column == 7
-    assert tcpdrop.FilterError("no").column is None
-
-
-# ---- Connection
-
-
-@pytest.fixture
-def connection(holder):
-    return connection_of(holder.pair())
-
-
-@privileged
-@FAMILIES
-def test_what_a_connection_says(holder, family):
-    pair = holder.pair(family)
-    one = connection_of(pair)
-    (witness,) = procnet.find(pair.tuple)
-    assert one.family == ("inet6" if family == "inet6" else "inet")
-    assert one.mapped is (family == "mapped")
-    assert (one.local.addr, str(one.local.port), one.remote.addr, str(one.remote.port)) == tuple(words(pair))
-    assert one.local == (one.local.addr, one.local.port)
-    assert one.state is tcpdrop.State.ESTABLISHED
-    assert one.state_name == "ESTABLISHED"
-    assert (one.uid, one.inode, one.recvq, one.sendq) == (witness.uid, witness.inode, 0, 0)
-    assert one.ifindex is None
-    assert str(one) == " ".join(words(pair))
-    assert repr(one).startswith("<Connection ")
-    assert all(text in repr(one) for text in (str(one.local), str(one.remote), "ESTABLISHED"))
-    assert (one.idle_ms, one.rtt_us, one.cc, one.pids, one.process, one.netns, one.zone) == (None,) * 7
-
-
-@privileged
-def test_a_connection_cannot_be_changed(connection):
-    for name in ("local", "state", "netns", "zone", "owner", "brand_new"):
-        with pytest.raises(AttributeError):
-            setattr(connection, name, 1)
-    with pytest.raises(AttributeError):
-        connection.local.port = 1
-    with pytest.raises(TypeError):
-        connection.local[1] = 1
-    for name in ("netns", "local"):
-        with pytest.raises(AttributeError):
-            delattr(connection, name)
-    assert not hasattr(connection, "__dict__")
-
-
-@privileged
-@pytest.mark.parametrize("again", [lambda c: pickle.loads(pickle.dumps(c)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
-def test_a_connection_travels(connection, again):
-    twin = again(connection)
-    assert twin == connection
-    assert hash(twin) == hash(connection)
-    assert twin.as_dict() == connection.as_dict()
-    assert type(twin.local) is tcpdrop.Endpoint
-    assert again(connection.local) == connection.local
-    assert type(again(connection.local)) is tcpdrop.Endpoint
-
-
-@privileged
-def test_equal_is_the_same_socket_whatever_happened_to_it(holder):
-    pair = holder.pair()
-    first = connection_of(pair)
-    pair.peer.call("sendall", b"xyz")
-    pair.peer.call("shutdown", socket.SHUT_WR)
-    pair.wait_state("CLOSE_WAIT")
-    second = connection_of(pair)
-    assert second.state is tcpdrop.State.CLOSE_WAIT
-    assert second.recvq >= 3
-    assert first == second
-    assert len({first, second}) == 1
-    mirrored = exact.find(exact.Quad(*pair.mirrored))
-    assert mirrored != first
-    assert first != str(first)
-
-
-@privileged
-def test_a_new_connection_in_the_same_place_is_another(holder):
-    ports = fresh_ports()
-    pair = holder.pair(**ports)
-    first = connection_of(pair)
-    tcpdrop.drop_one(pair.local, pair.remote)
-    pair.close()
-    second = connection_of(holder.pair(**ports))
-    assert str(first) == str(second)
-    assert first != second
-
-
-SCHEMA = (
-    *("family", "mapped", "local_addr", "local_port", "remote_addr", "remote_port", "state", "pids", "pids_kind", "process"),
-    *("uid", "inode", "cookie", "ifindex", "netns", "zone", "recvq", "sendq", "idle_ms", "age_ms", "rtt_us", "retrans"),
-    *("bytes_sent", "bytes_received", "cc"),
-)
-
-
-@privileged
-def test_the_keys_of_as_dict_are_the_schema(connection):
-    """design.md 4.5, the same on every system; report.py adds those of a drop."""
-    entry = connection.as_dict()
-    assert tuple(entry) == SCHEMA == model.JSON_KEYS
-    assert entry["state"] == "ESTABLISHED"
-    assert entry["netns"] is None
-
-
-def test_an_endpoint_is_a_pair():
-    end = tcpdrop.Endpoint("::1", 80)
-    assert (end.addr, end.port) == tuple(end) == end == ("::1", 80)
-    assert str(end) == "[::1]:80"
-    assert str(tcpdrop.Endpoint("10.0.0.1", 80)) == "10.0.0.1:80"
-    assert eval(repr(end), {"Endpoint": tcpdrop.Endpoint}) == end
-
-
-@pytest.mark.parametrize(
-    ("member", "spellings"),
-    [
-        ("ESTABLISHED", "ESTABLISHED established ESTAB estab"),
-        ("FIN_WAIT1", "FIN_WAIT1 FIN_WAIT_1 FIN-WAIT-1 fin-wait-1 finwait1 FinWait1"),
-        ("SYN_RECV", "SYN_RECV SYN-RECV SYN_RCVD syn-rcvd SynRcvd"),
-        ("CLOSE_WAIT", "CLOSE_WAIT CLOSE-WAIT CloseWait close-wait"),
-        ("TIME_WAIT", "TIME_WAIT TIME-WAIT TimeWait"),
-        ("LISTEN", "LISTEN listen"),
-    ],
-)
-def test_states_in_every_spelling(member, spellings):
-    for text in spellings.split():
-        assert tcpdrop.State(text) is tcpdrop.State[member]
-
-
-def test_a_state_that_is_none():
-    for value in ("", "open", 0, 12, "1", None, "ESTABLISHEDD"):
-        with pytest.raises(ValueError):
-            tcpdrop.State(value)
-
-
 # ---- check()
 
 
-@privileged
+@drops_on_linux
 def test_check_with_every_right():
     found = tcpdrop.check()
     assert found.ok is True
@@ -458,7 +282,7 @@ def test_check_with_every_right():
     assert found.system.startswith("Linux ")
 
 
-@privileged
+@drops_on_linux
 def test_check_touches_nothing(holder):
     pair = holder.pair()
     listener = holder.listener()
@@ -469,7 +293,7 @@ def test_check_touches_nothing(holder):
     listener.close()
 
 
-@privileged
+@drops_on_linux
 def test_check_without_a_right():
     code = "import json, tcpdrop; c = tcpdrop.check(); print(json.dumps(c.as_dict()))"
     done = run(*needs(*NO_CAPABILITIES), sys.executable, "-I", "-c", code)
@@ -477,61 +301,6 @@ def test_check_without_a_right():
     assert '"permitted": false' in done.out
     assert '"supported": true' in done.out
     assert "CAP_NET_ADMIN" in done.out
-
-
-# ---- threads
-
-
-@privileged
-def test_many_threads_each_its_own(holder):
-    """No lock, no shared socket: each thread drops its own and nobody else's."""
-    pairs = [holder.pair(family) for family in ("inet", "inet6", "mapped") for _ in range(16)]
-    spared = [holder.pair() for _ in range(4)]
-    start = threading.Barrier(4)
-    wrong = []
-
-    def work(mine):
-        start.wait(10)
-        for pair in mine:
-            try:
-                tcpdrop.drop_one(pair.local, pair.remote)
-            except Exception as error:
-                wrong.append(error)
-
-    threads = [threading.Thread(target=work, args=(pairs[i::4],)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert wrong == []
-    assert not any(pair.state() for pair in pairs)
-    assert all(pair.alive() for pair in spared)
-
-
-@privileged
-def test_racing_for_one_connection_one_wins(holder):
-    for _ in range(5):
-        pair = holder.pair()
-        start = threading.Barrier(4)
-        results = []
-
-        def work(pair=pair, start=start, results=results):
-            start.wait(10)
-            try:
-                tcpdrop.drop_one(pair.local, pair.remote)
-            except tcpdrop.NotFound:
-                results.append("gone")
-            else:
-                results.append("dropped")
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-        assert len(results) == 4
-        assert "dropped" in results
-        assert pair.state() is None
 
 
 # ---- the package
