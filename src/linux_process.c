@@ -101,12 +101,10 @@ read_sockets(int process, struct td_process *p)
 {
 	char buf[8192] __attribute__((aligned(8)));
 	int directory = open_in(process, "fd", O_DIRECTORY), error = 0;
-	char text[64];
 
 	if (directory < 0)
 		return directory;
-	if (readlinkat(directory, "0", text, sizeof(text)) < 0 && errno != ENOENT)
-		error = -errno;
+	error = take_link(directory, "0", p);
 	while (error == 0) {
 		long n = syscall(SYS_getdents64, directory, buf, sizeof(buf)), at;
 		const struct entry *e;
@@ -117,7 +115,7 @@ read_sockets(int process, struct td_process *p)
 			break;
 		for (at = 0; at < n && error == 0; at += e->size) {
 			e = (const void *)(buf + at);
-			if (e->name[0] != '.')
+			if (e->name[0] != '.' && strcmp(e->name, "0") != 0)
 				error = take_link(directory, e->name, p);
 		}
 	}
