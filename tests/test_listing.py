@@ -216,10 +216,11 @@ def test_all_states_are_what_proc_shows(holder):
     assert ours == {witness.ends for witness in witnesses}
 
 
-def test_a_closed_pipe_ends_a_list_quietly(holder):
+@pytest.mark.parametrize("words", ["list", "list --json", "--json list"])
+def test_a_closed_pipe_ends_a_list_quietly(holder, words):
     [holder.pair() for _ in range(3)]
-    done = run("sh", "-c", f"{sys.executable} -I -m tcpdrop list | true")
-    assert done.err == ""
+    done = run("sh", "-c", f"{{ {sys.executable} -I -m tcpdrop {words}; echo $? >&2; }} | true")
+    assert done.err == "0\n"
 
 
 def test_the_row_of_the_list_is_what_the_classic_form_takes(holder):

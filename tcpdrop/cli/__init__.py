@@ -25,13 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
         status = FAILED
     streams.finish()
     if streams.error is not None and status != USAGE:
-        status = _after_write_error(arguments, status, streams)
+        status = _after_write_error(status, streams)
     return status
 
 
-def _after_write_error(arguments: list[str], status: int, streams: Streams) -> int:
+def _after_write_error(status: int, streams: Streams) -> int:
     """A list whose reader went away ends quietly; lost data of a drop is a failure."""
-    if isinstance(streams.error, BrokenPipeError) and "list" in arguments[:1]:
+    if isinstance(streams.error, BrokenPipeError) and streams.reader_may_go:
         return status
     streams.note(f"tcpdrop: cannot write to standard output: {streams.error.strerror if streams.error else ''}")
     return FAILED
@@ -101,6 +101,7 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
     if verb == "list":
         from . import listing
 
+        streams.reader_may_go = True
         return listing.run(parsed, streams)
     if verb == "drop":
         from . import dropping

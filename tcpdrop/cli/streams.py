@@ -21,6 +21,8 @@ class Streams:
         self._err = err
         #: the first failure to write data
         self.error: OSError | None = None
+        #: what is written was only looked up: who has read enough may go
+        self.reader_may_go = False
 
     def data(self, text: str) -> None:
         """One or more lines for stdout."""
