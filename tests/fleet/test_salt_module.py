@@ -315,6 +315,16 @@ def test_no_privilege(conf, holder):
     assert pair.alive()
 
 
+def test_nothing_for_certain_is_no_success(conf, holder):
+    """Whose it is cannot be seen: then that nothing matched means nothing, in a watch as well."""
+    pair = holder.pair()
+    chosen = (f"local_port={pair.lport}", "process=python*")
+    for watch in ((), ("duration=200ms",)):
+        done = minions.call(conf, "tcpdrop.drop", *chosen, *watch, wrapper=needs(*NO_CAPABILITIES))
+        assert said(done, "nothing matches for certain, and 1 connections may match or not")
+    assert pair.alive()
+
+
 def test_a_kernel_that_cannot(conf, holder, no_destroy):
     """What nobody holds cannot be dropped there."""
     listener, client = holder.unaccepted()
