@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from support.command import NOBODY, needs, run
+from support.wait import until
 
 from tcpdrop import _tcpdrop, procfs
 
@@ -49,6 +50,24 @@ def test_every_socket_is_told_with_its_descriptor(number):
         assert parent == os.getpid() and value is None
         assert len(pairs(sockets)) == number
         assert pairs(sockets) == procfs.socket_inodes(child.pid)
+
+
+@pytest.mark.parametrize("place", [0, 1, 10])
+def test_a_socket_on_any_descriptor_is_told_once(place):
+    """inetd hands a login over on 0, which the C module reads before it lists the others."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        move = f"exec {place}<&{theirs.fileno()}; {'' if place == 0 else 'exec 0<&-;'} exec sleep 1000"
+        with subprocess.Popen(["bash", "-c", move], pass_fds=[theirs.fileno()]) as child:
+            try:
+                until(lambda: procfs.command_of(child.pid) == "sleep", "the descriptors to be moved")
+                packed = _tcpdrop.process(child.pid, NAME)[1]
+                found = list(struct.iter_unpack("=QQ", packed))
+                inode = os.fstat(theirs.fileno()).st_ino
+                assert sorted(found) == sorted({(inode, place), (inode, theirs.fileno())})
+                assert dict(found).keys() == procfs.socket_inodes(child.pid).keys()
+            finally:
+                child.kill()
 
 
 @pytest.mark.parametrize("value", ["", "10.0.0.1 50122 10.0.0.2 22", "=", "v" * 40000])

@@ -12,6 +12,8 @@ import test_servers as servers
 from support.command import NOBODY, needs, run
 from support.wait import until
 
+from tcpdrop import procfs
+
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="descriptors")]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "testing.md"
@@ -57,9 +59,11 @@ def sshd(tmp_path):
     program = tmp_path / "sshd"
     shutil.copy(shutil.which("sleep"), program)
     with subprocess.Popen([program, "1000"]) as process:
-        until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sshd\n", "sshd to run")
-        yield
-        process.kill()
+        try:
+            until(lambda: procfs.command_of(process.pid) == "sshd", "sshd to run")
+            yield
+        finally:
+            process.kill()
 
 
 @pytest.mark.usefixtures("sshd")
