@@ -66,10 +66,9 @@ td_sun_connections(struct td_rows *rows, const char **step)
 	query.scope = TD_OWN_SCOPE;
 	memset(rows, 0, sizeof(*rows));
 	rows->stride = sizeof(struct td_row);
-	do {
-		rows->count = 0;
+	do
 		error = td_sun_walk(&query, rows, step);
-	} while (error == -EINTR);
+	while (error == -EINTR);
 	return error;
 }
 

@@ -111,8 +111,9 @@ TD_SAME(TD_SUN_ZONE + 4, 2 * TD_SUN_STORAGE + 12);
 int td_sun_open(const char *path, int flags);
 
 /*
- * Walk the TCP tables of the caller's zone and add what the query wants.
- * -EINTR: nothing was lost, walk again.
+ * Walk the TCP tables of the caller's zone for what the query wants, in place
+ * of what the rows were.  -EINTR: nothing was lost, walk again.  -ENOMEM too
+ * when the kernel had no memory for all rows, several times in a row.
  */
 int td_sun_walk(const struct td_query *query, struct td_rows *rows,
     const char **step);

@@ -14,6 +14,8 @@
  *   add a row of its own; /dev/arp with modules pushed is netstat's way, and
  *   the only one that Solaris 10 knows.
  * - Buckets are locked one by one: a walk is no snapshot.
+ * - A kernel short of memory leaves rows out and reports success.  Such a walk
+ *   is done again, a little later each time, and in the end is an error.
  *
  * streamio(4I), putmsg(2), getmsg(2), mib2.h.
  */
@@ -24,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,6 +36,9 @@
 
 /* More messages than any kernel has tables: then it is not talking sense. */
 enum { MAX_TABLES = 1000 };
+
+/* Of a kernel that is short of memory, in a third of a second. */
+enum { MAX_WALKS = 6, FIRST_PAUSE_MS = 10 };
 
 struct buffer {
 	char *data;
@@ -194,8 +200,9 @@ read_tables(int fd, struct td_mib2 *walk, const char **step)
 	return error == TD_MIB2_END ? 0 : error;
 }
 
-int
-td_sun_walk(const struct td_query *query, struct td_rows *rows,
+/* One walk; 1 when the kernel had no memory for all of it. */
+static int
+walk_once(const struct td_query *query, struct td_rows *rows,
     const char **step)
 {
 	struct td_mib2 walk;
@@ -203,6 +210,7 @@ td_sun_walk(const struct td_query *query, struct td_rows *rows,
 
 	memset(&walk, 0, sizeof(walk));
 	walk.rows = rows;
+	rows->count = 0;
 	error = open_mib(&fd, step);
 	if (error != 0)
 		return error;
@@ -210,9 +218,25 @@ td_sun_walk(const struct td_query *query, struct td_rows *rows,
 	if (error == 0)
 		error = read_tables(fd, &walk, step);
 	close(fd);
-	if (error == 0) {
-		*step = "MIB2 tables";
-		error = td_mib2_finish(&walk, query);
+	if (error == 0 && td_mib2_finish(&walk, query) == -ENOMEM) {
+		*step = walk.seen ? "MIB2 tables, rows missing" : "MIB2 tables";
+		error = 1;
+	}
+	return error;
+}
+
+int
+td_sun_walk(const struct td_query *query, struct td_rows *rows,
+    const char **step)
+{
+	int pause = FIRST_PAUSE_MS, n, error;
+
+	for (n = 1; (error = walk_once(query, rows, step)) > 0; n++) {
+		if (n == MAX_WALKS)
+			return -ENOMEM;
+		if (poll(NULL, 0, pause) < 0)
+			return -errno;
+		pause *= 2;
 	}
 	return error;
 }
