@@ -12,6 +12,9 @@ import os
 import sys
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+from distutils.errors import CompileError  # isort: skip (setuptools has it, and must come first)
 
 COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
@@ -36,6 +39,21 @@ def backend():
         if row[0] == wanted or (not wanted and sys.platform.startswith(platform)):
             return row
     raise SystemExit(f"TCPDROP_BACKEND={wanted}: not one of {', '.join(r[0] for r in BACKENDS.values())}")
+
+
+class Build(build_ext):
+    """Asks the headers of SunOS first: where they are not those that we know, the module lists, and will not drop."""
+
+    def build_extension(self, ext):
+        if "src/sunos.c" in ext.sources:
+            try:
+                self.compiler.compile(
+                    ["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs, extra_postargs=ext.extra_compile_args
+                )
+            except CompileError:
+                print("tcpdrop: see above what this system's headers have not, or have otherwise; dropping is left out", file=sys.stderr)
+                ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
+        super().build_extension(ext)
 
 
 def extension():
@@ -75,6 +93,7 @@ module, limited = extension()
 setup(
     packages=packages(),
     ext_modules=[module],
+    cmdclass={"build_ext": Build},
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],

@@ -3,7 +3,8 @@
  * mib2.h - the bytes of a MIB2 conversation with illumos or Solaris: build the
  * request, take replies and tables apart.  Pure: no system calls, no system
  * headers beyond C's own, and no memory but the rows', so that it compiles and
- * is fuzzed anywhere.  sunos.h asserts these numbers against the real headers.
+ * is fuzzed anywhere.  sunos_abi.c asserts these numbers against the real
+ * headers.
  */
 #ifndef TD_MIB2_H
 #define TD_MIB2_H

@@ -187,6 +187,9 @@ td_sun_request(int fd, const struct td_tuple *tuple, int32_t zone,
 	*step = "tuple";
 	if (td_tuple_check(tuple, &why) != 0)
 		return -EINVAL;
+	*step = "tcp_ioc_abort_conn_t";
+	if (TD_SUN_ABI_DIFFERS)
+		return -ENOSYS;
 	put_request(&request, tuple, zone);
 	/* The kernel writes into this: all of it is set for each call. */
 	command.ic_cmd = TD_SUN_ABORT_CONN;

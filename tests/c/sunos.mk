@@ -27,6 +27,7 @@ SUNOS_ALL = $(SUNOS_BUILT) $(SUNOS_BUILT:%=%.sanitized)
 .PHONY: sunos-check sunos-fuzz sunos-bench
 
 sunos-check: $(SUNOS_ALL) ## the SunOS backend on the simulator, also under ASan and UBSan
+	$(CC) $(SUNOS_STRICT) -fsyntax-only -I$(SUNOS_SIM)/include $(SUNOS_SRC)/sunos_abi.c
 	@for test in $(SUNOS_TESTS); do \
 	    ./$(BUILD)/sunos/$$test && ./$(BUILD)/sunos/$$test.sanitized || exit 1; done
 	@for suffix in "" .sanitized; do ./$(BUILD)/sunos/fuzz_mib2_smoke$$suffix corpus_mib2/* || exit 1; done
