@@ -26,7 +26,7 @@ SALT_VENV ?= .venv-salt
 SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci \
+.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man dist bench ci \
 	prepare prepare-python sunos-built salt-built clean
 
 help:  ## print this list
@@ -92,6 +92,9 @@ typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
 check-c:  ## the C files alone: strict warnings, parser tests
 	$(MAKE) -C tests/c check
 	$(MAKE) -C tests/c -f sunos.mk sunos-check
+
+test-c-cross:  ## the C tests for s390x, sparc64, armhf and i386, under qemu (tools/cross.sh install)
+	tools/cross.sh
 
 sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
