@@ -103,7 +103,7 @@ def run():
             [
                 sys.executable,
                 "-c",
-                f"import sys; sys.path[:0] = [{str(HERE)!r}, *{BESIDE!r}]; sys.path[:] = [p for p in sys.path if p]\n{code}",
+                f"import sys; sys.path[:] = {[str(HERE), *BESIDE]!r} + [p for p in sys.path if p]\n{code}",
             ]
             + [str(a) for a in args],
             env={**os.environ, **(env or {})},

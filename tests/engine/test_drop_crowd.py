@@ -151,7 +151,7 @@ def test_a_signal_before_the_first_slice_drops_nothing():
     """From Python's side: the flag is asked before each slice, also the first."""
     code = """
 import sys
-from tcpdrop.cli import dropping
+from tcpdrop.cli import drop as dropping
 class Stopped(dropping.Stop):
     def __enter__(self):
         super().__enter__()
