@@ -32,7 +32,7 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if parsed.family:
         filters.append(Filter.family("inet" if parsed.family == 4 else "inet6"))
     if parsed.flag("mine"):
-        filters.append(Filter("mine"))
+        filters.append(Filter.mine())
     return all_of(filters) if filters else None
 
 
