@@ -11,7 +11,7 @@ import errno
 
 from ..errors import NotSupported
 from ..model.rows import COOKIE, FLAGS, INODE, ROW, ROW_MPTCP, USUAL_STATES, ends_of
-from ..model.table import Part
+from ..model.table import Batch
 from . import kernel, platform
 
 HINT = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..model.rows import Row
 
 
-def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
+def subflows(batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
     """Those of the places that belong to an MPTCP connection.  Raises Error."""
     if not platform.DESCRIPTORS:
         return []
@@ -32,7 +32,7 @@ def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[i
         return []
     found = []
     for place in places:
-        row = ROW.unpack_from(part.table[part.indices[place]])
+        row = ROW.unpack_from(batch.table[batch.indices[place]])
         if row[INODE] in inodes or ends_of(row) in ends or row[COOKIE] in cookies:
             found.append(place)
     return found

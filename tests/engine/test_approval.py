@@ -37,6 +37,45 @@ def test_an_order_needs_what_a_file_does_not_have(holder, tmp_path):
     assert pair.alive()
 
 
+@pytest.mark.parametrize("limit", [1, None])
+@pytest.mark.parametrize("order", ["idlest", "largest"])
+def test_an_order_that_nothing_can_be_ordered_by_is_refused(holder, order, limit):
+    """Given connections carry no details: the first of them is not the one that was meant."""
+    pairs = [holder.pair(), holder.pair()]
+    found = package.connections(lport(pairs))
+    for target in (found, list(found), list(package.connections(lport(pairs), details=True))):
+        with pytest.raises(ValueError, match=f"nothing is known that order '{order}' could go by"):
+            package.drop(target, order=order, limit=limit)
+    assert all(pair.alive() for pair in pairs)
+
+
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
+def test_an_order_of_measured_connections_goes_by_what_was_measured(holder):
+    pairs = [holder.pair(), holder.pair()]
+    pairs[1].sock.call("sendall", b"x" * 1000)
+    pairs[1].peer.call("recv", 1000)
+    report = package.drop(package.connections(lport(pairs), details=True), order="largest", limit=1)
+    assert [str(result.connection) for result in report] == [line(pairs[1])]
+    assert pairs[0].alive()
+
+
+@pytest.mark.parametrize("wrong", [{"order": "best"}, {"limit": -1}, {"limit": "1"}, {"rate": 0}, {"method": "best"}])
+def test_a_wrong_argument_is_refused_before_anything_is_opened(monkeypatch, wrong):
+    from tcpdrop import _tcpdrop
+    from tcpdrop.safety import rules
+
+    def opened(*_, **__):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(rules, "rules", opened)
+    monkeypatch.setattr(_tcpdrop, "list_connections", opened)
+    with pytest.raises((TypeError, ValueError)):
+        package.drop("lport 1", **wrong)
+    if wrong.keys() & {"rate", "method"}:
+        with pytest.raises(ValueError):
+            package.keep_dropping("lport 1", duration=1, **wrong)
+
+
 @pytest.mark.parametrize("limit", [-1, True, "1", 1.5])
 def test_a_limit_that_is_no_number_of_connections(holder, limit):
     """[:-1] would be all but one of them."""
