@@ -101,8 +101,8 @@ def _listener_names(victims: Connections) -> dict[int, str]:
     from ..system.holders import scan
 
     ports: dict[int, int] = {}
-    for part in victims.parts:
-        with netns.opened(part.where) as scope:
+    for batch in victims.batches:
+        with netns.opened(batch.where) as scope:
             for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope):
                 row = ROW.unpack(raw)
                 ports.setdefault(row[LPORT], row[INODE])

@@ -26,7 +26,7 @@ from ..model.rows import (
     USUAL_STATES,
     packed_addr,
 )
-from ..model.table import Connections, Part
+from ..model.table import Batch, Connections
 from ..system import netns, platform
 from ..system.kernel import from_os_error
 
@@ -59,23 +59,23 @@ def select(
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
-    parts, undecidable = [], 0
+    batches, undecidable = [], 0
     for place, label in netns.places(where):
         states = CONNECTION_STATES if droppable else ALL_STATES
-        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        batch, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
         if owners:
-            _find_owners(part)
-        parts.append(part)
+            _find_owners(batch)
+        batches.append(batch)
         undecidable += unsure
-    return Connections(parts, undecidable)
+    return Connections(batches, undecidable)
 
 
 def _select_in(
     chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Part, int]:
+) -> tuple[Batch, int]:
     with netns.opened(where) as scope:
         if chosen is None:
-            return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
+            return Batch(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
         from ..filters import plan_for
 
         needs = chosen.needs()
@@ -92,7 +92,7 @@ def _select_in(
         )
         indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
         every = len(indices) == len(table)
-        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
+        return Batch(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
 
 
 def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
@@ -130,11 +130,11 @@ def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
     return lambda row: Owner(None, comm(row[PID])) if row[PID] else of(row[INODE]) or Owner()
 
 
-def _find_owners(part: Part) -> None:
+def _find_owners(batch: Batch) -> None:
     """Look for the holders of every selected socket."""
     from ..system.holders import scan
 
-    part.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE] and not row[PID]}))
+    batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
 
 def _dump(

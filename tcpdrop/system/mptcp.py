@@ -12,7 +12,7 @@ import errno
 from .. import _tcpdrop
 from ..errors import NotSupported
 from ..model.rows import COOKIE, FLAGS, INODE, LADDR, LPORT, RADDR, ROW, ROW_MPTCP, RPORT, USUAL_STATES, packed_addr
-from ..model.table import Part
+from ..model.table import Batch
 from . import platform
 from .kernel import from_os_error
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..model.rows import Row
 
 
-def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
+def subflows(batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
     """Those of the places that belong to an MPTCP connection.  Raises Error."""
     if not platform.DESCRIPTORS:
         return []
@@ -34,7 +34,7 @@ def subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[i
         return []
     found = []
     for place in places:
-        row = ROW.unpack_from(part.table[part.indices[place]])
+        row = ROW.unpack_from(batch.table[batch.indices[place]])
         if row[INODE] in inodes or _ends(row) in ends or row[COOKIE] in cookies:
             found.append(place)
     return found

@@ -8,8 +8,9 @@ from support.command import line, tcpdrop
 from support.crowd import Crowd
 
 import tcpdrop as package
-from tcpdrop import cli
+from tcpdrop import _tcpdrop, cli
 from tcpdrop.cli import drop
+from tcpdrop.safety import rules
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 BOTH_ENDS = pytest.mark.only_on("linux", reason="the other end of a connection goes with it")
@@ -37,6 +38,42 @@ def test_an_order_needs_what_a_file_does_not_have(holder, tmp_path):
     file.write_text(f"{line(pair)}\n")
     assert tcpdrop("drop", "--from", file, "--order", "oldest").status == 2
     assert pair.alive()
+
+
+@pytest.mark.parametrize("limit", [1, None])
+@pytest.mark.parametrize("order", ["idlest", "largest"])
+def test_an_order_that_nothing_can_be_ordered_by_is_refused(holder, order, limit):
+    """Given connections carry no details: the first of them is not the one that was meant."""
+    pairs = [holder.pair(), holder.pair()]
+    found = package.connections(lport(pairs))
+    for target in (found, list(found), list(package.connections(lport(pairs), details=True))):
+        with pytest.raises(ValueError, match=f"nothing is known that order '{order}' could go by"):
+            package.drop(target, order=order, limit=limit)
+    assert all(pair.alive() for pair in pairs)
+
+
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
+def test_an_order_of_measured_connections_goes_by_what_was_measured(holder):
+    pairs = [holder.pair(), holder.pair()]
+    pairs[1].sock.call("sendall", b"x" * 1000)
+    pairs[1].peer.call("recv", 1000)
+    report = package.drop(package.connections(lport(pairs), details=True), order="largest", limit=1)
+    assert [str(result.connection) for result in report] == [line(pairs[1])]
+    assert pairs[0].alive()
+
+
+@pytest.mark.parametrize("wrong", [{"order": "best"}, {"limit": -1}, {"limit": "1"}, {"rate": 0}, {"method": "best"}])
+def test_a_wrong_argument_is_refused_before_anything_is_opened(monkeypatch, wrong):
+    def opened(*_, **__):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(rules, "rules", opened)
+    monkeypatch.setattr(_tcpdrop, "list_connections", opened)
+    with pytest.raises((TypeError, ValueError)):
+        package.drop("lport 1", **wrong)
+    if wrong.keys() & {"rate", "method"}:
+        with pytest.raises(ValueError):
+            package.keep_dropping("lport 1", duration=1, **wrong)
 
 
 @pytest.mark.parametrize("limit", [-1, True, "1", 1.5])
