@@ -7,6 +7,7 @@ namespaces are forbidden, tests marked `privileged` are skipped and say why.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+BESIDE = [str(HERE / "module")]
 sys.path.insert(0, str(HERE))  # for support/, and never the source tree's tcpdrop/
 
 from support import netns  # noqa: E402
@@ -30,6 +32,8 @@ STATE = {"why": None, "ran": 0, "skipped": 0}
 
 
 def pytest_configure(config):
+    # A shell's job in the background ignores it, and so would every command that is interrupted here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not sys.platform.startswith("linux"):
         STATE["why"] = "no network namespaces on this system"
     else:
@@ -99,7 +103,11 @@ def run():
 
     def child(code, *args, env=None):
         done = subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); sys.path[:] = [p for p in sys.path if p]\n{code}"]
+            [
+                sys.executable,
+                "-c",
+                f"import sys; sys.path[:] = {[str(HERE), *BESIDE]!r} + [p for p in sys.path if p]\n{code}",
+            ]
             + [str(a) for a in args],
             env={**os.environ, **(env or {})},
             capture_output=True,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..errors import FilterError
-from ..model import ALL_STATES, LISTEN, USUAL_STATES
+from ..model.rows import ALL_STATES, LISTEN, USUAL_STATES
 from . import literal, support
 from .nodes import Node, both, either, negate, walk
 from .parser import parse
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..model import Connection
+    from ..model.connection import Connection
     from .facts import Facts
     from .nodes import Test
 
@@ -93,9 +93,10 @@ class Filter:
         """Is it certain that this connection is meant?  What is unknown does not match, also under not.
 
         Owners and details are the connection's own; without `facts`, interfaces,
-        listeners and cgroups are read now, where the filter asks for them.
+        listeners and cgroups are read now, where the filter asks for them: those of
+        the caller's own network namespace, so for a connection of another they are unknown.
         """
-        from .selection import facts_of
+        from .decision import facts_of
 
         return self.test(connection._row, connection._info, facts_of(connection, self, facts)) is True
 
@@ -198,6 +199,11 @@ class Filter:
     def user(given: object) -> Filter:
         """User names or numbers."""
         return Filter.of(literal.users(given))
+
+    @staticmethod
+    def mine() -> Filter:
+        """What a process of the caller's own user holds."""
+        return Filter("mine")
 
     @staticmethod
     def unit(given: object) -> Filter:
