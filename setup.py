@@ -12,9 +12,6 @@ import os
 import sys
 
 from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
-
-from distutils.errors import CompileError  # isort: skip (setuptools has it, and must come first)
 
 COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
@@ -41,19 +38,22 @@ def backend():
     raise SystemExit(f"TCPDROP_BACKEND={wanted}: not one of {', '.join(r[0] for r in BACKENDS.values())}")
 
 
-class Build(build_ext):
-    """Asks the headers of SunOS first: where they are not those that we know, the module lists, and will not drop."""
+def asking_headers():
+    """SunOS' build_ext: where the system's headers are not those that we know, the module lists, and will not drop."""
+    from setuptools.command.build_ext import build_ext
 
-    def build_extension(self, ext):
-        if "src/sunos.c" in ext.sources:
+    from distutils.errors import CompileError  # isort: skip (setuptools has it, and must come first)
+
+    class Build(build_ext):
+        def build_extension(self, ext):
             try:
-                self.compiler.compile(
-                    ["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs, extra_postargs=ext.extra_compile_args
-                )
+                self.compiler.compile(["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs)
             except CompileError:
-                print("tcpdrop: see above what this system's headers have not, or have otherwise; dropping is left out", file=sys.stderr)
+                print("tcpdrop: the lines above say what this system has otherwise; dropping is left out", file=sys.stderr)
                 ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
-        super().build_extension(ext)
+            super().build_extension(ext)
+
+    return {"build_ext": Build}
 
 
 def extension():
@@ -94,7 +94,7 @@ module, limited = extension()
 setup(
     packages=packages(),
     ext_modules=[module],
-    cmdclass={"build_ext": Build},
+    cmdclass=asking_headers() if backend()[0].startswith("sunos") else {},
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],

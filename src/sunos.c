@@ -203,7 +203,7 @@ td_sun_request(int fd, const struct td_tuple *tuple, int32_t zone,
 	 * Nothing in a checked request is invalid: so this kernel has another
 	 * structure or does not know the request.
 	 */
-	return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	return errno == EINVAL ? -EOPNOTSUPP : td_sun_errno();
 }
 
 static int

@@ -39,13 +39,19 @@ enum { TD_SUN_SYN_SENT = -2, TD_SUN_TIME_WAIT = 6 };
 #define TD_SUN_ABI_DIFFERS 0
 #endif
 
+/*
+ * What a system call failed with.  That the kernel has no memory just now is
+ * -EAGAIN here: -ENOMEM is our own want of it, which ends a Python program.
+ */
+int td_sun_errno(void);
+
 /* Open a device close-on-exec: a descriptor or -errno, -ENODEV without it. */
 int td_sun_open(const char *path, int flags);
 
 /*
  * Walk the TCP tables of the caller's zone for what the query wants, in place
- * of what the rows were.  -EINTR: nothing was lost, walk again.  -ENOMEM too
- * when the kernel had no memory for all rows, several times in a row.
+ * of what the rows were.  -EINTR: nothing was lost, walk again.
+ * -EAGAIN: the kernel had no memory for all rows, several times in a row.
  */
 int td_sun_walk(const struct td_query *query, struct td_rows *rows,
     const char **step);

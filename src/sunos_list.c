@@ -51,13 +51,19 @@ struct buffer {
 #endif
 
 int
+td_sun_errno(void)
+{
+	return errno == ENOMEM ? -EAGAIN : -errno;
+}
+
+int
 td_sun_open(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
 
 	/* ENOENT would read as "no such connection". */
 	if (fd < 0)
-		return errno == ENOENT ? -ENODEV : -errno;
+		return errno == ENOENT ? -ENODEV : td_sun_errno();
 	if (O_CLOEXEC == 0)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
@@ -79,7 +85,7 @@ open_mib(int *fd, const char **step)
 	for (i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
 		strcpy(name, modules[i]); /* ioctl() takes no const */
 		if (ioctl(*fd, I_PUSH, name) < 0) {
-			error = -errno;
+			error = td_sun_errno();
 			close(*fd);
 			return error;
 		}
@@ -98,7 +104,7 @@ send_request(int fd, const char **step)
 	control.len = (int)sizeof(request);
 	control.buf = (char *)request;
 	*step = "putmsg";
-	return putmsg(fd, &control, NULL, 0) < 0 ? -errno : 0;
+	return putmsg(fd, &control, NULL, 0) < 0 ? td_sun_errno() : 0;
 }
 
 /* The control part of the next reply: TD_MIB2_TABLE, TD_MIB2_END or -errno. */
@@ -115,7 +121,7 @@ read_control(int fd, struct td_mib2_reply *reply, const char **step)
 	*step = "getmsg";
 	result = getmsg(fd, &control, NULL, &flags);
 	if (result < 0)
-		return -errno;
+		return td_sun_errno();
 	*step = "MIB2 reply";
 	if (control.len < 0 || (size_t)control.len > sizeof(buf))
 		return -EPROTO;
@@ -124,7 +130,7 @@ read_control(int fd, struct td_mib2_reply *reply, const char **step)
 	/* A refusal may come in any shape; a table has only one. */
 	if (error >= 0 && result != 0 && result != MOREDATA)
 		return -EPROTO;
-	return error;
+	return error == -ENOMEM ? -EAGAIN : error; /* the kernel's, not ours */
 }
 
 static int
@@ -162,7 +168,7 @@ read_data(int fd, size_t expected, struct buffer *b, const char **step)
 		*step = "getmsg";
 		result = getmsg(fd, NULL, &data, &flags);
 		if (result < 0)
-			return -errno;
+			return td_sun_errno();
 		*step = "table";
 		if (data.len > data.maxlen || (result & ~MOREDATA) != 0)
 			return -EPROTO;
@@ -233,7 +239,7 @@ td_sun_walk(const struct td_query *query, struct td_rows *rows,
 
 	for (n = 1; (error = walk_once(query, rows, step)) > 0; n++) {
 		if (n == MAX_WALKS)
-			return -ENOMEM;
+			return -EAGAIN;
 		if (poll(NULL, 0, pause) < 0)
 			return -errno;
 		pause *= 2;

@@ -23,10 +23,11 @@ static const struct {
 	{SIM_NO_FAULT, 0, 0, NULL},
 	{SIM_ERROR_TSYSERR, ENXIO, -ENXIO, "MIB2 reply"},
 	{SIM_ERROR_TSYSERR, 0, -EPROTO, "MIB2 reply"}, /* no "errno 0" */
+	{SIM_ERROR_TSYSERR, ENOMEM, -EAGAIN, "MIB2 reply"},
 	{SIM_ERROR_TLI, 0, -EPROTO, "MIB2 reply"},
 	{SIM_ERROR_TACCES, 0, -EACCES, "MIB2 reply"},
 	{SIM_ERROR_LATE, ENOSR, -ENOSR, "MIB2 reply"},
-	{SIM_END_ONLY, 0, -ENOMEM, "MIB2 tables"},
+	{SIM_END_ONLY, 0, -EAGAIN, "MIB2 tables"},
 	{SIM_NO_SIZES, 0, -EPROTO, "table"},
 	{SIM_SHORT_SIZES, 0, -EPROTO, "table"},
 	{SIM_ODD_LENGTH, 0, -EPROTO, "table"},
@@ -165,7 +166,9 @@ failing_calls(void)
 		populate();
 		sim.open_errno = opens[i];
 		/* No device is not "no such connection". */
-		answer = opens[i] == ENOENT ? -ENODEV : -opens[i];
+		answer = opens[i] == ENOENT ? -ENODEV
+		    : opens[i] == ENOMEM    ? -EAGAIN
+					    : -opens[i];
 		walk(answer, "/dev/arp");
 		CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), answer);
 		CHECK(strcmp(step, "/dev/tcp") == 0);
@@ -186,7 +189,7 @@ another_structure(void)
 	static const struct {
 		int kernel, answer;
 	} cases[] = {{EINVAL, -EOPNOTSUPP}, {ENXIO, -ENXIO}, {EAGAIN, -EAGAIN},
-		{ENOMEM, -ENOMEM}, {EINTR, -EINTR}};
+		{ENOMEM, -EAGAIN}, {EINTR, -EINTR}};
 	struct td_tuple t = tuple("10.0.0.1", 22, "10.0.0.2", 5000);
 	uint32_t index = 0;
 	struct td_rows rows;
@@ -264,7 +267,7 @@ short_of_memory(void)
 	populate();
 	sim.loses = 1;
 	sim.short_walks = -1;
-	walk(-ENOMEM, "MIB2 tables, rows missing");
+	walk(-EAGAIN, "MIB2 tables, rows missing");
 }
 
 /* Rows in other states are not counted: then no inode is better than another's. */
@@ -310,10 +313,10 @@ no_walk_no_drop(void)
 	CHECK_EQUAL(list(1u << TD_STATE_ESTABLISHED, &rows), 0);
 	sim.fault = SIM_END_ONLY;
 	t.cookie = td_rows_at(&rows, 0)->cookie;
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOMEM);
+	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -EAGAIN);
 	CHECK_EQUAL(td_abort_rows(&rows, &index, 1, &error, TD_OWN_SCOPE, 0,
 			&step),
-	    -ENOMEM);
+	    -EAGAIN);
 	CHECK_EQUAL(sim.requests, 0);
 	td_rows_free(&rows);
 	CHECK_EQUAL(sim.descriptors, 0);
