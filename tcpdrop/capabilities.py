@@ -16,7 +16,7 @@ class Capabilities:
     """What check() found.  None is "could not be told", or there is no such thing on this system."""
 
     __slots__ = (
-        *("backend", "command", "container", "descriptors", "fix", "fails", "hidepid", "listing", "namespace"),
+        *("backend", "cautions", "command", "container", "descriptors", "fix", "fails", "hidepid", "listing", "namespace"),
         *("permitted", "problems", "seccomp", "selinux", "session", "supported", "system", "works", "yama"),
     )
 
@@ -44,6 +44,8 @@ class Capabilities:
         #: which connections can be dropped, and which cannot
         self.works: list[str] = []
         self.fails: list[str] = []
+        #: what this release of the kernel is known to do wrong where tcpdrop meets it (illumos)
+        self.cautions: list[str] = []
         #: one line for each thing that is missing, and what to do
         self.problems: list[str] = []
         #: the one line that would mend it; "" when nothing has to be mended
@@ -59,7 +61,7 @@ class Capabilities:
     def as_dict(self) -> dict[str, object]:
         names = (
             *("system", "backend", "listing", "supported", "permitted", "descriptors", "yama", "hidepid", "seccomp", "selinux"),
-            *("namespace", "container", "session", "works", "fails", "problems", "fix", "command"),
+            *("namespace", "container", "session", "works", "fails", "cautions", "problems", "fix", "command"),
         )
         return {"ok": self.ok, **{name: getattr(self, name) for name in names}}
 
@@ -74,6 +76,10 @@ def check() -> Capabilities:
         _check_right(found)
     if platform.DESCRIPTORS:
         _look_around(found)
+    if platform.HAS_CAUTIONS:
+        from .system.illumos import cautions
+
+        found.cautions = cautions(uname.version)
     # As uid 0 without the right, sudo would change nothing.
     if found.ok or (found.supported and os.geteuid()):
         prefix = "" if found.ok else "sudo "
@@ -98,7 +104,7 @@ def _check_support(found: Capabilities) -> None:
         found.supported = True
         found.permitted = True if platform.PROBE_ASKS_RIGHT else None
     except Error as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             found.supported = False
             found.problems.append(missing_support(error.errno))
         elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not platform.PROBE_ASKS_RIGHT):

@@ -147,7 +147,7 @@ def all_pids() -> list[int]:
 def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, list[int]]) -> bool:
     """Add the process to the holders of each socket it holds; False if it could not be read."""
     try:
-        directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except (FileNotFoundError, ProcessLookupError):
         return True  # it is gone: it holds nothing
     except OSError:

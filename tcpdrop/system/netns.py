@@ -68,7 +68,7 @@ class opened:  # noqa: N801 - a context manager that reads like a verb
         if self.path is None:
             return None
         try:
-            self.scope = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self.scope = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError as error:
             raise Error(f"no network namespace '{printable(str(self.where))}'", errno=error.errno, step="open") from None
         except PermissionError as error:

@@ -78,7 +78,7 @@ def _by_parts(pid: int, variable: bytes) -> Process:
 
 def _read(path: str) -> bytes:
     """A whole file; half the time of open(), which builds two objects around the descriptor."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY)
     try:
         text = part = os.read(file, 4096)
         while part:
@@ -115,7 +115,7 @@ def socket_inodes(pid: int) -> dict[int, int]:
     """inode -> descriptor of the sockets that a process holds."""
     inodes = {}
     readlink = os.readlink
-    directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         try:
             # Where descriptors may be counted but not read, do not list them first.
