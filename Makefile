@@ -59,7 +59,7 @@ test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network n
 	$(PYTEST) $(ARGS)
 
 test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_DESTROY
-	tools/uml.sh $(PYTEST) tests/test_without_destroy.py -k "$(UML_TESTS)" $(ARGS)
+	tools/uml.sh $(PYTEST) tests/engine/test_without_destroy.py -k "$(UML_TESTS)" $(ARGS)
 
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)

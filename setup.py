@@ -64,10 +64,11 @@ def extension():
 
 def packages():
     """Ours, and every directory of integrations/: setuptools wants each named that Python could import."""
-    found = ["tcpdrop", "tcpdrop.cli", "tcpdrop.filters"]
-    for place, directories, _ in os.walk("integrations"):
-        directories[:] = sorted(set(directories) - {"__pycache__"})
-        found.append("tcpdrop." + place.replace(os.sep, "."))
+    found = []
+    for top, prefix in (("tcpdrop", ""), ("integrations", "tcpdrop.")):
+        for place, directories, _ in os.walk(top):
+            directories[:] = sorted(set(directories) - {"__pycache__"})
+            found.append(prefix + place.replace(os.sep, "."))
     return found
 
 

@@ -25,7 +25,7 @@ STATES = 0xBFE
 LOAD_PORT, VICTIM_PORT = 20000, 30000
 
 #: addresses as bytes, as the C module takes them
-Quad = "tuple[bytes, int, bytes, int]"
+FourTuple = "tuple[bytes, int, bytes, int]"
 
 
 # ---- a network namespace of our own
@@ -104,7 +104,7 @@ class Floor(Talker):
     def dump(self) -> float:
         return int(self.ask("dump\n")[0]) / 1e9
 
-    def abort(self, quads: list[Quad]) -> float:
+    def abort(self, quads: list[FourTuple]) -> float:
         lines = "".join(f"{text(q)}\n" for q in quads)
         nanoseconds, aborted = self.ask(f"abort {len(quads)}\n{lines}")
         expect(int(aborted), len(quads), "connections that the floor aborted")
@@ -114,11 +114,11 @@ class Floor(Talker):
         return int(self.ask(f"drop {threads} {port}\n")[0]) / 1e9
 
 
-def text(quad: Quad) -> str:
+def text(quad: FourTuple) -> str:
     return " ".join(map(str, words(quad)))
 
 
-def words(quad: Quad) -> tuple[str, int, str, int]:
+def words(quad: FourTuple) -> tuple[str, int, str, int]:
     laddr, lport, raddr, rport = quad
     family = 2 if len(laddr) == 4 else 10
     return inet_ntop(family, laddr), lport, inet_ntop(family, raddr), rport
@@ -133,7 +133,7 @@ def expect(got: object, wanted: object, what: str) -> None:
 @contextmanager
 def victims(directory: str, count: int) -> object:
     """Quadruples of so many fresh connections (their client ends)."""
-    from tcpdrop.model import FAMILY, LADDR, LPORT, RADDR, ROW, RPORT
+    from tcpdrop.model.rows import FAMILY, LADDR, LPORT, RADDR, ROW, RPORT
 
     with Holder(directory, count, VICTIM_PORT, 1):
         quads = []

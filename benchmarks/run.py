@@ -23,7 +23,10 @@ import harness
 from harness import PYTHON, STATES, TCPDROP, VICTIM_PORT, Floor, Holder, Results, clock, run
 
 import tcpdrop
-from tcpdrop import _tcpdrop, model, session
+from tcpdrop import _tcpdrop
+from tcpdrop.model.connection import from_bytes
+from tcpdrop.model.rows import ROW
+from tcpdrop.safety import session
 
 
 class Bench:
@@ -110,7 +113,7 @@ def bench_start(b: Bench, sockets: int) -> None:
 
 def bench_table(b: Bench, sockets: int) -> None:
     where = many(sockets)
-    unpack = model.ROW.unpack
+    unpack = ROW.unpack
 
     def listed(threads: int, touch: object = None) -> float:
         start = time.perf_counter()
@@ -128,7 +131,7 @@ def bench_table(b: Bench, sockets: int) -> None:
 
     def connections(table: object) -> None:
         for row in table:
-            _ = model.from_bytes(row).state_name
+            _ = from_bytes(row).state_name
 
     def pairs(work: str, ours: object, limit: float | None = None) -> None:
         b.results.pairs(f"{work}, {where}", "floor", ours, b.floor.dump, rounds=b.rounds, limit=limit)

@@ -9,9 +9,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Capabilities": "capabilities",
-    "Connection": "model",
-    "Connections": "table",
-    "Endpoint": "model",
+    "Connection": "model.connection",
+    "Connections": "model.table",
+    "Endpoint": "model.connection",
     "Error": "errors",
     "Filter": "filters",
     "FilterError": "errors",
@@ -20,39 +20,29 @@ _HOMES = {
     "NotSupported": "errors",
     "Protected": "errors",
     "Refused": "errors",
-    "Report": "report",
-    "Result": "report",
-    "State": "states",
+    "Report": "engine.outcome",
+    "Result": "engine.outcome",
+    "State": "model.states",
     "TooMany": "errors",
     "check": "capabilities",
-    "connections": "core",
-    "drop": "core",
-    "drop_one": "core",
-    "keep_dropping": "keeping",
-    "own_session": "safety",
+    "connections": "api",
+    "drop": "api",
+    "drop_one": "api",
+    "keep_dropping": "api",
+    "own_session": "safety.guard",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
+    from .api import connections, drop, drop_one, keep_dropping
     from .capabilities import Capabilities, check
-    from .core import connections, drop, drop_one
-    from .errors import (
-        Error,
-        FilterError,
-        NotFound,
-        NotPermitted,
-        NotSupported,
-        Protected,
-        Refused,
-        TooMany,
-    )
+    from .engine.outcome import Report, Result
+    from .errors import Error, FilterError, NotFound, NotPermitted, NotSupported, Protected, Refused, TooMany
     from .filters import Filter
-    from .keeping import keep_dropping
-    from .model import Connection, Endpoint
-    from .report import Report, Result
-    from .safety import own_session
-    from .states import State
-    from .table import Connections
+    from .model.connection import Connection, Endpoint
+    from .model.states import State
+    from .model.table import Connections
+    from .safety.guard import own_session
 
 __all__ = [
     "Capabilities",

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 
-from . import _tcpdrop, backend, netns
-
-#: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
-#: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
-MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
+from . import _tcpdrop
+from .safety import logins
+from .system import environment, netns, platform, ptrace
+from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
 
 class Capabilities:
@@ -69,15 +67,13 @@ class Capabilities:
 def check() -> Capabilities:
     """Ask the kernel what it can and the caller may.  Needs no privilege, drops nothing, never raises OSError."""
     uname = os.uname()
-    found = Capabilities(f"{uname.sysname} {uname.release}", backend.NAME)
+    found = Capabilities(f"{uname.sysname} {uname.release}", platform.NAME)
     _check_listing(found)
     if found.listing:
         _check_support(found)
         _check_right(found)
-    if backend.DESCRIPTORS:
-        from . import surroundings
-
-        surroundings.look(found)
+    if platform.DESCRIPTORS:
+        _look_around(found)
     # As uid 0 without the right, sudo would change nothing.
     if found.ok or (found.supported and os.geteuid()):
         prefix = "" if found.ok else "sudo "
@@ -93,22 +89,22 @@ def _check_listing(found: Capabilities) -> None:
         if found.backend == "unsupported":
             found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
         else:
-            found.problems.append(f"connections cannot be listed: {_reason(error)}; {backend.LISTING}")
+            found.problems.append(f"connections cannot be listed: {_reason(error)}; {platform.LISTING}")
 
 
 def _check_support(found: Capabilities) -> None:
     try:
         _tcpdrop.probe()
         found.supported = True
-        found.permitted = True if backend.PROBE_ASKS_RIGHT else None
+        found.permitted = True if platform.PROBE_ASKS_RIGHT else None
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
             found.supported = False
             found.problems.append(missing_support(error.errno))
-        elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not backend.PROBE_ASKS_RIGHT):
+        elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not platform.PROBE_ASKS_RIGHT):
             # A right is asked for before the kernel looks: so it can.
             found.supported = True
-            if backend.PROBE_ASKS_RIGHT:
+            if platform.PROBE_ASKS_RIGHT:
                 found.permitted = False
                 found.problems.append(missing_right())
         else:
@@ -116,7 +112,7 @@ def _check_support(found: Capabilities) -> None:
 
 
 def _check_right(found: Capabilities) -> None:
-    if backend.PROBE_ASKS_RIGHT:
+    if platform.PROBE_ASKS_RIGHT:
         return  # it told
     try:
         _tcpdrop.list_connections(0, MARK_COND)
@@ -130,35 +126,92 @@ def _check_right(found: Capabilities) -> None:
 
 
 def _reason(error: OSError) -> str:
-    hint = backend.HINTS.get(error.errno or 0)
+    hint = platform.HINTS.get(error.errno or 0)
     return f"{getattr(error, 'step', '')}: {error.strerror}{f' ({hint})' if hint else ''}"
 
 
-def missing_right() -> str:
-    """What to do about EPERM, in one clause."""
-    if errno.EPERM in backend.HINTS:
-        return backend.HINTS[errno.EPERM]
-    where = netns.identity() or "this network namespace"
-    how = (
-        f"run as root: sudo {own_command()}" if os.geteuid() else "uid 0 is not enough here, as in a container without --cap-add NET_ADMIN"
+# ---- Linux: descriptors, what is in the way, the session, and what follows of it
+
+_UNHELD = "connections that no process holds (TIME_WAIT, SYN_RECV, orphans)"
+
+
+def _look_around(found: Capabilities) -> None:
+    """Fill in what is still empty."""
+    found.namespace = netns.identity()
+    found.container = environment.container()
+    found.selinux, found.seccomp, found.hidepid, found.yama = (
+        environment.selinux(),
+        environment.seccomp(),
+        environment.hidepid(),
+        ptrace.yama(),
     )
-    return f"needs CAP_NET_ADMIN in the user namespace that owns network namespace {where}; {how}"
+    # Our own are duplicated without asking anybody.
+    found.descriptors = {"own": True, "user": ptrace.any_lends(mine=True), "others": ptrace.any_lends(mine=False)}
+    session = logins.recognise()
+    found.session = {"known": session.known, "connections": session.connections, "text": str(session)}
+    _say_descriptors(found)
+    _conclude(found)
+    found.fix = _fix(found)
 
 
-def missing_support(number: int | None) -> str:
-    """What to do about EOPNOTSUPP (or EINVAL), in one clause."""
-    if backend.HINTS:
-        return backend.HINTS.get(number or 0, "")
-    if backend.NAME == "unsupported":
-        return "tcpdrop knows no way to drop connections on this system"
-    if number == errno.EINVAL:
-        return "this kernel is too old to drop connections: Linux has SOCK_DESTROY since 4.5"
-    return "this kernel is built without CONFIG_INET_DIAG_DESTROY"
+def _say_descriptors(found: Capabilities) -> None:
+    """What is in the way of descriptors, where they are needed."""
+    if found.descriptors["user"] is False and found.seccomp and not _can_borrow_at_all():
+        found.problems.append("descriptors of other processes cannot be borrowed: a seccomp filter forbids pidfd_getfd(2)")
+    elif found.descriptors["user"] is False and found.yama:
+        how = "until the next boot" if found.yama == 3 else "sysctl kernel.yama.ptrace_scope=0, or run as root"
+        found.problems.append(f"kernel.yama.ptrace_scope={found.yama} keeps your processes' descriptors from each other: {how}")
+    if found.hidepid and os.geteuid():
+        found.problems.append(f"/proc is mounted with hidepid={found.hidepid}: who holds others' connections does not show; run as root")
 
 
-def own_command() -> str:
-    """How this very program is started, as an absolute path that sudo finds too."""
-    script = sys.argv[0] if sys.argv else ""
-    if os.path.basename(script) == "tcpdrop" and os.path.isfile(script):
-        return os.path.abspath(script)
-    return f"{sys.executable} -I -m tcpdrop"
+def _can_borrow_at_all() -> bool:
+    """Our own process lends to itself, whatever Yama says: a refusal is the filter's."""
+    try:
+        _tcpdrop.socket_of(os.getpid(), ptrace.NO_DESCRIPTOR)
+    except OSError as error:
+        return error.errno == errno.EBADF
+    return True
+
+
+def _conclude(found: Capabilities) -> None:
+    """What can be dropped, and what cannot."""
+    borrowed = found.descriptors
+    if not found.listing:
+        found.fails.append("everything: what cannot be listed cannot be dropped")
+        return
+    if found.supported and found.permitted is not False:
+        found.works.append("every connection of this network namespace, by SOCK_DESTROY")
+        if borrowed["others"]:
+            found.works.append("MPTCP connections, through their holders' descriptors")
+        else:
+            found.fails.append("MPTCP connections of other users: their holders lend no descriptors")
+        return
+    if borrowed["others"]:
+        found.works.append("every connection that a process holds, through its descriptor")
+    elif borrowed["user"]:
+        found.works.append("connections of your own processes, through their descriptors (--mine)")
+    else:
+        found.works.append("connections of the program itself that imports tcpdrop, through its descriptors")
+    if not borrowed["others"]:
+        found.fails.append("connections of other users")
+    found.fails.append(_UNHELD)
+
+
+def _fix(found: Capabilities) -> str:
+    """One line."""
+    if found.ok:
+        return "" if found.supported is not False else f"CONFIG_INET_DIAG_DESTROY=y in the kernel, for {_UNHELD}"
+    if not found.listing:
+        if found.selinux == "enforcing" and found.problems and "Permission denied" in found.problems[0]:
+            return "SELinux: allow netlink_tcpdiag_socket to this domain (ausearch -m avc -ts recent), or run unconfined"
+        return "INET_DIAG and INET_TCP_DIAG in the kernel (modprobe tcp_diag)"
+    if os.geteuid():
+        return f"sudo {own_command()}"
+    if found.supported is False:
+        return "CAP_SYS_PTRACE (in a container --cap-add SYS_PTRACE), or CONFIG_INET_DIAG_DESTROY=y in the kernel"
+    if found.container == "kubernetes":
+        return "NET_ADMIN in the container's securityContext.capabilities.add"
+    if found.container:
+        return "CAP_NET_ADMIN: start the container with --cap-add NET_ADMIN"
+    return "CAP_NET_ADMIN, in a container --cap-add NET_ADMIN"

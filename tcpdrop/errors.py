@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import errno as _errno
-
 
 class Error(OSError):
     """A failure of the kernel or of a rule of ours.
@@ -76,35 +74,3 @@ class FilterError(ValueError):
     def __init__(self, message: str, column: int | None = None) -> None:
         super().__init__(message)
         self.column = column
-
-
-_UNSUPPORTED = {
-    _errno.EOPNOTSUPP,
-    getattr(_errno, "ENOTSUP", _errno.EOPNOTSUPP),
-    _errno.EPROTONOSUPPORT,
-    _errno.EAFNOSUPPORT,
-    _errno.ENOSYS,
-}
-
-
-def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
-    """The one place that turns what the C module raised into our errors."""
-    from .backend import HINTS  # only here: --version loads no C module
-
-    step = getattr(error, "step", "")
-    number = error.errno
-    hint = hint or HINTS.get(number or 0, "")
-    if number == _errno.ENOENT:
-        return NotFound("not found", errno=number, what=what, step=step, hint=hint)
-    if number == _errno.EPERM and step == "setns":
-        hint = "needs CAP_SYS_ADMIN, here and in the user namespace that owns it; run as root"
-        return NotPermitted("cannot enter the network namespace: not permitted", errno=number, what=what, step=step, hint=hint)
-    if number in (_errno.EPERM, _errno.EACCES):
-        return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
-    if number in _UNSUPPORTED:
-        return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
-    if number == _errno.ENOTUNIQ:
-        hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
-        return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
-    text = f"{step}: {error.strerror}" if step else str(error.strerror)
-    return Error(text, errno=number, what=what, step=step, hint=hint)

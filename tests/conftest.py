@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+BESIDE = [str(HERE / "module")]
 sys.path.insert(0, str(HERE))  # for support/, and never the source tree's tcpdrop/
 
 from support import netns  # noqa: E402
@@ -99,7 +100,11 @@ def run():
 
     def child(code, *args, env=None):
         done = subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE)!r}); sys.path[:] = [p for p in sys.path if p]\n{code}"]
+            [
+                sys.executable,
+                "-c",
+                f"import sys; sys.path[:] = {[str(HERE), *BESIDE]!r} + [p for p in sys.path if p]\n{code}",
+            ]
             + [str(a) for a in args],
             env={**os.environ, **(env or {})},
             capture_output=True,

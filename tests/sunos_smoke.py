@@ -14,8 +14,9 @@ import sys
 import time
 
 import tcpdrop
-from tcpdrop import _tcpdrop, fdinfo
-from tcpdrop.model import COOKIE, CREATED, LPORT, PID, ROW, RPORT, STATE
+from tcpdrop import _tcpdrop
+from tcpdrop.model.rows import COOKIE, CREATED, LPORT, PID, ROW, RPORT, STATE
+from tcpdrop.system import fdinfo
 
 SIMULATED = sys.platform.startswith("linux")
 ESTABLISHED, LISTEN, ALL = 1, 10, 0xFFE

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
+from .exit_status import DONE, FAILED, REFUSED, USAGE
 from .options import Parsed, UsageError, check_allowed, parse
-from .status import DONE, FAILED, REFUSED, USAGE
 from .streams import Streams
 
 VERBS = ("list", "drop", "check", "demo", "paths")
@@ -56,7 +56,7 @@ def _run(arguments: list[str], streams: Streams) -> int:
         message, outcome, status = str(error), Error.outcome, FAILED
     streams.note(f"tcpdrop: {message}")
     if machine:
-        from .report import error_object
+        from .as_json import error_object
 
         streams.data(error_object(message, outcome=outcome))
     return status
@@ -88,7 +88,7 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
 
         streams.note(NO_OPERANDS)
         if parsed.machine:
-            from .report import error_object
+            from .as_json import error_object
 
             streams.data(error_object("no operands"))
         return USAGE
@@ -99,20 +99,20 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
     check_allowed(parsed, verb)
     parsed.operands = parsed.operands[1:]
     if verb == "list":
-        from . import listing
+        from .list import run
 
         streams.reader_may_go = True
-        return listing.run(parsed, streams)
+        return run(parsed, streams)
     if verb == "drop":
-        from . import dropping
+        from .drop import run
 
-        return dropping.run(parsed, streams)
+        return run(parsed, streams)
     if parsed.operands:
         raise UsageError(f"'{verb}' takes no operands")
     if verb == "check":
-        from . import checking
+        from .check import run
 
-        return checking.run(parsed, streams)
+        return run(parsed, streams)
     if verb == "paths":
         from . import paths
 
@@ -124,17 +124,17 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
 
 def _freebsd(parsed: Parsed, streams: Streams) -> int:
     """tcpdrop -a, -s STATE, and -l with either: FreeBSD's spelling of drop."""
-    from . import dropping
-    from .selecting import selects
+    from .drop import run
+    from .selectors import selects
 
     if not selects(parsed):
         parsed.given["all"] = True  # -l alone is every connection
     check_allowed(parsed, "drop")
-    return dropping.run(parsed, streams)
+    return run(parsed, streams)
 
 
 def _likely_reading(parsed: Parsed) -> str:
-    from ..addresses import printable
+    from ..model.addresses import printable
 
     given = [printable(operand) for operand in parsed.operands]
     number = f"{len(given)} operand{'s' if len(given) > 1 else ''}"

@@ -16,6 +16,6 @@ def audit(parsed: Parsed, outcomes: Iterable[tuple[str, str]], counts: dict[str,
     """After a real run, whatever came of it.  outcomes: (connection, outcome)."""
     if parsed.flag("no_syslog") or not (parsed.flag("syslog") or os.geteuid() == 0):
         return
-    from ..audit import to_syslog
+    from ..engine.audit import to_syslog
 
     to_syslog(outcomes, counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-from .. import backend, exact, netns, operands
+from ..engine import single
 from ..errors import Error, NotFound
-from ..exact import Quad
+from ..model.four_tuple import FourTuple
+from ..system import netns, platform
+from . import operands
+from .as_json import SCHEMA, connection_object, dumps
+from .exit_status import FAILED, status_of
 from .options import Parsed
-from .report import Reporter
-from .status import FAILED, status_of
 from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..engine.methods import Way
     from ..filters import Filter
-    from ..model import Connection
-    from ..ways import Way
+    from ..model.connection import Connection
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
@@ -42,15 +44,15 @@ def run(parsed: Parsed, streams: Streams) -> int:
     return 0 if status == 1 and parsed.flag("allow_none") else status
 
 
-def _quads(parsed: Parsed) -> list[Quad]:
+def _quads(parsed: Parsed) -> list[FourTuple]:
     local, remote = operands.parse(parsed.operands)
     if local.numeric_host and remote.numeric_host:
         family = parsed.family
-        quad = Quad(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev)
+        quad = FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev)
         if family and len(quad.laddr) != (4 if family == 4 else 16):
             raise ValueError(f"{quad} is not IPv{family}, as -{family} demands")
         return [quad]
-    from ..resolve import quads
+    from .resolve import quads
 
     return quads(local, remote, family=parsed.family)
 
@@ -59,7 +61,7 @@ def _refusal(would: list[Connection], scope: int | None, method: str) -> Error |
     """What the real run would be refused, for the first of those that it would drop."""
     if not would:
         return None
-    from ..ways import refusal
+    from ..engine.methods import refusal
 
     return next(filter(None, (refusal(connection, scope, method) for connection in would)), None)
 
@@ -68,7 +70,7 @@ def _protect(parsed: Parsed) -> list[Filter]:
     texts = parsed.texts("protect")
     if not texts:
         return []
-    from .dropping import protecting
+    from .drop import protecting
 
     return [protecting(text) for text in texts]
 
@@ -78,7 +80,7 @@ def _other_zone(parsed: Parsed) -> int | None:
     text = parsed.text("zone")
     if text is None:
         return None
-    from .. import zones
+    from ..system import zones
 
     zone = zones.number_of(text)
     if zone == zones.OWN:
@@ -89,26 +91,26 @@ def _other_zone(parsed: Parsed) -> int | None:
 
 
 def _drop_one(
-    quad: Quad, protect: list[Filter], parsed: Parsed, scope: int | None, zone: int | None, method: str
+    quad: FourTuple, protect: list[Filter], parsed: Parsed, scope: int | None, zone: int | None, method: str
 ) -> tuple[Connection | None, Way | None]:
     """What was dropped (None when it cannot be seen), and how."""
     include_self, dry_run = parsed.flag("include_self"), parsed.flag("dry_run")
     if zone is None:
-        return exact.drop_quad(quad, scope=scope, protect=protect, include_self=include_self, dry_run=dry_run, method=method)
-    from .. import zones
+        return single.drop_quad(quad, scope=scope, protect=protect, include_self=include_self, dry_run=dry_run, method=method)
+    from ..engine import other_zone
 
-    zones.drop(quad, zone, protect=protect, include_self=include_self)
+    other_zone.drop(quad, zone, protect=protect, include_self=include_self)
     return None, None
 
 
 def _drop_all_meanings(
-    quads: list[Quad], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None, zone: int | None, method: str
+    quads: list[FourTuple], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None, zone: int | None, method: str
 ) -> list[Connection]:
     """Names may have several addresses: each pair is tried, absent ones matter only if all are.
 
     Returns what a dry run would have dropped.
     """
-    absent: list[tuple[Quad, NotFound]] = []
+    absent: list[tuple[FourTuple, NotFound]] = []
     would: list[Connection] = []
     for quad in quads:
         try:
@@ -130,26 +132,26 @@ def _drop_all_meanings(
     return would
 
 
-def _why_absent(quad: Quad, scope: int | None) -> str:
+def _why_absent(quad: FourTuple, scope: int | None) -> str:
     """What the user may have meant; neither is dropped."""
     try:
-        exact.find(quad.swapped(), scope)
+        single.find(quad.swapped(), scope)
     except (Error, ValueError):
         pass
     else:
         return f"but {quad.swapped()} exists: are local and remote swapped?"
     if scope is None and next(netns.others(), None) is not None:
         return "in this network namespace; there are others: --netns"
-    if backend.ZONES:
-        from .. import zones
+    if platform.ZONES:
+        from ..system import zones
 
         if zones.others():
             return "in this zone; there are others: --zone"
     return ""
 
 
-def _facts(quad: Quad, zone: int | None) -> dict[str, object]:
-    from ..addresses import unpack
+def _facts(quad: FourTuple, zone: int | None) -> dict[str, object]:
+    from ..model.addresses import unpack
 
     return {
         "family": "inet" if len(quad.laddr) == 4 else "inet6",
@@ -159,3 +161,74 @@ def _facts(quad: Quad, zone: int | None) -> dict[str, object]:
         "remote_port": quad.rport,
         "zone": zone,
     }
+
+
+_WORDS = {"dropped": "dropped", "would_drop": "would drop"}
+
+
+class Reporter:
+    """Collects outcomes, says each as it comes, and closes with a summary."""
+
+    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+        self._parsed = parsed
+        self._streams = streams
+        self._objects: list[dict[str, object]] = []
+        self.counts: dict[str, int] = {}
+        #: (connection, outcome) of each
+        self.outcomes: list[tuple[str, str]] = []
+
+    def outcome(
+        self,
+        what: str,
+        outcome: str,
+        *,
+        connection: Connection | None = None,
+        facts: dict[str, object] | None = None,
+        error: Error | None = None,
+        way: Way | None = None,
+    ) -> None:
+        """One connection's fate.  facts: JSON keys known without a Connection.  way: how it was dropped."""
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
+        self.outcomes.append((what, outcome))
+        if error is not None:
+            self._streams.note(str(error))
+        elif not self._parsed.machine and not self._parsed.flag("quiet"):
+            self._streams.data(f"{what}: {_WORDS[outcome]}")
+        if self._parsed.machine:
+            entry = connection_object(connection, facts)
+            entry["outcome"] = outcome
+            if outcome == "dropped":
+                entry["method"], entry["victim_sees"] = way or ("destroy", None)
+                entry["peer_told"] = _peer_told(connection, self._parsed.text("netns"))
+            if error is not None:
+                entry["errno"], entry["error"] = error.errno, error.message
+                if outcome == "protected":
+                    entry["protected_by"] = error.hint
+            self._emit(entry)
+
+    def _emit(self, entry: dict[str, object]) -> None:
+        if self._parsed.flag("jsonl"):
+            self._streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
+        else:
+            self._objects.append(entry)
+
+    def finish(self) -> None:
+        """The summary, for programs; people have read the lines."""
+        summary = {"counts": self.counts}
+        if self._parsed.flag("jsonl"):
+            self._streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
+        elif self._parsed.flag("json"):
+            self._streams.data(dumps({"schema": SCHEMA, "connections": self._objects, "summary": summary}))
+
+
+def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
+    """As a Report says it of a selection."""
+    from ..system import platform
+
+    if connection is None:
+        return None if platform.TELLS_PEER else False
+    from ..engine.peer_told import absent_addresses, told
+    from ..model.table import Connections, part_of
+
+    absent = absent_addresses(Connections([part_of([connection], where)]))
+    return told(connection._row, absent, elsewhere=where is not None)

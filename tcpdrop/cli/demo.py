@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import socket
 
-from .. import _tcpdrop, backend, exact
+from .. import _tcpdrop
 from ..capabilities import check
-from ..errors import Error, from_os_error
-from ..exact import Quad
-from .status import DONE, FAILED
+from ..engine import single
+from ..errors import Error
+from ..model.four_tuple import FourTuple
+from ..system import platform
+from ..system.kernel import from_os_error
+from .exit_status import DONE, FAILED
 from .streams import Streams
 
 
@@ -52,7 +55,7 @@ def _show(
     victim, peer = victims
     quad = _quad(victim)
     try:
-        found = exact.find(quad)
+        found = single.find(quad)
         streams.data(f"2. The kernel lists the first client as  {found.state_name} {found.local} {found.remote}")
         streams.data("3. We drop it" + _drop(quad, victim))
     except Error as error:
@@ -67,19 +70,19 @@ def _show(
         "5. The second client "
         + ("still talks to the server, and the server accepts new ones." if untouched else "WAS HURT. This is a bug.")
     )
-    told = "Error" in ends[0] and ("Error" in ends[1] or not backend.TELLS_PEER)
+    told = "Error" in ends[0] and ("Error" in ends[1] or not platform.TELLS_PEER)
     return DONE if told and untouched else FAILED
 
 
-def _quad(sock: socket.socket) -> Quad:
+def _quad(sock: socket.socket) -> FourTuple:
     local, remote = sock.getsockname(), sock.getpeername()
-    return Quad(socket.inet_aton(local[0]), local[1], socket.inet_aton(remote[0]), remote[1])
+    return FourTuple(socket.inet_aton(local[0]), local[1], socket.inet_aton(remote[0]), remote[1])
 
 
-def _drop(quad: Quad, victim: socket.socket) -> str:
+def _drop(quad: FourTuple, victim: socket.socket) -> str:
     """The real way where it is open to us, else through our own descriptor, which is always open."""
-    if check().ok or not backend.DESCRIPTORS:
-        exact.drop_quad(quad)
+    if check().ok or not platform.DESCRIPTORS:
+        single.drop_quad(quad)
         return ", as root would type it:  tcpdrop " + str(quad)
     try:
         _tcpdrop.abort_descriptor(victim.fileno(), *quad.ends())
@@ -102,7 +105,7 @@ def _fate(sock: socket.socket) -> str:
 
 
 def _fate_of_peer(peer: socket.socket) -> str:
-    if not backend.TELLS_PEER:
+    if not platform.TELLS_PEER:
         peer.settimeout(0.3)
         try:
             peer.recv(1, socket.MSG_PEEK)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..addresses import printable
-from ..model import JSON_KEYS, Connection
+from ..model.addresses import printable
+from ..model.connection import JSON_KEYS, Connection
 
 #: what the kernel or /proc must be asked for beside the row
 DETAILS = frozenset(("idle_ms", "age_ms", "rtt_us", "retrans", "bytes_sent", "bytes_received", "cc"))

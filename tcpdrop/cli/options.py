@@ -7,7 +7,7 @@ that a new option could change what an old script means.
 
 from __future__ import annotations
 
-from ..addresses import printable
+from ..model.addresses import printable
 
 
 class UsageError(Exception):
@@ -116,7 +116,7 @@ class Parsed:
         text = self.text("method")
         if text is None:
             return "auto"
-        from ..ways import check_method
+        from ..engine.methods import check_method
 
         return check_method(text)
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import Error
+from .as_json import SCHEMA, dumps
+from .exit_status import DONE
 from .options import Parsed, UsageError
-from .report import SCHEMA, dumps
-from .status import DONE
 from .streams import Streams
 
 ENGINES = ("ansible", "salt")

@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 import sys
 
-from .. import exact, netns
-from ..addresses import pack, printable
+from ..engine import single
 from ..errors import FilterError, NotFound
-from ..exact import Quad
-from ..model import ROW, ROW_FIELDS, Connection
-from ..table import Connections, part_of
-from .report import SCHEMA
+from ..model.addresses import pack, printable
+from ..model.connection import Connection
+from ..model.four_tuple import FourTuple
+from ..model.rows import ROW, ROW_FIELDS
+from ..model.table import Connections, part_of
+from ..system import netns
+from .as_json import SCHEMA
 
 #: what our own output puts behind a tuple
 _ENDINGS = (": would drop", ": dropped")
@@ -35,7 +37,7 @@ def read(source: str, where: str | None) -> Connections:
                 lines = file.readlines()
     except OSError as error:
         raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
-    groups: dict[str | None, list[Connection | Quad]] = {}
+    groups: dict[str | None, list[Connection | FourTuple]] = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -49,15 +51,15 @@ def read(source: str, where: str | None) -> Connections:
     return Connections([part_of(_looked_up(some, place), place) for place, some in groups.items()])
 
 
-def _looked_up(some: list[Connection | Quad], where: str | None) -> list[Connection]:
+def _looked_up(some: list[Connection | FourTuple], where: str | None) -> list[Connection]:
     """The sockets that the tuples name now; one that is not there stays what was asked for."""
     with netns.opened(where) as scope:
-        return [_socket_of(one, scope) if isinstance(one, Quad) else one for one in some]
+        return [_socket_of(one, scope) if isinstance(one, FourTuple) else one for one in some]
 
 
-def _socket_of(quad: Quad, scope: int | None) -> Connection:
+def _socket_of(quad: FourTuple, scope: int | None) -> Connection:
     try:
-        return exact.find(quad, scope)
+        return single.find(quad, scope)
     except NotFound:
         return _connection(quad, 0, 0)
 
@@ -72,7 +74,7 @@ def _json_line(text: str) -> tuple[Connection | None, str | None]:
         raise ValueError(f"schema {entry.get('schema')!r} is not {SCHEMA}")
     if entry.get("type") != "connection":
         return None, None  # a summary
-    quad = Quad(_address(entry["local_addr"]), _port(entry["local_port"]), _address(entry["remote_addr"]), _port(entry["remote_port"]))
+    quad = FourTuple(_address(entry["local_addr"]), _port(entry["local_port"]), _address(entry["remote_addr"]), _port(entry["remote_port"]))
     cookie = entry["cookie"]
     if not isinstance(cookie, str) or not 0 < int(cookie, 16) < (1 << 64) - 1:
         raise ValueError("the cookie, which says which socket was meant, is missing or wrong")
@@ -107,7 +109,7 @@ def _port(value: object) -> int:
     return value
 
 
-def _classic_line(text: str) -> tuple[Quad, str | None]:
+def _classic_line(text: str) -> tuple[FourTuple, str | None]:
     text = text.partition("#")[0].strip()
     for ending in _ENDINGS:
         if text.endswith(ending):
@@ -120,13 +122,13 @@ def _classic_line(text: str) -> tuple[Quad, str | None]:
         where = words.pop(0)[len("--netns=") :]
     if len(words) != 4:
         raise ValueError(f"'{printable(text)}' is not LADDR LPORT RADDR RPORT")
-    from ..operands import parse
+    from .operands import parse
 
     local, remote = parse(words)
-    return Quad(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev), where
+    return FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev), where
 
 
-def _connection(quad: Quad, cookie: int, ifindex: int) -> Connection:
+def _connection(quad: FourTuple, cookie: int, ifindex: int) -> Connection:
     family = 4 if len(quad.laddr) == 4 else 6
     values = dict.fromkeys(ROW_FIELDS, 0)
     row = {**values, "laddr": quad.laddr, "raddr": quad.raddr, "lport": quad.lport, "rport": quad.rport}

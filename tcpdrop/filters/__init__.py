@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from .filter import Filter, all_of, any_of, from_selectors
 
-_HOMES = {"Facts": "facts", "Plan": "plan", "explain": "explanation", "gather": "facts", "plan_for": "plan", "select": "selection"}
+_HOMES = {"Facts": "facts", "Plan": "plan", "explain": "explanation", "gather": "facts", "plan_for": "plan", "select": "decision"}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .decision import select
     from .explanation import explain
     from .facts import Facts, gather
     from .plan import Plan, plan_for
-    from .selection import select
 
 __all__ = ["Facts", "Filter", "Plan", "all_of", "any_of", "explain", "from_selectors", "gather", "plan_for", "select"]
 

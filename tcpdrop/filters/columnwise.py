@@ -7,8 +7,8 @@ port and a few states.  So the predicate is asked once for each distinct value.
 
 from __future__ import annotations
 
-from ..columns import column
-from ..model import ROW_FIELDS
+from ..model.columns import column
+from ..model.rows import ROW_FIELDS
 from .facts import UNKNOWN
 from .nodes import And
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..model import STATE_NAMES
+from ..model.rows import STATE_NAMES
 from .nodes import CGROUPS, CLOCK, DETAILS, INTERFACES, LISTENERS, OWNERS, PIDS, And, Not, Or
 from .sockets import spelled
 

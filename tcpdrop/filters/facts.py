@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from .. import _tcpdrop
-from ..model import LISTEN, LPORT, ROW
+from ..model.rows import LISTEN, LPORT, ROW
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..owners import Owners
+    from ..system.holders import Owners
 
 #: Linux's default, and that of every new network namespace.
 EPHEMERAL = (32768, 60999)
@@ -76,7 +76,7 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in _tcpdrop.interfaces(scope).items()}
     now = None
     if CLOCK in needs:
-        from .. import clock
+        from ..model import clock
 
         now = clock.now()
     return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..errors import FilterError
-from ..model import ALL_STATES, LISTEN, USUAL_STATES
+from ..model.rows import ALL_STATES, LISTEN, USUAL_STATES
 from . import literal, support
 from .nodes import Node, both, either, negate, walk
 from .parser import parse
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..model import Connection
+    from ..model.connection import Connection
     from .facts import Facts
     from .nodes import Test
 
@@ -95,7 +95,7 @@ class Filter:
         Owners and details are the connection's own; without `facts`, interfaces,
         listeners and cgroups are read now, where the filter asks for them.
         """
-        from .selection import facts_of
+        from .decision import facts_of
 
         return self.test(connection._row, connection._info, facts_of(connection, self, facts)) is True
 

@@ -8,9 +8,9 @@ value that cannot be read is a FilterError without column.
 
 from __future__ import annotations
 
-from ..addresses import is_number
 from ..errors import FilterError
-from ..model import STATE_NAMES
+from ..model.addresses import is_number
+from ..model.rows import STATE_NAMES
 from . import values
 from .nodes import either
 from .predicates import nothing
@@ -109,7 +109,7 @@ def users(given: object) -> Node:
 
 
 def units(given: object) -> Node:
-    from ..processes import unit_name
+    from ..system.processes import unit_name
     from .owned import Unit
 
     return _any([Unit(unit_name(one)) for one in _each("unit", given, values.name, numbers=False)])

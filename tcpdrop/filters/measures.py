@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import operator
 
-from .. import backend
-from ..clock import age_ms
-from ..model import (
+from ..model.clock import age_ms
+from ..model.rows import (
     BYTES_RECEIVED,
     BYTES_SENT,
     CC,
@@ -26,6 +25,7 @@ from ..model import (
     RTT,
     SENDQ,
 )
+from ..system import platform
 from .nodes import CLOCK, DETAILS, Node
 from .units import duration_text, parse_count, parse_duration, parse_size, size_text
 from .words import quoted
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Optional
 
-    from ..model import Info, Row
+    from ..model.rows import Info, Row
     from .facts import Facts
     from .nodes import Answer
 
@@ -93,7 +93,7 @@ class Measure(Node):
         return None if reading is None else COMPARE[comparison](reading, value)
 
     def needs(self) -> frozenset[str]:
-        if self.args[0] == "age" and backend.CREATION_TIMES:
+        if self.args[0] == "age" and platform.CREATION_TIMES:
             return frozenset([CLOCK])
         return frozenset() if self.args[0] in ("recvq", "sendq") else frozenset([DETAILS])
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, Optional
 
-    from ..model import Info, Row
+    from ..model.rows import Info, Row
     from .facts import Facts
 
     Answer = Optional[bool]

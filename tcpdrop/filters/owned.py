@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ..model import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
+from ..model.rows import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
 from .nodes import CGROUPS, OWNERS, PIDS, Mergeable, Node
 from .words import quoted
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..model import Info, Row
+    from ..model.rows import Info, Row
     from .facts import Facts
     from .nodes import Answer
 

@@ -10,7 +10,7 @@ round, and what may be unknown never is.
 from __future__ import annotations
 
 from .. import _tcpdrop
-from ..model import ALL_STATES, USUAL_STATES
+from ..model.rows import ALL_STATES, USUAL_STATES
 from . import bytecode
 from .nodes import And, Not, Or
 from .prefixes import Address

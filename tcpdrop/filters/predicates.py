@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from ..addresses import is_number, looks_numeric
 from ..errors import FilterError
-from ..model import ALL_STATES
-from ..state_names import state_number
+from ..model.addresses import is_number, looks_numeric
+from ..model.rows import ALL_STATES, state_number
 from . import values
 from .nodes import negate
 from .prefixes import Address
@@ -112,7 +111,7 @@ def _named(reader: Reader, word: str) -> Node:
         from .measures import Congestion
 
         return Congestion(reader.value(word, "a congestion control like cubic", values.name))
-    from ..processes import unit_name
+    from ..system.processes import unit_name
     from . import owned
 
     if word == "comm":

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..addresses import MAPPED, unpack_exactly
-from ..model import FAMILY, packed_addr
+from ..model.addresses import MAPPED, unpack_exactly
+from ..model.rows import FAMILY, packed_addr
 from .nodes import Mergeable
 from .sockets import ENDS
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..model import Info, Row
+    from ..model.rows import Info, Row
     from .facts import Facts
     from .nodes import Answer, Node, Test
 

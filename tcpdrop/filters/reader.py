@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..addresses import printable
 from ..errors import FilterError
+from ..model.addresses import printable
 from .lexer import END, SYMBOL, WORD
 from .words import COMPARISON_WORDS, COMPARISONS, RESERVED
 

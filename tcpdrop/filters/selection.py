@@ -1,113 +1,238 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The decision on every row, with owners looked up only for what the rows leave open."""
+"""From a filter to Connections: ask the kernel for a little too much, decide on each row."""
 
 from __future__ import annotations
 
-from .. import backend
-from ..model import INFO, INODE, ROW
-from .facts import Facts, gather
-from .nodes import OWNERS, PIDS
+from errno import ENOENT
+
+from .. import _tcpdrop
+from ..errors import NotFound, NotSupported
+from ..model.connection import Owner
+from ..model.rows import (
+    ALL_STATES,
+    CLOSED,
+    COOKIE,
+    IFINDEX,
+    INFO,
+    INODE,
+    LADDR,
+    LISTEN,
+    LPORT,
+    PID,
+    RADDR,
+    ROW,
+    RPORT,
+    STATE,
+    USUAL_STATES,
+    packed_addr,
+)
+from ..model.table import Connections, Part
+from ..system import netns, platform
+from ..system.kernel import from_os_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Optional, Protocol
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ..model import Connection, Info, Row
-    from .filter import Filter
+    from ..filters import Facts, Filter
+    from ..model.rows import Info, Row
+    from ..system.holders import Owners
 
-    class Records(Protocol):
-        """Packed records: a Table, or a list of bytes."""
-
-        def __len__(self) -> int: ...
-        def __getitem__(self, index: int, /) -> bytes: ...
-        def __iter__(self) -> Iterator[bytes]: ...
-
-    #: index in the table, row, info
-    Hit = tuple[int, Row, Optional[Info]]
+#: every state a connection can be in
+CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 
 
-class Selection:
-    """indices: of the records that match, ascending.  open: of those that may match or not."""
+def select(
+    chosen: Filter | None,
+    *,
+    where: str | int | None = None,
+    details: bool = False,
+    owners: bool = False,
+    droppable: bool = False,
+    threads: int = 0,
+) -> Connections:
+    """What the filter certainly matches; without one, every connection in a usual state.
 
-    __slots__ = ("indices", "open", "records")
+    droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
 
-    def __init__(self, records: Records, indices: list[int], undecided: list[int]) -> None:
-        self.records = records
-        self.indices = indices
-        self.open = undecided
-
-    @property
-    def undecided(self) -> int:
-        return len(self.open)
-
-    @property
-    def hits(self) -> list[Hit]:
-        """(index, row, info) of what matches, unpacked anew."""
-        return [(index, *unpacked(self.records[index])) for index in self.indices]
-
-
-def unpacked(raw: bytes) -> tuple[Row, Info | None]:
-    return ROW.unpack_from(raw), INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
-
-
-def select(chosen: Filter, records: Records, facts: Facts) -> Selection:
-    """Decide on packed records.
-
-    First with what is known without owners; only rows which that leaves open
-    have their holders looked up, and facts.owners keeps them.
+    where: None, a network namespace for netns.path_of(), or "all" of them.
+    details: fetch tcp_info as well.  owners: find who holds each one.
+    Raises Error when the table cannot be read or a namespace not entered.
     """
-    found: list[int] = []
-    undecided: list[int] = []
-    test, unpack, details, size = chosen.test, ROW.unpack_from, INFO.unpack_from, ROW.size
-    for index, raw in enumerate(records):
-        answer = test(unpack(raw), details(raw, size) if len(raw) > size else None, facts)
-        if answer:
-            found.append(index)
-        elif answer is None:
-            undecided.append(index)
-    if not undecided or facts.owners is not None or not chosen.needs() & {OWNERS, PIDS}:
-        return Selection(records, found, undecided)
-    _look_up_owners(chosen, records, undecided, facts)
-    still_open = []
-    for index in undecided:
-        answer = test(*unpacked(records[index]), facts)
-        if answer:
-            found.append(index)
-        elif answer is None:
-            still_open.append(index)
-    return Selection(records, sorted(found), still_open)
+    parts, undecidable = [], 0
+    for place, label in netns.places(where):
+        states = CONNECTION_STATES if droppable else ALL_STATES
+        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        if owners:
+            _find_owners(part)
+        parts.append(part)
+        undecidable += unsure
+    return Connections(parts, undecidable)
 
 
-def _look_up_owners(chosen: Filter, records: Records, undecided: list[int], facts: Facts) -> None:
-    from ..owners import scan, scan_named
+def _select_in(
+    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
+) -> tuple[Part, int]:
+    with netns.opened(where) as scope:
+        if chosen is None:
+            return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
+        from ..filters import plan_for
 
-    inodes = {ROW.unpack_from(records[index])[INODE] for index in undecided}
-    facts.owners = scan(inodes) if OWNERS in chosen.needs() else scan_named(chosen.wanted_pids, inodes)
+        needs = chosen.needs()
+        facts = _gather(chosen, scope)
+        plan = plan_for(chosen, facts=facts)
+        table = _dump(
+            plan.states & states,
+            plan.program,
+            plan.sport,
+            plan.dport,
+            details=details or "details" in needs,
+            threads=threads,
+            scope=scope,
+        )
+        indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
+        every = len(indices) == len(table)
+        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
 
 
-def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Facts:
-    """The facts about one connection: its own owner, and what else the filter needs."""
-    needs = chosen.needs()
-    if facts is None:
-        facts = gather(needs)
-    if backend.HELD_BY_ENDS and PIDS in needs and facts.owners is None:  # a row shows its creator, and no holder
-        from ..owners import scan_named
+def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
+    """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
+    if table.stride == ROW.size:
+        from .columnwise import matching
 
-        facts.owners = scan_named(chosen.wanted_pids)
-    pids, inode = connection.owner.pids, connection._row[INODE]
-    if not needs & {OWNERS, PIDS} or facts.owners is not None or pids is None or not inode:
-        return facts
-    from ..owners import Owners
+        data = table.tobytes()
+        found = matching(chosen.node, data, len(table))
+        if found is not None:
+            return found, 0
+        if simple:  # nothing beside the row is needed, nothing is unknown
+            test = chosen.test
+            return [number for number, row in enumerate(ROW.iter_unpack(data)) if test(row, None, facts)], 0
+    from ..filters import select as decide
 
-    known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=False, everyone=True)
-    if pids and connection.process is not None:
-        known.processes.remember(pids[0], connection.process)
-    return Facts(
-        listeners=facts.listeners,
-        ephemeral=facts.ephemeral,
-        interfaces=facts.interfaces,
-        owners=known,
-        cgroups=facts.cgroups,
-        now=facts.now,
-    )
+    decided = decide(chosen, table, facts)
+    return list(decided.indices), decided.undecided
+
+
+def _gather(chosen: Filter, scope: int | None) -> Facts:
+    from ..filters import gather
+
+    try:
+        return gather(chosen.needs(), scope)
+    except OSError as error:
+        raise from_os_error(error) from None
+
+
+def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
+    """Where a row tells its creator, the creator's name; else who holds it."""
+    if owners is None:
+        return None
+    comm, of = owners.processes.comm, owners.of
+    return lambda row: Owner(None, comm(row[PID])) if row[PID] else of(row[INODE]) or Owner()
+
+
+def _find_owners(part: Part) -> None:
+    """Look for the holders of every selected socket."""
+    from ..system.holders import scan
+
+    part.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE] and not row[PID]}))
+
+
+def _dump(
+    states: int,
+    program: bytes = b"",
+    sport: int = 0,
+    dport: int = 0,
+    *,
+    details: bool = False,
+    threads: int = 0,
+    scope: int | None = None,
+) -> _tcpdrop.Table:
+    try:
+        return _tcpdrop.list_connections(states, program, sport, dport, details=int(details), threads=threads, scope=scope)
+    except OSError as error:
+        translated = from_os_error(error)
+    if isinstance(translated, NotFound):  # the family's module is not there
+        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=platform.LISTING)
+    raise translated
+
+
+def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
+    """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
+
+    For protecting rules: what is unknown is handed out too.
+    among: rows of a selection.  A dump is not a snapshot: those that it missed
+    are looked up one by one.
+    """
+    with netns.opened(where) as scope:
+        facts = _gather(rule, scope)
+        details = "details" in rule.needs()
+        table = _dump(CONNECTION_STATES, details=details, scope=scope)
+        missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    if rule.needs() & {"owners", "pids"}:
+        facts.owners = _holders(rule, None)
+    test = rule.test
+    for raw in table:
+        row = ROW.unpack_from(raw)
+        answer = test(row, _info(raw), facts)
+        if answer is not False:
+            yield row, answer
+    for row, info in missed:
+        answer = test(row, info, facts)
+        if answer is not False:
+            yield row, answer
+
+
+def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+    """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
+    seen = {_ends(ROW.unpack_from(raw)) for raw in table}
+    here = {laddr for laddr, _, _, _ in seen}
+    wanted = set()
+    for row in among:
+        laddr, lport, raddr, rport = ends = _ends(row)
+        wanted.add((ends, row[IFINDEX]))
+        if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
+            wanted.add(((raddr, rport, laddr, lport), 0))
+    missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
+    if platform.LOOKS_BY_WALK and missing:
+        names = {ends for ends, _ in missing}
+        rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
+        yield from (row for row in rows if _ends(row) in names)
+        return
+    for ends, ifindex in missing:
+        try:
+            yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
+        except ValueError:
+            continue  # a wildcard: that is dropped by nobody
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise from_os_error(error) from None
+
+
+def _ends(row: Row) -> tuple[bytes, int, bytes, int]:
+    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
+    """The same for a few sockets that were looked up: what the rule says of each."""
+    facts, needs = _gather(rule, scope), rule.needs()
+    if needs & {"owners", "pids"}:
+        facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
+    return [rule.test(row, _details(row, scope) if "details" in needs else None, facts) for row in rows]
+
+
+def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
+    from ..system.holders import scan, scan_named
+
+    return scan_named(rule.wanted_pids) if platform.HELD_BY_ENDS else scan(inodes)
+
+
+def _details(row: Row, scope: int | None) -> Info | None:
+    """A look-up fetches none: a dump of these two ports does."""
+    for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+        if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
+            return _info(raw)
+    return None
+
+
+def _info(raw: bytes) -> Info | None:
+    return INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None

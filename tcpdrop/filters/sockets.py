@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..addresses import MAPPED
-from ..model import ALL_STATES, FAMILY, IFINDEX, LADDR, LISTEN, LPORT, RADDR, RPORT, STATE, STATE_NAMES
+from ..model.addresses import MAPPED
+from ..model.rows import ALL_STATES, FAMILY, IFINDEX, LADDR, LISTEN, LPORT, RADDR, RPORT, STATE, STATE_NAMES
 from .nodes import INTERFACES, LISTENERS, Mergeable, Node
 from .words import quoted
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..model import Info, Row
+    from ..model.rows import Info, Row
     from .facts import Facts
     from .nodes import Answer, Test
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..addresses import is_number, printable
+from ..model.addresses import is_number, printable
 
 #: Microseconds.
 _DURATIONS = {"us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}

@@ -7,8 +7,8 @@ what makes the literal constructors safe.
 
 from __future__ import annotations
 
-from ..addresses import is_number, pack, pack_prefix, parse_port, printable
-from ..state_names import state_number
+from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable
+from ..model.rows import state_number
 from .sockets import STATE_GROUPS
 from .units import parse_duration as duration
 

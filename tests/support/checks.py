@@ -4,7 +4,8 @@
 import pytest
 from support import procnet
 
-from tcpdrop import _tcpdrop, model
+from tcpdrop import _tcpdrop
+from tcpdrop.model.rows import LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, STATE, STATE_NAMES, packed_addr
 
 
 def mapped(addr):
@@ -12,23 +13,23 @@ def mapped(addr):
 
 
 def row_of(tup, **where):
-    return model.ROW.unpack(_tcpdrop.lookup(*tup, **where))
+    return ROW.unpack(_tcpdrop.lookup(*tup, **where))
 
 
 def rows(*args, **kwargs):
-    return [model.ROW.unpack_from(raw) for raw in _tcpdrop.list_connections(*args, **kwargs)]
+    return [ROW.unpack_from(raw) for raw in _tcpdrop.list_connections(*args, **kwargs)]
 
 
 def ends_of(row):
     """(laddr, lport, raddr, rport) of an unpacked row, IPv4 as 4 bytes however it is carried."""
-    return model.packed_addr(row, model.LADDR), row[model.LPORT], model.packed_addr(row, model.RADDR), row[model.RPORT]
+    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
 
 
 def listed(tup, **where):
     """The state's name in our own listing, or None."""
-    found = [row for row in rows(0xFFE & ~(1 << model.LISTEN), **where) if ends_of(row) == procnet.ends(tup)]
+    found = [row for row in rows(0xFFE & ~(1 << LISTEN), **where) if ends_of(row) == procnet.ends(tup)]
     assert len(found) < 2, found
-    return model.STATE_NAMES[found[0][model.STATE]] if found else None
+    return STATE_NAMES[found[0][STATE]] if found else None
 
 
 def refuses(code, function, *args, **kwargs):

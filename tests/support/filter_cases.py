@@ -5,14 +5,14 @@ import socket
 
 from hypothesis import strategies as st
 
-from tcpdrop import model
 from tcpdrop.filters.facts import Facts
 from tcpdrop.filters.measures import Congestion, Measure
 from tcpdrop.filters.nodes import both, either, negate
 from tcpdrop.filters.owned import Cgroup, Comm, Kernel, Mine, Pid, Unit, User
 from tcpdrop.filters.prefixes import Address
 from tcpdrop.filters.sockets import Dev, Direction, Family, Loopback, Port, State
-from tcpdrop.owners import Owners
+from tcpdrop.model.rows import LISTEN, ROW_CGROUP, ROW_QUEUES, ROW_UID
+from tcpdrop.system.holders import Owners
 
 PORTS = [1, 22, 80, 443, 1024, 32768, 40000, 65535]
 V4 = [socket.inet_aton(a) for a in ("127.0.0.1", "127.1.0.9", "10.0.0.1", "10.0.0.2", "10.1.0.1", "192.0.2.7", "0.0.0.0")]
@@ -35,16 +35,16 @@ def rows(draw):
         return MAPPED + draw(st.sampled_from(V4)) if mapped else draw(st.sampled_from(V6))
 
     inode = draw(st.sampled_from([0, 100, 101, 102, 103]))
-    flags = (model.ROW_UID if inode else 0) | model.ROW_QUEUES | draw(st.sampled_from([0, model.ROW_CGROUP]))
+    flags = (ROW_UID if inode else 0) | ROW_QUEUES | draw(st.sampled_from([0, ROW_CGROUP]))
     return (
         address(),
         address(),
         draw(st.integers(1, 9)),
         inode,
-        draw(st.sampled_from([7, 8, 9, 10])) if flags & model.ROW_CGROUP else 0,
+        draw(st.sampled_from([7, 8, 9, 10])) if flags & ROW_CGROUP else 0,
         0,
         draw(st.sampled_from(PORTS)),
-        0 if state == model.LISTEN else draw(st.sampled_from(PORTS)),
+        0 if state == LISTEN else draw(st.sampled_from(PORTS)),
         family,
         state,
         0,

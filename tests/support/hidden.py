@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Processes above us that cannot be read."""
 
-from tcpdrop import procfs
+from tcpdrop.system import procfs
 
 
 def hide_sockets(monkeypatch):

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 
-from tcpdrop import _tcpdrop, model
+from tcpdrop import _tcpdrop
+from tcpdrop.model.rows import LADDR, LPORT, RADDR, RPORT, packed_addr
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zoo_main.py")
 
@@ -39,7 +40,7 @@ class Zoo:
 
 
 def ends(row):
-    return tuple((model.packed_addr(row, addr), row[port]) for addr, port in ((model.LADDR, model.LPORT), (model.RADDR, model.RPORT)))
+    return tuple((packed_addr(row, addr), row[port]) for addr, port in ((LADDR, LPORT), (RADDR, RPORT)))
 
 
 def _ss_end(text):

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcpdrop check: can this host do it, and may I; what to do if not."""
+
+from __future__ import annotations
+
+from ..capabilities import Capabilities, check
+from ..model.addresses import printable
+from ..system import platform
+from .as_json import SCHEMA, dumps
+from .exit_status import DONE, FAILED
+from .options import Parsed
+from .streams import Streams
+
+_WORDS = {True: "yes", False: "no", None: "unknown"}
+
+
+def run(parsed: Parsed, streams: Streams) -> int:
+    found = check()
+    if parsed.machine:
+        streams.data(dumps({"schema": SCHEMA, "type": "check", **found.as_dict()}))
+    else:
+        streams.data("\n".join(_lines(found)))
+    return DONE if found.ok else FAILED
+
+
+def _lines(found: Capabilities) -> list[str]:
+    lines = [
+        f"system           {found.system} ({found.backend})",
+        f"list             {_WORDS[found.listing]}",
+        f"kernel can drop  {_WORDS[found.supported]}",
+        f"you may drop     {_WORDS[found.permitted]}",
+    ]
+    if platform.DESCRIPTORS:
+        lines += _surroundings(found)
+    lines += [f"works            {one}" for one in found.works]
+    lines += [f"does not work    {one}" for one in found.fails]
+    lines += [f"problem          {problem}" for problem in found.problems]
+    if found.fix:
+        lines.append(f"what would help  {found.fix}")
+    lines.append(f"works here       {found.command or 'nothing: see the problem above'}")
+    return lines
+
+
+def _surroundings(found: Capabilities) -> list[str]:
+    lent = found.descriptors
+    whose = f"own {_WORDS[lent['own']]}, your processes' {_WORDS[lent['user']]}, others' {_WORDS[lent['others']]}"
+    in_the_way = [
+        "" if found.yama is None else f"yama {found.yama}",
+        f"hidepid {found.hidepid}" if found.hidepid else "",
+        "a seccomp filter" if found.seccomp else "",
+        f"SELinux {found.selinux}" if found.selinux else "",
+    ]
+    place = f"{found.namespace or 'unknown'}{f', in a container ({printable(found.container)})' if found.container else ''}"
+    return [
+        f"descriptors      {whose}",
+        f"in the way       {', '.join(filter(None, in_the_way)) or 'neither Yama, hidepid, seccomp nor SELinux'}",
+        f"namespace        {place}",
+        f"session          {found.session['text']}",
+    ]

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcpdrop drop: everything that matches, each one exactly."""
+
+from __future__ import annotations
+
+import time
+
+from ..engine.outcome import Report
+from ..engine.run import Run, still_there
+from ..errors import Error, FilterError, Refused
+from ..filters.selection import select
+from ..model.order import arrange
+from ..model.table import Connections
+from ..safety.guard import Guard
+from ..safety.rules import rules_with
+from . import auditing, messages
+from .exit_status import FAILED, NOTHING, REFUSED, status_of
+from .hints import nothing_matched
+from .options import Parsed, UsageError
+from .prompt import Asker
+from .selectors import check_zone, filter_of, number, selects
+from .signals import Interrupted, Stop
+from .streams import Streams
+from .watch import Keeping, keep
+
+#: rounds after the first that drop what came up meanwhile, with --yes
+FURTHER_ROUNDS = 3
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..filters import Filter
+
+
+def run(parsed: Parsed, streams: Streams) -> int:
+    chosen = _selection_of(parsed)
+    bound = _bound(parsed)
+    protect = [protecting(text) for text in parsed.texts("protect") or []]
+    given = _given(parsed)
+    rate = number(parsed, "rate", "--rate")
+    if rate == 0:
+        raise UsageError("--rate is 1 or more a second")
+    check_zone(parsed)
+    method = parsed.method
+    job = Job(parsed, streams, chosen, given)
+    # Only now is anything opened: the command line was understood.
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
+    if guard.warning:
+        streams.note(f"tcpdrop: {guard.warning}")
+    with Stop() as stop:
+        work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, method=method, stopped=stop, progress=Progress(streams))
+        try:
+            status = job.run(work)
+        except Interrupted as signal:
+            return _interrupted(signal, parsed, streams)
+        if stop.number:
+            status = 128 + stop.number
+    if not work.report.dry_run:
+        what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
+        outcomes = ((str(result.connection), result.outcome) for result in work.report)
+        auditing.audit(parsed, outcomes, work.report.counts, what)
+    return status
+
+
+def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
+    """Somebody left at the question."""
+    streams.note(f"\ntcpdrop: {signal}")
+    if parsed.machine:
+        from .as_json import error_object
+
+        streams.data(error_object(str(signal)))
+    return 128 + signal.number
+
+
+def _selection_of(parsed: Parsed) -> Filter | None:
+    """The filter; None for everything, which must be typed."""
+    chosen = filter_of(parsed, parsed.operands)
+    # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
+    sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
+    if sources == 0:
+        raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
+    if sources > 1:
+        raise UsageError("--all, --from and a selection exclude each other")
+    if (parsed.family or parsed.flag("mine")) and parsed.text("from") is not None:
+        raise UsageError("--from names its connections: -4, -6 and --mine do not go with it")
+    if chosen is not None and chosen.names_listen:
+        raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+    return chosen
+
+
+def protecting(text: str) -> Filter:
+    from ..filters import Filter
+
+    try:
+        return Filter(text)
+    except FilterError as error:
+        raise FilterError(f"--protect: {error}", error.column) from None
+
+
+def _bound(parsed: Parsed) -> int | None:
+    return None if parsed.text("max_drops") == "none" else number(parsed, "max_drops", "--max-drops")
+
+
+def _given(parsed: Parsed) -> Connections | None:
+    source = parsed.text("from")
+    if source is None:
+        return None
+    if parsed.text("order") is not None:
+        raise UsageError("--order needs what is measured now, and --from has its own order")
+    from .saved import read
+
+    return read(source, parsed.text("netns"))
+
+
+class Progress:
+    """On a terminal, how far a run is that takes longer than a second."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._began = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() - self._began > 1 and self._streams.interactive:
+            self._streams.progress("" if done >= of else f"{done} of {of}")
+
+
+class Job:
+    """One command: its rounds, and what they say."""
+
+    def __init__(self, parsed: Parsed, streams: Streams, chosen: Filter | None, given: Connections | None) -> None:
+        self.parsed = parsed
+        self.streams = streams
+        self.chosen = chosen
+        self.given = given
+        self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
+        self.keeping = Keeping(parsed)
+        # -a, -s STATE and --all are broad; a filter with more in it is not.
+        broad = parsed.flag("all") or (set(parsed.given) & {"states"} != set() and self._only_states())
+        self.asker = Asker(parsed, streams, broad=broad, exact=given is not None)
+
+    def _only_states(self) -> bool:
+        from .options import SELECTORS
+
+        return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
+
+    def select(self) -> Connections:
+        order, limit = self.parsed.text("order"), number(self.parsed, "limit", "--limit")
+        if self.given is not None:
+            return arrange(self.given, None, limit)
+        found = select(self.chosen, where=self.parsed.text("netns"), details=order is not None, droppable=True)
+        return arrange(found, order, limit)
+
+    def run(self, work: Run) -> int:
+        report = work.report
+        if self.keeping.wanted and not self.dry_run:
+            status = keep(work, self.keeping, self.select, self.asker, self.parsed, self.streams)
+            self._say_end(report, stopped=work.stopped())
+            return self._allowed(status)
+        selection = self.select()
+        report.undecidable = selection.undecidable
+        # Commands are approved by who runs them.
+        this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
+        if self.parsed.flag("as_commands"):
+            messages.say_commands(this, self.streams)
+        else:
+            messages.say_round(this, self.parsed, self.streams)
+        if not self.dry_run and len(selection):
+            self._verify(work)
+        return self._finish(report, stopped=work.stopped())
+
+    def _verify(self, work: Run) -> None:
+        """Look again; with --yes what came up meanwhile is dropped too, a bounded number of times."""
+        if self.given is not None:
+            work.verify(lambda: still_there(work.report))
+            return
+        for _ in range(FURTHER_ROUNDS):
+            if work.stopped():
+                return
+            new = work.verify(self.select)
+            if not len(new):
+                return
+            if self.parsed.text("limit") is not None:
+                return  # more matched from the start
+            if not self.parsed.flag("yes"):
+                work.report.later = len(new)
+                return
+            try:
+                messages.say_round(work.round(new), self.parsed, self.streams)
+            except Error as error:  # the outcomes so far must not be lost
+                self.streams.note(f"tcpdrop: {error}")
+                work.report.later = len(new)
+                return
+        work.report.later = len(work.verify(self.select))
+
+    def _finish(self, report: Report, *, stopped: bool) -> int:
+        self._say_end(report, stopped=stopped)
+        if report.refusal is not None:
+            return self._refused(report.refusal)
+        return self._allowed(status_of(report.counts, undecidable=report.undecidable))
+
+    def _allowed(self, status: int) -> int:
+        return 0 if status == NOTHING and self.parsed.flag("allow_none") else status
+
+    def _say_end(self, report: Report, *, stopped: bool) -> None:
+        parsed = self.parsed
+        if parsed.machine:
+            from .as_json import report_as_json
+
+            report_as_json(report, parsed, self.streams)
+        elif parsed.flag("count"):
+            counts = report.counts
+            self.streams.data(str(counts.get("dropped", 0) + counts.get("would_drop", 0)))
+        if not len(report) and not report.undecidable:
+            self.streams.note(f"tcpdrop: {nothing_matched(parsed, self.chosen)}")
+        messages.say_summary(report, self.streams, stopped=stopped)
+        if self.given is None and not self.keeping.wanted and not parsed.flag("quiet"):
+            messages.say_hint(report, self.streams)
+
+    def _refused(self, refusal: Error) -> int:
+        """A dry run ends as the real one would."""
+        self.streams.note(f"tcpdrop: the real run would be refused: {refusal}")
+        return REFUSED if isinstance(refusal, Refused) else FAILED

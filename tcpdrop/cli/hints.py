@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What to say when nothing matched: it may be in another network namespace."""
+
+from __future__ import annotations
+
+from ..system import netns, platform
+from .options import Parsed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..filters import Filter
+
+
+def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
+    """One line; it names the namespace of a process that was asked for."""
+    if parsed.text("netns") is not None:
+        return "nothing matched"
+    own = netns.identity()
+    for pid in sorted(chosen.wanted_pids) if chosen is not None and "pids" in chosen.needs() else ():
+        theirs = netns.identity(f"/proc/{pid}/ns/net")
+        if theirs is not None and theirs != own:
+            return f"nothing matched here: process {pid} lives in another network namespace: --netns {pid}"
+    if next(netns.others(), None) is not None:
+        return "nothing matched in this network namespace; there are others: --netns"
+    if platform.ZONES:
+        from ..system import zones
+
+        if zones.others():
+            return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
+    return "nothing matched"

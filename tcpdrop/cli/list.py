@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcpdrop list: what is there; never drops."""
+
+from __future__ import annotations
+
+from ..filters.selection import select
+from ..model.order import ORDERS, arrange
+from ..model.table import Connections
+from . import fields
+from .exit_status import status_of
+from .hints import nothing_matched
+from .options import Parsed, UsageError
+from .selectors import check_zone, filter_of, number, selects
+from .streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..filters import Filter
+
+
+def run(parsed: Parsed, streams: Streams) -> int:
+    chosen = _filter(parsed)
+    names = _fields(parsed)
+    check_zone(parsed)
+    if parsed.flag("explain"):
+        return _explain(chosen, streams)
+    order = parsed.text("order")
+    connections = select(
+        chosen,
+        where=parsed.text("netns"),
+        details=order is not None or parsed.machine or fields.needs_details(names),
+        owners=parsed.machine or fields.needs_owners(names),
+    )
+    connections = arrange(connections, order, number(parsed, "limit", "--limit"))
+    _print(connections, parsed, names, streams)
+    if connections.undecidable:
+        streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: no process holds them, or it may not be seen")
+    if not len(connections):
+        streams.note(f"tcpdrop: {nothing_matched(parsed, chosen)}")
+    status = status_of({"listed": len(connections)}, undecidable=connections.undecidable)
+    return 0 if status == 1 and parsed.flag("allow_none") else status
+
+
+def _filter(parsed: Parsed) -> Filter | None:
+    chosen = filter_of(parsed, parsed.operands)
+    if parsed.flag("all") and selects(parsed):
+        raise UsageError("--all does not go with a selection")
+    order = parsed.text("order")
+    if order is not None and order not in ORDERS:
+        raise UsageError(f"--order is one of {', '.join(ORDERS)}")
+    if chosen is None and parsed.flag("explain"):
+        raise UsageError("--explain needs a filter to explain")
+    return chosen
+
+
+def _fields(parsed: Parsed) -> list[str]:
+    name = parsed.text("summary_by")
+    if name is not None:
+        if name not in fields.SUMMARIES:
+            raise UsageError(f"--summary-by is one of {', '.join(fields.SUMMARIES)}")
+        return [name]
+    return fields.check(parsed.texts("fields") or [])
+
+
+def _explain(chosen: Filter | None, streams: Streams) -> int:
+    from ..filters import explain, gather, plan_for
+
+    assert chosen is not None  # noqa: S101 - _filter() saw to it
+    streams.data(explain(chosen, plan_for(chosen, facts=gather(chosen.needs()))))
+    return 0
+
+
+def _print(connections: Connections, parsed: Parsed, names: list[str], streams: Streams) -> None:
+    if parsed.machine:
+        from .as_json import list_as_json
+
+        list_as_json(connections, parsed, streams)
+    elif parsed.flag("count"):
+        streams.data(str(len(connections)))
+    elif parsed.flag("quiet") or not len(connections):
+        pass
+    elif parsed.text("summary_by") is not None:
+        streams.data("\n".join(fields.summary(connections, names[0])))
+    elif names:
+        streams.data("\n".join(fields.columns(connections, names)))
+    else:
+        from .output import HEADER, table_lines
+
+        label = len(connections.parts) > 1
+        for part in connections.parts:
+            lines = table_lines(Connections([part]))
+            if lines:
+                streams.data("\n".join([f"# {part.netns}", HEADER, *lines] if label else [HEADER, *lines]))

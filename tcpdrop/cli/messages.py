@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a run over many connections says: lines of data, why some live, a summary."""
+
+from __future__ import annotations
+
+from ..engine.outcome import DROPPED, WOULD_DROP, Report, Round
+from ..model.addresses import unpack
+from ..model.table import Connections
+from .options import Parsed
+from .output import classic_lines
+from .streams import Streams
+
+_BEHIND = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
+_WORDS = {
+    "dropped": "dropped",
+    "would_drop": "would be dropped",
+    "gone": "already gone",
+    "protected": "protected",
+    "not_permitted": "not permitted",
+    "not_supported": "not supported",
+    "failed": "failed",
+    "listed": "not attempted",
+}
+
+
+def say_round(this: Round, parsed: Parsed, streams: Streams) -> None:
+    """The lines of one round; JSON waits for the end of the run."""
+    for error in this.errors.values():
+        streams.note(str(error))
+    if parsed.machine or parsed.flag("quiet") or parsed.flag("count"):
+        return
+    for code, behind in _BEHIND.items():
+        number = this.codes.count(code)
+        if number == len(this.codes) and number:
+            streams.data(classic_lines(this.connections, behind))
+        elif number:
+            chosen = this.connections.choose([place for place, one in enumerate(this.codes) if one == code])
+            streams.data(classic_lines(chosen, behind))
+
+
+def say_commands(this: Round, streams: Streams) -> None:
+    """FreeBSD's -l: lines that sh can run; what is protected stands there as a comment."""
+    from shlex import quote
+
+    lines: list[str] = []
+    for part in this.connections.parts:
+        # The same tuple may be another connection in our own namespace.
+        where = "" if part.where is None else f"--netns={quote(str(part.where))} "
+        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([part])).splitlines()]
+    for place, line in enumerate(lines):
+        error = this.errors.get(place)
+        streams.data(f"# {line}  # {error.message}: {error.hint}" if error is not None else line)
+
+
+def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
+    """One line on stderr, where more than a single connection was concerned."""
+    counts = report.counts
+    for this in report.rounds:
+        for error in this.errors.values():
+            if error.message == "still present":  # its line said "dropped": the second look found it
+                streams.note(str(error))
+    if len(report) > 1 or stopped:
+        words = ", ".join(f"{number} {_WORDS[outcome]}" for outcome, number in counts.items())
+        left = " (stopped by a signal)" if stopped else ""
+        streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
+    if report.undecidable:
+        streams.note(
+            f"tcpdrop: {report.undecidable} more could not be decided: no process holds them, or it may not be seen; none was touched"
+        )
+    if report.unverified is not None:
+        streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
+    if report.later:
+        streams.note(f"tcpdrop: {report.later} more match now")
+
+
+def say_hint(report: Report, streams: Streams) -> None:
+    """What people run into next, once, where a person reads it."""
+    gone = {address for this in report.rounds if this.codes.count(DROPPED) for address in this.absent}
+    for address in gone:
+        streams.note(f"tcpdrop: this host has no address {unpack(address)} any more: those peers were not told")
+    if streams.interactive and report.counts.get("dropped"):
+        streams.note("tcpdrop: clients may reconnect: block them first, or use --for")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The question before more than one connection is dropped, and when it is asked at all."""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import Refused, TooMany
+from ..model.addresses import printable
+from ..model.table import Connections
+from .options import Parsed
+from .signals import AtOnce
+from .streams import Streams
+
+DEFAULT_MAX = 100
+
+
+class NotConfirmed(Refused):
+    """The question was not answered with yes."""
+
+
+class Asker:
+    """Decides about the victims of each round that is not approved yet."""
+
+    def __init__(self, parsed: Parsed, streams: Streams, *, broad: bool, exact: bool) -> None:
+        self._parsed = parsed
+        self._streams = streams
+        #: the whole host, or a whole state: always asked
+        self._broad = broad
+        #: named one by one: never asked
+        self._exact = exact
+        self._approved = False
+        #: " more" behind the first look
+        self._more = ""
+
+    def approve(self, victims: Connections) -> None:
+        """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
+
+        What nobody was asked about approves nothing further: --for may find one
+        connection now and hundreds at its next look.
+        """
+        if not (self._approved or self._exact or self._parsed.flag("yes")):
+            self._approved = self._decide(victims)
+        self._more = " more"
+
+    def _decide(self, victims: Connections) -> bool:
+        """Did a person say yes?"""
+        if self._terminal():
+            # A dry run meets the refusals, and has nothing to ask for.
+            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
+                self._ask(victims)
+                return True
+        elif self._broad:
+            raise Refused("without a terminal this needs --yes: nothing was dropped")
+        elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
+            raise TooMany(
+                f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
+                hint="--yes, or --max-drops N",
+            )
+        return False
+
+    def _terminal(self) -> bool:
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+    def _ask(self, victims: Connections) -> None:
+        text = question(victims)
+        try:
+            with AtOnce():
+                sys.stderr.write(f"{text} [y/N] ")
+                sys.stderr.flush()
+                answer = sys.stdin.readline()
+        except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
+            raise NotConfirmed(f"not confirmed: nothing{self._more} was dropped")
+
+
+def question(victims: Connections) -> str:
+    """'Drop 37: 35 in lport 443 (nginx), 2 in lport 22 (sshd), 12 peers?'"""
+    groups: dict[str, int] = {}
+    peers = set()
+    names = _listener_names(victims)
+    for connection in victims:
+        peers.add(connection.remote.addr)
+        lport, rport = connection.local.port, connection.remote.port
+        place = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
+        groups[place] = groups.get(place, 0) + 1
+    ordered = sorted(groups.items(), key=lambda item: -item[1])
+    shown = [f"{count} {place}" for place, count in ordered[:5]]
+    if len(ordered) > 5:
+        shown.append(f"{sum(count for _, count in ordered[5:])} elsewhere")
+    many = f"{len(peers)} peer{'s' if len(peers) > 1 else ''}"
+    return f"Drop {len(victims)}: {', '.join(shown)}, {many}?"
+
+
+def _listener_names(victims: Connections) -> dict[int, str]:
+    """port -> ' (nginx)' of each local port that listens; the name is left out where it cannot be read."""
+    from .. import _tcpdrop
+    from ..model.rows import INODE, LISTEN, LPORT, ROW
+    from ..system import netns
+    from ..system.holders import scan
+
+    ports: dict[int, int] = {}
+    for part in victims.parts:
+        with netns.opened(part.where) as scope:
+            for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope):
+                row = ROW.unpack(raw)
+                ports.setdefault(row[LPORT], row[INODE])
+    wanted = {ports[lport] for lport in {connection.local.port for connection in victims} if lport in ports}
+    owners = scan(wanted, every_holder=False) if wanted else None
+    names = {}
+    for port, inode in ports.items():
+        owner = owners.of(inode) if owners is not None and inode in wanted else None
+        names[port] = f" ({printable(owner.process)})" if owner is not None and owner.process else ""
+    return names

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The selection that a command line names: literal selectors, options and the filter, and-ed."""
+
+from __future__ import annotations
+
+from ..model.addresses import printable
+from .options import SELECTORS, Parsed, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..filters import Filter
+
+
+def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
+    """None when nothing was selected at all.  Raises FilterError, UsageError."""
+    if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
+        return None  # before the filter language is loaded
+    from ..filters import Filter, all_of, from_selectors
+
+    filters = []
+    literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
+    chosen = from_selectors(**literal)
+    if chosen is not None:
+        filters.append(chosen)
+    for name in ("idle", "age"):
+        text = parsed.text(name)
+        if text is not None:
+            filters.append(getattr(Filter, name)(text))
+    if operands:
+        filters.append(Filter(operands))
+    if parsed.family:
+        filters.append(Filter.family("inet" if parsed.family == 4 else "inet6"))
+    if parsed.flag("mine"):
+        filters.append(Filter("mine"))
+    return all_of(filters) if filters else None
+
+
+def check_zone(parsed: Parsed) -> None:
+    """Raise NotSupported for a zone whose connections do not show, ValueError for what is none."""
+    zone = parsed.text("zone")
+    if zone is not None:
+        from ..system.zones import check_visible
+
+        check_visible(zone)
+
+
+def selects(parsed: Parsed) -> bool:
+    """Is there a filter or a selector, and not just what narrows one (-4, -6, --mine)?"""
+    return bool(parsed.operands) or not SELECTORS.isdisjoint(parsed.given)
+
+
+def number(parsed: Parsed, dest: str, name: str) -> int | None:
+    """A whole number of 0 or more given to an option."""
+    text = parsed.text(dest)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"{name} takes a whole number, not '{printable(text)}'")
+    return int(text)
+
+
+def seconds(parsed: Parsed, dest: str, name: str) -> float | None:
+    """A duration like 500ms, 30s, 10m given to an option."""
+    from ..filters.units import parse_duration
+
+    text = parsed.text(dest)
+    if text is None:
+        return None
+    try:
+        return parse_duration(text) / 1000
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who dropped what, when and why: syslog for the command line, logging for Python.
+
+syslog(3), facility authpriv, key=value.  Nothing here may stop a drop.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..model.addresses import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .outcome import Result
+
+
+def who() -> str:
+    """The real and the effective user, who they were before sudo, and who logged in."""
+    words = [f"uid={os.getuid()}", f"euid={os.geteuid()}"]
+    sudo = os.environ.get("SUDO_USER")
+    if sudo:
+        words.append(f"sudo_user={_value(sudo)}")
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as file:
+            login = int(file.read())
+        if login != 0xFFFFFFFF:  # never logged in
+            words.append(f"loginuid={login}")
+    except (OSError, ValueError):
+        pass  # no audit in this kernel: then nobody knows
+    return " ".join(words)
+
+
+def _value(text: str) -> str:
+    """One value of key=value: quoted, so that it cannot pretend to be more of them."""
+    safe = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{safe}"' if set(safe) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") or not safe else safe
+
+
+def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> None:
+    """One line for the run, and with `each` one for every (connection, outcome) before it."""
+    import syslog
+
+    syslog.openlog("tcpdrop", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
+    tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
+    if each:
+        for connection, outcome in outcomes:
+            syslog.syslog(syslog.LOG_NOTICE, f"connection={_value(connection)} outcome={outcome} {tail}")
+    numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
+    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(what)} {numbers} {tail}")
+    syslog.closelog()
+
+
+def to_logging(results: Iterable[Result], reason: str | None = None) -> None:
+    """In Python: one INFO record a drop, to the logger "tcpdrop", with the Result in record.result."""
+    import logging
+
+    logger = logging.getLogger("tcpdrop")
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    for result in results:
+        if result.outcome == "dropped":
+            logger.info("%s: dropped", result.connection, extra={"result": result, "reason": reason})

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What became of each connection of a run."""
+
+from __future__ import annotations
+
+from ..errors import Error
+from ..model.connection import Connection
+from ..model.table import Connections
+from .methods import by_destroy
+from .peer_told import absent_addresses, told
+
+#: every outcome there is; a Report keeps their numbers, a byte a connection
+OUTCOMES = ("listed", "would_drop", "dropped", "gone", "protected", "not_permitted", "not_supported", "failed")
+(LISTED, WOULD_DROP, DROPPED, GONE, PROTECTED, NOT_PERMITTED, NOT_SUPPORTED, FAILED) = range(8)
+_BAD = (NOT_PERMITTED, NOT_SUPPORTED, FAILED)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .methods import Way
+
+
+class Result:
+    """One connection and its outcome; error says why it was not dropped."""
+
+    __slots__ = ("connection", "error", "method", "outcome", "peer_told", "victim_sees")
+
+    def __init__(
+        self, connection: Connection, outcome: str, error: Error | None = None, peer_told: bool | None = None, way: Way | None = None
+    ) -> None:
+        self.connection = connection
+        self.outcome = outcome
+        self.error = error
+        if way is None and outcome == "dropped":
+            way = by_destroy(connection._row)
+        #: how it was dropped: "destroy" or "descriptor" (see ways.py)
+        self.method = None if way is None else way[0]
+        #: the errno, by name, that the program which held it gets; None where nobody did or nothing was dropped
+        self.victim_sees = None if way is None else way[1]
+        #: whether the peer got a reset at once; None where nothing was dropped or it is unknown
+        self.peer_told = peer_told
+
+    def __repr__(self) -> str:
+        return f"<{self.connection}: {self.outcome}>"
+
+    def as_dict(self) -> dict[str, object]:
+        """The connection and its fate under the keys of JSON schema 1."""
+        error = self.error
+        return {
+            **self.connection.as_dict(),
+            "method": self.method,
+            "victim_sees": self.victim_sees,
+            "peer_told": self.peer_told,
+            "protected_by": error.hint if error is not None and self.outcome == "protected" else None,
+            "outcome": self.outcome,
+            "errno": error.errno if error is not None else None,
+            "error": error.message if error is not None else None,
+        }
+
+
+class Round:
+    """One selection of a run and, place by place, what became of it."""
+
+    __slots__ = ("_absent", "codes", "connections", "errors", "ways")
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.codes = bytearray(len(connections))
+        #: place -> why
+        self.errors: dict[int, Error] = {}
+        #: place -> how it was dropped, where that was not the usual way
+        self.ways: dict[int, Way] = {}
+        self._absent: frozenset[bytes] | None = None
+
+    @property
+    def absent(self) -> frozenset[bytes]:
+        """The local addresses that the host has no more: their peers are not told."""
+        if self._absent is None:
+            self._absent = absent_addresses(self.connections)
+        return self._absent
+
+    def results(self) -> Iterator[Result]:
+        place = 0
+        for part in self.connections.parts:
+            for index in range(len(part)):
+                connection, code = part.connection(index), self.codes[place]
+                reset = told(connection._row, self.absent, elsewhere=part.where is not None) if code == DROPPED else None
+                yield Result(connection, OUTCOMES[code], self.errors.get(place), reset, self.ways.get(place))
+                place += 1
+
+
+class Report:
+    """The outcome of a whole run: len(), iteration over Result, counts.
+
+    True in a boolean context if something was dropped (or would be).
+    """
+
+    def __init__(self, *, dry_run: bool = False) -> None:
+        self.dry_run = dry_run
+        self.rounds: list[Round] = []
+        #: connections that could not be decided for want of rights; none of them was touched
+        self.undecidable = 0
+        #: connections that appeared after the approval and were left alone
+        self.later = 0
+        #: why it could not be looked again afterwards
+        self.unverified: Error | None = None
+        #: why more was spared than certainly carries the operator's session, in one line; or ""
+        self.warning = ""
+        #: what the real run would be refused for (dry runs only)
+        self.refusal: Error | None = None
+
+    def __len__(self) -> int:
+        return sum(len(one.codes) for one in self.rounds)
+
+    def __iter__(self) -> Iterator[Result]:
+        for one in self.rounds:
+            yield from one.results()
+
+    def __bool__(self) -> bool:
+        return bool(self._count(DROPPED) or self._count(WOULD_DROP))
+
+    def __repr__(self) -> str:
+        words = [f"{number} {outcome}" for outcome, number in self.counts.items()]
+        return f"<Report: {', '.join(words) or 'nothing matched'}>"
+
+    def _count(self, code: int) -> int:
+        return sum(one.codes.count(code) for one in self.rounds)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """outcome -> number; outcomes that did not occur are left out."""
+        numbers = {outcome: self._count(code) for code, outcome in enumerate(OUTCOMES)}
+        return {outcome: number for outcome, number in numbers.items() if number}
+
+    def _with(self, *codes: int) -> list[Result]:
+        return [result for result in self if OUTCOMES.index(result.outcome) in codes]
+
+    @property
+    def dropped(self) -> list[Result]:
+        return self._with(DROPPED)
+
+    @property
+    def gone(self) -> list[Result]:
+        """Already closed, or another connection by then."""
+        return self._with(GONE)
+
+    @property
+    def protected(self) -> list[Result]:
+        return self._with(PROTECTED)
+
+    @property
+    def failed(self) -> list[Result]:
+        """Not permitted, not supported, or any other failure."""
+        return self._with(*_BAD)
+
+    def raise_for_failures(self) -> None:
+        """Raise the first failure, if any connection could not be dropped that should have been."""
+        for one in self.rounds:
+            for place, code in enumerate(one.codes):
+                if code in _BAD:
+                    raise one.errors[place]
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON schema 1: connections and summary."""
+        return {
+            "schema": 1,
+            "connections": [result.as_dict() for result in self],
+            "summary": self.summary(),
+        }
+
+    def summary(self) -> dict[str, object]:
+        return {
+            "counts": self.counts,
+            "undecidable": self.undecidable,
+            "later": self.later,
+            "dry_run": self.dry_run,
+            "unverified": None if self.unverified is None else str(self.unverified),
+        }

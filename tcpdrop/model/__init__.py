@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Values, and no system call: addresses, packed rows, connections, tables of them."""

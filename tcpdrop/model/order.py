@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Some of a selection: the first N by an order.  Rows whose value is unknown come last."""
+
+from __future__ import annotations
+
+from .rows import CREATED
+from .table import Connections
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+def _oldest(connection: Connection) -> int | None:
+    created = connection._row[CREATED]  # two ages, each of its own moment, could tie or swap
+    age = None if created else connection.age_ms
+    return created or (None if age is None else -age)
+
+
+def _newest(connection: Connection) -> int | None:
+    oldest = _oldest(connection)
+    return None if oldest is None else -oldest
+
+
+def _idle(connection: Connection) -> int | None:
+    idle = connection.idle_ms
+    return None if idle is None else -idle
+
+
+def _size(connection: Connection) -> int | None:
+    sent, received = connection.bytes_sent, connection.bytes_received
+    return None if sent is None or received is None else -(sent + received)
+
+
+#: order -> sort key, smallest first; every one of them needs details
+ORDERS = {"oldest": _oldest, "newest": _newest, "idlest": _idle, "largest": _size}
+
+
+def arrange(connections: Connections, order: str | None, limit: int | None) -> Connections:
+    """The connections in this order, and only the first `limit` of them.
+
+    Raises ValueError for an order that there is none of, and for a limit below
+    0: as a slice, -1 would be all but one.
+    """
+    if order is not None and order not in ORDERS:
+        raise ValueError(f"'{order}' is no order: {', '.join(ORDERS)}")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise TypeError(f"limit is a number of connections, not {limit!r}")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is 0 or more, not {limit}")
+    if order is None and (limit is None or limit >= len(connections)):
+        return connections
+    places = list(range(len(connections)))
+    if order is not None:
+        key = ORDERS[order]
+        values = [key(connection) for connection in connections]
+        places.sort(key=lambda place: (values[place] is None, values[place] or 0))
+    if limit is not None:
+        places = places[:limit]
+    return connections.choose(places)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The packed rows of the C module: their layout, the states, a row's ends.
+
+A row is bytes in `_tcpdrop.ROW_FORMAT`; unpacked it is a plain tuple, whose
+fields have the names LADDR, RADDR, ... below.  Filters work on these tuples,
+and a Connection is made of one only for who asks.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .. import _tcpdrop
+from .addresses import unmapped
+
+ROW = Struct(_tcpdrop.ROW_FORMAT)
+INFO = Struct(_tcpdrop.INFO_FORMAT)
+ROW_FIELDS = _tcpdrop.ROW_FIELDS.split()
+INFO_FIELDS = _tcpdrop.INFO_FIELDS.split()
+
+# Places in an unpacked row, in the order of ROW_FIELDS (a test compares).
+LADDR, RADDR, COOKIE, INODE, CGROUP, CREATED, LPORT, RPORT, FAMILY, STATE = range(10)
+TIMER, BACKOFF, IFINDEX, UID, RECVQ, SENDQ, PID, FLAGS = range(10, 18)
+# Places in an unpacked info, in the order of INFO_FIELDS.
+BYTES_SENT, BYTES_RECEIVED, LAST_SENT, LAST_RECEIVED, RTT, RETRANS, CC, KNOWN = range(8)
+
+# Bits of FLAGS and of KNOWN (src/rows.h).
+ROW_UID, ROW_QUEUES, ROW_MPTCP, ROW_CGROUP, ROW_MARK = 1, 2, 4, 8, 16
+INFO_TIMES, INFO_BYTES, INFO_CC, INFO_RETRANS = 1, 2, 4, 8
+
+STATE_NAMES = (
+    "",
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSED",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+)
+(ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSED, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING) = range(1, 12)
+
+ALL_STATES = 0xFFE
+#: what `list` and `drop` select when no state is named anywhere
+USUAL_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED | 1 << TIME_WAIT)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Row = tuple[Any, ...]
+    Info = tuple[Any, ...]
+
+
+def packed_addr(row: Row, at: int) -> bytes:
+    """The address at LADDR or RADDR: 4 bytes, also when v4-mapped, or 16."""
+    return row[at][:4] if row[FAMILY] == 4 else unmapped(row[at])
+
+
+def ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
+    """Local address and port, remote address and port; a v4-mapped address is the IPv4 one."""
+    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+_STATE_ALIASES = {"estab": 1, "synrcvd": 3, "unconn": 7, "close": 7, "listening": 10}
+_STATE_NUMBERS = {name.replace("_", "").lower(): number for number, name in enumerate(STATE_NAMES) if number}
+_STATE_NUMBERS.update(_STATE_ALIASES)
+
+
+def state_number(text: str) -> int:
+    """The number of a state in any spelling; 0 if it is none."""
+    return _STATE_NUMBERS.get(text.replace("-", "").replace("_", "").lower(), 0)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Connections: what a selection found, an immutable sequence over the packed table.
+
+Python objects are made per row when asked for; a hundred thousand rows that
+are only dropped or printed never become a hundred thousand objects.
+"""
+
+from __future__ import annotations
+
+from _collections_abc import Sequence
+
+from .columns import column
+from .connection import Connection, Owner
+from .rows import COOKIE, INFO, LISTEN, ROW, STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import overload
+
+    from .. import _tcpdrop
+    from .rows import Row
+
+
+class Rows:
+    """Saved rows in the shape of a Table: for connections that were given one by one."""
+
+    def __init__(self, rows: list[bytes]) -> None:
+        self._rows = rows
+        self.stride = ROW.size
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._rows[index]
+
+    def tobytes(self) -> bytes:
+        return b"".join(self._rows)
+
+
+class Part:
+    """The selected rows of one table, and where that table was read."""
+
+    __slots__ = ("_cookies", "_data", "indices", "netns", "owner_of", "table", "where")
+
+    def __init__(
+        self,
+        table: _tcpdrop.Table | Rows,
+        indices: Sequence[int] | None,
+        *,
+        where: str | int | None = None,
+        netns: str | None = None,
+        owner_of: Callable[[Row], Owner] | None = None,
+    ) -> None:
+        self.table = table
+        #: row numbers of the table, in its order
+        self.indices: Sequence[int] = range(len(table)) if indices is None else indices
+        #: how the caller named the namespace; None is its own
+        self.where = where
+        #: the namespace's identity as shown, None when there is only one
+        self.netns = netns
+        #: who holds the socket of a row, or made it; None when nobody asked
+        self.owner_of = owner_of
+        self._data: bytes | None = None
+        self._cookies: Sequence[object] | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def row(self, place: int) -> Row:
+        return ROW.unpack_from(self.table[self.indices[place]])
+
+    def connection(self, place: int) -> Connection:
+        raw = self.table[self.indices[place]]
+        row = ROW.unpack_from(raw)
+        info = INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
+        if self.owner_of is None:
+            return Connection(row, info, netns=self.netns)
+        return Connection(row, info, netns=self.netns, owner=self.owner_of(row))
+
+    def data(self) -> bytes:
+        """The selected rows, one behind the other, without their details."""
+        if self._data is None:  # a copy of all rows: once
+            table, size = self.table, ROW.size
+            if self.indices == range(len(table)) and table.stride == size:
+                self._data = table.tobytes()
+            else:
+                self._data = b"".join([table[i][:size] for i in self.indices])
+        return self._data
+
+    def cookies(self) -> Sequence[object]:
+        """The cookie of each selected row."""
+        if self._cookies is None:
+            self._cookies = column(self.data(), COOKIE)
+        return self._cookies
+
+    def chosen(self, places: Sequence[int]) -> Part:
+        """Only these of the selected rows, in this order."""
+        return Part(
+            self.table,
+            [self.indices[place] for place in places],
+            where=self.where,
+            netns=self.netns,
+            owner_of=self.owner_of,
+        )
+
+
+def part_of(connections: list[Connection], where: str | int | None = None, netns: str | None = None) -> Part:
+    """Given connections as a part; they keep their identity, not their details."""
+    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where, netns=netns)
+
+
+class Connections(Sequence):  # type: ignore[type-arg]
+    """An immutable sequence of Connection; slices are Connections too."""
+
+    __slots__ = ("parts", "undecidable")
+
+    def __init__(self, parts: list[Part], undecidable: int = 0) -> None:
+        #: one for each network namespace
+        self.parts = tuple(parts)
+        #: how many connections could not be decided, for want of rights: they are not in here
+        self.undecidable = undecidable
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Connection: ...
+        @overload
+        def __getitem__(self, index: slice) -> Connections: ...
+
+    def __getitem__(self, index: int | slice) -> Connection | Connections:
+        if isinstance(index, slice):
+            return self.choose(list(range(*index.indices(len(self)))))
+        place = index if index >= 0 else index + len(self)
+        for part in self.parts:
+            if 0 <= place < len(part):
+                return part.connection(place)
+            place -= len(part)
+        raise IndexError("Connections index out of range")
+
+    def __iter__(self) -> Iterator[Connection]:
+        for part in self.parts:
+            for place in range(len(part)):
+                yield part.connection(place)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} connections>"
+
+    def has_listener(self) -> bool:
+        return any(LISTEN in column(part.data(), STATE) for part in self.parts)
+
+    def choose(self, places: Sequence[int]) -> Connections:
+        """Only the connections at these places, in this order within a namespace."""
+        chosen: list[Part] = []
+        start = 0
+        for part in self.parts:
+            mine = [place - start for place in places if start <= place < start + len(part)]
+            chosen.append(part.chosen(mine))
+            start += len(part)
+        return Connections(chosen, self.undecidable)

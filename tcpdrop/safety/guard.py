@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a selection must spare: the operator's session, and what rules protect.
+
+One dump shows every connection of the host; those that must live are noted by
+tuple, and their mirrors with them, since on loopback the other end takes its
+peer along.  A selected row is then one look into that set, however many there
+are.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .. import _tcpdrop
+from ..errors import Protected
+from ..model.addresses import MAPPED
+from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
+from ..model.table import Connections, Part, Rows
+from ..system import netns
+from ..system.kernel import from_os_error
+from ..system.mptcp import tied
+from . import logins
+from .rules import rules_with
+from .session import OwnSession, ancestors
+
+#: laddr, raddr, inode, lport, rport of a packed row
+_KEYED = Struct("=16s16s8xQ16xHH28x")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..filters import Filter
+    from ..model.connection import Connection
+    from ..model.rows import Row
+    from ..model.table import Connections, Part
+
+    Key = tuple[bytes, bytes, int, int]
+
+
+class Guard:
+    """Knows which connections must live, and why."""
+
+    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
+        #: (what to call it, filter)
+        self.rules = list(rules)
+        #: spare sockets that no process holds, like those of NFS
+        self.spare_kernel = spare_kernel
+        self.session = None if include_self else OwnSession()
+        #: one line for stderr when the operator's connection could not be told
+        self.warning = ""
+        self._spared: dict[Key, str] = {}
+        #: nothing tells which login is the operator's
+        self._hidden = False
+        if self.session is not None:
+            self._spare_session(self.session)
+
+    # ---- the set of what must live
+
+    def _spare_session(self, session: OwnSession) -> None:
+        named: dict[Key, str] = {}
+        for laddr, lport, raddr, rport in session.tuples:
+            _spare(named, (laddr, raddr, lport, rport), "named by SSH_CONNECTION")
+        rows = session.rows()
+        for row, holder in rows:
+            _spare(self._spared, _key(row), f"held by {holder}")
+        self._spared = {**named, **self._spared}
+        # A login is accepted: what an ancestor opened itself, like a terminal window
+        # its way to a forwarded display, need not be what the operator came by.
+        # The variable may be an older login's: in tmux, say, where every ancestor
+        # can be read and none holds a connection, it tells nothing.
+        listening = logins.listening_ports()
+        found = any(row[LPORT] in listening for row, _ in rows)
+        found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
+        if not found and logins.may_stand_behind(session):
+            self._hidden = True
+            self._spare_logins(_dump(USUAL_STATES, None))
+
+    def _spare_logins(self, table: _tcpdrop.Table) -> None:
+        """Nothing says which login is the operator's: spare them all."""
+        from ..system.holders import scan
+
+        data = table.tobytes()
+        owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
+        listening = logins.listening_ports()
+        suspects = logins.unseen_logins(owners)
+        number, above = 0, set(ancestors()) - {1}
+        for row in ROW.iter_unpack(data):
+            owner = owners.of(row[INODE]) if row[INODE] else None
+            seen = owner is not None and owner.pids is not None
+            # Where holders do not show, a creator may: for what was accepted that of the listener, who may be dead.
+            process = owner.process if owner is not None and seen else owners.processes.comm(row[PID]) if row[PID] else None
+            unseen_login = row[LPORT] == 22 or (process is None and row[LPORT] in listening and row[UID] in suspects)
+            if not seen and unseen_login:
+                process = "a process that cannot be seen"
+            elif process not in (logins.LOGIN_CREATORS if row[PID] else logins.LOGIN_SERVICES) and row[PID] not in above:
+                continue
+            number += 1
+            _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
+        spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
+        self.warning = f"cannot tell which connection carries your session: {spared}"
+
+    # ---- asking
+
+    def protected(self, connections: Connections) -> dict[int, Protected]:
+        """place -> why, for each connection that must live."""
+        found: dict[int, Protected] = {}
+        start = 0
+        if self._hidden:  # whoever logged in since may be the operator, coming back
+            self._spare_logins(_dump(USUAL_STATES, None))
+        for part in connections.parts:
+            spared = dict(self._spared)
+            if self.session is not None and self.session.dumped and part.where is not None:
+                self._spare_elsewhere(self.session, part, spared)
+            if self.rules:
+                self._apply_rules(part, spared)
+            if self.spare_kernel:
+                _spare_kernel(part, spared)
+            self._check_part(part, spared, start, found)
+            start += len(part)
+        return found
+
+    def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
+        # A dump is not a snapshot: it may have missed what an ancestor holds.
+        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        if not spared and not holders:
+            return
+        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+            why = spared.get((laddr, raddr, lport, rport))
+            if why is None and inode in holders and self.session is not None:
+                why = f"held by {self.session.holder(inode)}"
+            if why is not None:
+                hint = why if why.startswith(("by ", "no process")) else f"{why}; --include-self"
+                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
+
+    def _spare_elsewhere(self, session: OwnSession, part: Part, spared: dict[Key, str]) -> None:
+        """An ancestor may hold a socket of another network namespace: its mirror is there too."""
+        with netns.opened(part.where) as scope:
+            table = _dump(USUAL_STATES, scope)
+        for row in ROW.iter_unpack(table.tobytes()):
+            if row[INODE] in session.holders:
+                _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
+
+    def _apply_rules(self, part: Part, spared: dict[Key, str]) -> None:
+        """Every connection of the part's namespace that a rule matches, or may match."""
+        from ..filters.selection import answers
+
+        among = list(ROW.iter_unpack(part.data()))
+        for name, rule in self.rules:
+            for row, answer in answers(rule, where=part.where, among=among):
+                if answer is not False:
+                    _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+
+
+def _spare(spared: dict[Key, str], key: Key, why: str) -> None:
+    """Note a tuple and its mirror, in both shapes that an IPv4 address has in rows."""
+    laddr, raddr, lport, rport = key
+    for one, other in _shapes(laddr, raddr):
+        spared.setdefault((one, other, lport, rport), why)
+        spared.setdefault((other, one, rport, lport), why)
+
+
+def _spare_kernel(part: Part, spared: dict[Key, str]) -> None:
+    """What has an inode and no process that holds it, also where not everybody could be looked at."""
+    from ..system.holders import scan
+
+    rows = [row for row in ROW.iter_unpack(part.data()) if row[INODE]]
+    owners = scan({row[INODE] for row in rows})
+    for row in rows:
+        owner = owners.of(row[INODE])
+        made = row[PID] and owners.processes.comm(row[PID]) is not None  # by a process that lives
+        if not made and (owner is None or not owner.pids):
+            _spare(spared, _key(row), "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it")
+
+
+def protected_through(guard: Guard, connections: Connections) -> dict[int, Protected]:
+    """place -> why, for what would take along another subflow that must live."""
+    found: dict[int, Protected] = {}
+    start = 0
+    for part in connections.parts:
+        rows = [part.row(place) for place in range(len(part))]
+        with netns.opened(part.where) as scope:
+            along = Part(Rows(tied(rows, scope)), None, where=part.where)
+        for at, why in guard.protected(Connections([along])).items() if len(along) else ():
+            inode = along.row(at)[INODE]
+            for place in (place for place, row in enumerate(rows) if row[INODE] == inode):
+                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=why.hint)
+        start += len(part)
+    return found
+
+
+def own_session() -> frozenset[Connection]:
+    """The connections that carry the caller's session, both ends where both are here.
+
+    Those that an ancestor process holds or SSH_CONNECTION names.  Where a
+    login may stand behind the caller and cannot be told, every connection of
+    login services.  Raises Error when connections cannot be listed.
+    """
+    from ..filters.selection import select
+
+    everything = select(None)
+    return frozenset(everything[place] for place in Guard().protected(everything))
+
+
+def guard_for(
+    *,
+    include_self: bool = False,
+    protect: Filter | str | Iterable[Filter | str] | None = None,
+    spare_kernel: bool = False,
+) -> Guard:
+    """The guard of a call from Python."""
+    from ..filters import Filter
+
+    some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
+    filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
+    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
+
+
+def _dump(states: int, scope: int | None) -> _tcpdrop.Table:
+    try:
+        return _tcpdrop.list_connections(states, scope=scope)
+    except OSError as error:
+        raise from_os_error(error) from None
+
+
+def _key(row: Row) -> Key:
+    return packed_addr(row, LADDR), packed_addr(row, RADDR), row[LPORT], row[RPORT]
+
+
+def _shapes(laddr: bytes, raddr: bytes) -> list[tuple[bytes, bytes]]:
+    """The addresses as rows carry them: IPv4 padded, and v4-mapped."""
+    if len(laddr) == 16:
+        return [(laddr, raddr)]
+    return [(laddr + bytes(12), raddr + bytes(12)), (MAPPED + laddr, MAPPED + raddr)]

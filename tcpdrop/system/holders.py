@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which processes hold a socket, on Linux: /proc/PID/fd names sockets by inode.
+
+Nothing here raises for what it may not read.  It keeps count instead: a
+process whose descriptors could not be read may hold anything, and processes
+that /proc does not show (hidepid, another PID namespace) may too.  So "nobody
+holds it" is said only after everybody was looked at.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..model.connection import Owner
+from ..model.rows import INODE
+from . import platform
+from .processes import Processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Optional
+
+    from ..model.rows import Row
+
+    Answer = Optional[bool]
+
+#: /proc/self/ns/pid of the machine itself: the kernel's PROC_PID_INIT_INO.
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+
+class Owners:
+    """What a scan found.
+
+    holders: inode -> pids, ascending, of those who hold it as far as could be seen.
+    unread: processes whose descriptors could not be read.
+    hidden: there may be processes that /proc does not show.
+    everyone: all processes that /proc shows were looked at, not only named ones.
+    """
+
+    __slots__ = ("_possible", "everyone", "hidden", "holders", "processes", "read", "unread")
+
+    def __init__(self, holders: dict[int, list[int]], read: set[int], unread: tuple[int, ...], *, hidden: bool, everyone: bool) -> None:
+        self.holders = holders
+        self.read = read
+        self.unread = unread
+        self.hidden = hidden
+        self.everyone = everyone
+        self.processes = Processes()
+        self._possible: dict[object, bool] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Is a socket that was not found held by nobody?"""
+        return self.everyone and not self.unread and not self.hidden
+
+    def of(self, inode: int) -> Owner | None:
+        """The holders of a socket, with the name of the first; Owner(()) is nobody, None is unknown."""
+        pids = self.holders.get(inode) if inode else None
+        if not pids:
+            return Owner(()) if inode and self.complete else None
+        return Owner(tuple(pids), self.processes.comm(pids[0]))
+
+    def has(self, pid: int, row: Row) -> Answer:
+        """Has this process to do with the connection, as `pid` means it?  None: it cannot be told."""
+        return self.holds(pid, row[INODE]) if row[INODE] else None
+
+    def holds(self, pid: int, inode: int) -> Answer:
+        """Does this process hold the socket?  None: it could not be read."""
+        if pid in self.holders.get(inode, ()):
+            return True
+        if pid in self.read or (self.everyone and pid not in self.unread and not self.hidden):
+            return False
+        return None
+
+    def any_holder(self, inode: int, key: object, test: Callable[[int], Answer]) -> Answer:
+        """Does the test hold for the pid of any holder?
+
+        A process that could not be read counts only if the test would hold for
+        it.  `key` stands for the test: its answers for those are kept.
+        """
+        pids = self.holders.get(inode, ())
+        answer: Answer = False
+        for pid in pids:
+            one = test(pid)
+            if one:
+                return True
+            if one is None:
+                answer = None
+        if answer is None or not self.everyone or (self.hidden and not pids):
+            return None
+        possible = self._possible.get(key)
+        if possible is None:
+            possible = self._possible[key] = any(test(pid) is not False for pid in self.unread)
+        return None if possible else False
+
+    def holder_uids(self, inode: int) -> frozenset[int] | None:
+        """The users of all holders; None when the holders are unknown."""
+        found: set[int] = set()
+        for pid in self.holders.get(inode, ()):
+            found.update(self.processes.uids(pid) or ())
+        return frozenset(found) if found or (inode and self.complete) else None
+
+
+def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None, *, every_holder: bool = True) -> Owners:
+    """Look for the holders of these sockets (None: of all) among these processes (None: all).
+
+    every_holder=False stops as soon as each socket has one holder: enough to
+    name a process, not to deny one.
+    """
+    wanted = None if inodes is None else {f"socket:[{inode}]": inode for inode in inodes if inode}
+    # Processes named one by one are few: missing one of them is no reason to look around.
+    named = None if pids is None else sorted(set(pids))
+    holders: dict[int, list[int]] = {}
+    read: set[int] = set()
+    unread: list[int] = []
+    nothing = wanted is not None and not wanted
+    everyone = named is None and not nothing
+    for pid in () if nothing else all_pids() if named is None else named:
+        if _read_process(pid, wanted, holders):
+            read.add(pid)
+        else:
+            unread.append(pid)
+        if not every_holder and wanted is not None and len(holders) == len(wanted):
+            everyone = False
+            break
+    return Owners(holders, read, tuple(unread), hidden=some_are_hidden(), everyone=everyone)
+
+
+def scan_named(pids: Iterable[int], inodes: Iterable[int] | None = None) -> Owners:
+    """What these processes hold, however this system tells it."""
+    if platform.HELD_BY_ENDS:
+        from .fdinfo import Held
+
+        return Held(pids)
+    return scan(inodes, pids)
+
+
+def all_pids() -> list[int]:
+    """Ascending: servers first, and their children, who inherit, behind them."""
+    try:
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    except OSError:
+        return []
+
+
+def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, list[int]]) -> bool:
+    """Add the process to the holders of each socket it holds; False if it could not be read."""
+    try:
+        directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it is gone: it holds nothing
+    except OSError:
+        return False
+    readlink = os.readlink
+    readable = True
+    mine: set[int] = set()
+    try:
+        for name in os.listdir(directory):
+            try:
+                link = readlink(name, dir_fd=directory)
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # closed meanwhile
+            except OSError:
+                readable = False
+                break
+            if wanted is None:
+                if link.startswith("socket:["):
+                    mine.add(int(link[8:-1]))
+            elif link in wanted:
+                mine.add(wanted[link])
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    except OSError:
+        readable = False
+    finally:
+        os.close(directory)
+    for inode in mine:
+        holders.setdefault(inode, []).append(pid)
+    return readable
+
+
+def some_are_hidden() -> bool:
+    try:
+        os.stat("/proc/1")
+        return os.readlink("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE
+    except OSError:
+        return True

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the system behind the C module can do: the one place in Python that knows systems by name.
+
+The rest asks for the trait, so that a port is described here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from .. import _tcpdrop
+
+NAME = _tcpdrop.BACKEND
+_LINUX, _SUNOS = NAME == "linux", NAME == "sunos"
+
+#: abort() returns before the socket is gone: look again until it is
+QUEUED = _SUNOS
+#: every look-up is a walk over all connections: never one for each of many
+LOOKS_BY_WALK = _SUNOS
+#: a socket bound to an interface is found only with that interface's index
+TRIES_INTERFACES = not _SUNOS
+#: there are network namespaces
+NETNS = _LINUX
+#: a row tells when its connection was made, by the clock of clock.py
+CREATION_TIMES = _SUNOS
+#: /proc tells what a process holds by both ends, not by inode: fdinfo.py
+HELD_BY_ENDS = _SUNOS
+#: there are zones, and an abort may name one
+ZONES = _SUNOS
+#: a socket keeps its identity when it listens, and an abort by identity would take it
+LISTENER_KEEPS_COOKIE = _LINUX
+#: no two sockets have the same cookie; elsewhere those made in one tick by one process do
+COOKIES_ARE_UNIQUE = _LINUX
+#: a process can drop its own connection by its descriptor
+DESCRIPTORS = _LINUX
+#: what the program that held a connection gets when the kernel aborts it: the errno's name
+VICTIM_SEES = "ECONNRESET" if _SUNOS else "ECONNABORTED"
+#: the peer of a dropped connection may get a reset at once
+TELLS_PEER = _LINUX
+#: probe() asks for the right too; elsewhere a filter on the socket mark does
+PROBE_ASKS_RIGHT = _SUNOS
+
+_RIGHT = "needs the privilege sys_ip_config, as root has it; a zone that shares its IP stack never does: drop from the global zone"
+_STRUCTURE = (
+    "this kernel has no TCP_IOC_ABORT_CONN, or one with another structure; illumos and Solaris 8 to 10 have the one "
+    "that is sent, Oracle Solaris 11 is unknown: please report it"
+)
+
+#: what listing needs
+LISTING = "the kernel needs INET_DIAG and INET_TCP_DIAG" if _LINUX else "netstat reads the same tables: does it work?"
+
+#: errno -> what it means and what to do, in one clause, where the number alone says too little
+HINTS: dict[int, str] = {}
+if _SUNOS:
+    HINTS = {
+        errno.EPERM: _RIGHT,
+        # The C side makes this of the kernel's EINVAL, for a checked request is never invalid.
+        errno.EOPNOTSUPP: _STRUCTURE,
+        errno.EACCES: "/dev/arp (to list) or /dev/tcp (to drop) cannot be opened: a zone or a chroot may forbid it; run as root",
+        errno.EBUSY: "the device or the stream is in use exclusively; try again",
+        errno.ENODEV: "the device is missing: in a chroot /dev must have arp and tcp",
+        errno.ENXIO: "the device has no driver behind it, or its stream was hung up; try again",
+    }
+    if hasattr(errno, "ENOSR"):
+        HINTS[errno.ENOSR] = "the kernel has no STREAMS resources or memory left just now; try again"

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What cannot be understood: one clear line, exit 2, nothing opened, nothing raw on the terminal."""
+
+import json
+
+import pytest
+
+from tcpdrop import _tcpdrop, cli
+from tcpdrop.system import netns
+
+GOOD = ["10.0.0.1", "1", "10.0.0.2", "2"]
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """refused(words) -> the line; exit 2, and nothing was asked of the kernel."""
+
+    def opened(*_, **__):
+        raise AssertionError("opened before the operands were understood")
+
+    for name in ("list_connections", "lookup", "abort", "abort_descriptor", "abort_rows", "interfaces", "probe"):
+        monkeypatch.setattr(_tcpdrop, name, opened)
+    monkeypatch.setattr(netns.opened, "__enter__", opened)
+
+    def call(*arguments):
+        assert cli.main(list(arguments)) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("tcpdrop: ")
+        assert err.count("\n") == 1
+        assert err.endswith("\n")
+        assert err[:-1].isprintable()
+        return err[len("tcpdrop: ") : -1]
+
+    return call
+
+
+PORTS = {
+    "70000": "port 70000 is out of range: a port is 1 to 65535",
+    "65536": "port 65536 is out of range: a port is 1 to 65535",
+    "99999999999999999999": "out of range",
+    "0": "port 0 is out of range: a port is 1 to 65535",
+    "00": "out of range",
+    "": "a port is missing behind",
+    "*": "'*' is a wildcard, and this form drops one connection",
+    "any": "'any' is neither a port nor a TCP service name",
+    "no-such-service": "'no-such-service' is neither a port nor a TCP service name",
+    "+80": "neither a port nor a TCP service name",
+    " 80": "neither a port nor a TCP service name",
+    "80 ": "neither a port nor a TCP service name",
+    "80\n": r"'80\n' is neither a port nor a TCP service name",
+    "8_0": "neither a port nor a TCP service name",
+    "8e1": "neither a port nor a TCP service name",
+    "0x50": "neither a port nor a TCP service name",
+    "80.0": "neither a port nor a TCP service name",
+    "80,81": "neither a port nor a TCP service name",
+    "80-90": "neither a port nor a TCP service name",
+    "\N{ARABIC-INDIC DIGIT EIGHT}": "'\N{ARABIC-INDIC DIGIT EIGHT}' is neither a port nor a TCP service name",
+    "\N{SUPERSCRIPT TWO}": "'\N{SUPERSCRIPT TWO}' is neither a port nor a TCP service name",
+    "\udcff": r"'\udcff' is neither a port nor a TCP service name",
+    "\x1b[31m": r"'\x1b[31m' is neither a port nor a TCP service name",
+}
+
+
+@pytest.mark.parametrize("port", PORTS, ids=ascii)
+@pytest.mark.parametrize("place", [1, 3])
+def test_a_port_that_is_none(refused, port, place):
+    words = list(GOOD)
+    words[place] = port
+    assert PORTS[port] in refused(*words)
+
+
+NOT_IPV4 = "is not an address: IPv4 is four decimal parts without leading zeros, like 10.0.0.1"
+ADDRESSES = {
+    "10.1": NOT_IPV4,
+    "1": NOT_IPV4,
+    "2130706433": NOT_IPV4,
+    "10.0.0": NOT_IPV4,
+    "10.0.0.1.1": NOT_IPV4,
+    "0x7f.1": NOT_IPV4,
+    "0x7f000001": NOT_IPV4,
+    "127.0.0.0x1": NOT_IPV4,
+    "0177.0.0.1": NOT_IPV4,
+    "10.0.0.01": NOT_IPV4,
+    "10.0.0.256": NOT_IPV4,
+    "10.0.0.": NOT_IPV4,
+    "10.0.0.1.": NOT_IPV4,
+    ".": NOT_IPV4,
+    "10..0.1": NOT_IPV4,
+    "-10.0.0.1": "unknown option -1",
+    "10.0.0.-1": "",
+    " 10.0.0.1": NOT_IPV4,
+    "10.0.0.1 ": "not a host name",
+    "10.0.0.1\n": r"'10.0.0.1\n': not a host name",
+    "10.0.0.1 x": "not a host name",
+    "10.0.0.1/24": "'10.0.0.1/24' has host bits set: do you mean the address 10.0.0.1 or the prefix 10.0.0.0/24?",
+    "10.0.0.0/24": "'10.0.0.0/24' is a prefix, and this form drops one connection",
+    "10.0.0.1/32": "is a prefix",
+    "10.0.0.0/33": "a prefix length is 0 to 32",
+    "10.0.0.0/": "a prefix length is 0 to 32",
+    "10.0.0.0/x": "a prefix length is 0 to 32",
+    "2001:db8::1/32": "do you mean the address 2001:db8::1 or the prefix 2001:db8::/32?",
+    "0.0.0.0": "0.0.0.0 means any address, and a drop names one connection",
+    "::ffff:0.0.0.0": "0.0.0.0 means any address",
+    "*": "'*' is a wildcard",
+    "any": "'*' is a wildcard",
+    "": "an address or a host name is missing before port",
+    "::1": "one address is IPv4, the other IPv6: no connection has both",
+    "::1::": "'::1::' is not an IPv6 address",
+    ":1": "is not an IPv6 address",
+    "::12345": "is not an IPv6 address",
+    "::10.1": "is not an IPv6 address",
+    "::ffff:010.0.0.1": "is not an IPv6 address",
+    "[::1": "a bracket is missing",
+    "::1]": "a bracket is missing",
+    "fe80::1%": "an interface name must follow %",
+    "\N{ARABIC-INDIC DIGIT ONE}.0.0.1": "'\N{ARABIC-INDIC DIGIT ONE}.0.0.1' is not an address",
+    "10.0.0.\N{FULLWIDTH DIGIT ONE}": "'10.0.0.\N{FULLWIDTH DIGIT ONE}': not a host name",
+    "10\N{IDEOGRAPHIC FULL STOP}0\N{IDEOGRAPHIC FULL STOP}0\N{IDEOGRAPHIC FULL STOP}1": "not a host name",
+    "10.\N{SUPERSCRIPT ONE}": "'10.\N{SUPERSCRIPT ONE}': not a host name",
+    "10.0.0.1\N{SOFT HYPHEN}": "not a host name",
+    "\x1b[31m": r"'\x1b[31m': not a host name",
+    "\x7f": r"'\x7f': not a host name",
+    "\x9b31m": r"'\x9b31m': not a host name",
+    "a\tb": r"'a\tb': not a host name",
+    "a\rb": r"'a\rb': not a host name",
+    "\N{RIGHT-TO-LEFT OVERRIDE}x": r"\u202e",
+    "\udcff\udcfe": r"'\udcff\udcfe': not a host name",
+    "::\udcff": r"'::\udcff' is not an IPv6 address",
+    "::1\x1b": r"'::1\x1b' is not an IPv6 address",
+    "a..b": "'a..b': not a host name",
+    "a" * 64: "not a host name",
+    "a;b": "not a host name",
+    "$(id)": "not a host name",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=ascii)
+@pytest.mark.parametrize("place", [0, 2])
+def test_an_address_that_is_none(refused, monkeypatch, address, place):
+    def resolver(*_, **__):
+        raise AssertionError("the resolver was asked")
+
+    monkeypatch.setattr("socket.getaddrinfo", resolver)
+    words = list(GOOD)
+    words[place] = address
+    if address == "10.0.0.-1":  # a label of digits and a hyphen: a name, if not one that exists
+        assert cli.main(words) == 3  # the resolver was asked
+        return
+    assert ADDRESSES[address] in refused(*words)
+
+
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "example..", "a_b.invalid."])
+def test_a_name_nobody_knows(refused, monkeypatch, name):
+    from socket import EAI_NONAME, gaierror
+
+    def resolver(*_, **__):
+        raise gaierror(EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", resolver)
+    assert refused(name, *GOOD[1:]) in (f"'{name}': Name or service not known", f"'{name}': not a host name")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["::", "1", "::1", "2"], ":: means any address"),
+        (["::1", "1", "::", "2"], ":: means any address"),
+        (["::1", "1", "10.0.0.1", "2"], "one address is IPv4, the other IPv6"),
+        (["::ffff:10.0.0.1", "1", "::1", "2"], "one address is IPv4, the other IPv6"),
+        (["-4", "::1", "1", "::2", "2"], "::1 1 ::2 2 is not IPv4, as -4 demands"),
+        (["-6", *GOOD], "is not IPv6, as -6 demands"),
+        (["fe80::1%a", "1", "fe80::2%b", "2"], "the ends name two interfaces, %a and %b"),
+    ],
+)
+def test_ends_that_do_not_go_together(refused, words, said):
+    assert said in refused(*words)
+
+
+TWO = {
+    "10.0.0.1": "'10.0.0.1' is not ADDRESS:PORT or ADDRESS.PORT",
+    "10.0.0.1:": "a port is missing behind '10.0.0.1'",
+    "10.0.0.1.": "",
+    ":80": "an address or a host name is missing before port '80'",
+    ".80": "'.80' is not ADDRESS:PORT or ADDRESS.PORT",
+    "80": "'80' is not ADDRESS:PORT or ADDRESS.PORT",
+    "": "'' is not ADDRESS:PORT or ADDRESS.PORT",
+    ":": "an address or a host name is missing",
+    "[::1]": "'[::1]' is not [ADDRESS]:PORT",
+    "[::1]80": "'[::1]80' is not [ADDRESS]:PORT",
+    "[::1:80": "'[::1:80' is not [ADDRESS]:PORT",
+    "[]:80": "an address or a host name is missing",
+    "::1:80": "'::1:80': write an IPv6 address and its port as [ADDRESS]:PORT",
+    "2001:db8::1": "write an IPv6 address and its port as [ADDRESS]:PORT",
+    "10.0.0.1:80:81": "",
+    "10.0.0.1:0": "port 0 is out of range",
+    "10.0.0.1.70000": "port 70000 is out of range",
+    "10.0.0.1\x1b": "'10.0.0' is not an address",
+    "10.0.0.1:1\x1b": r"'1\x1b' is neither a port nor a TCP service name",
+}
+
+
+@pytest.mark.parametrize("operand", TWO, ids=ascii)
+def test_an_end_in_one_operand_that_is_none(refused, operand):
+    assert TWO[operand] in refused(operand, "10.0.0.2:2")
+    assert TWO[operand] in refused("10.0.0.2:2", operand)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["10.0.0.1"], "1 operand: a connection is LADDR LPORT RADDR RPORT or LADDR:LPORT RADDR:RPORT"),
+        (["10.0.0.1", "1", "10.0.0.2"], "3 operands: one of LADDR LPORT RADDR RPORT is missing in '10.0.0.1 1 10.0.0.2'"),
+        ([*GOOD, "x"], "5 operands: a connection is"),
+        ([*GOOD, *GOOD], "8 operands: a connection is"),
+        (["lst"], f"1 operand: 'lst' is no command ({', '.join(cli.VERBS)}); to drop one connection give"),
+        (["\x1b[2J"], "1 operand"),
+        (["\x1b[2J", "1", "2"], r"'\x1b[2J 1 2'"),
+        ([""], "1 operand"),
+        (["-"], "1 operand"),
+    ],
+)
+def test_a_wrong_number_of_operands(refused, words, said):
+    assert said in refused(*words)
+
+
+OPTIONS = {
+    "--bogus": "unknown option --bogus; options cannot be shortened",
+    "--dry": "unknown option --dry; options cannot be shortened",
+    "--include": "unknown option --include",
+    "--DRY-RUN": "unknown option --DRY-RUN",
+    "--dry_run": "unknown option --dry_run",
+    "-x": "unknown option -x",
+    "-nx": "unknown option -x",
+    "-n=1": "unknown option -=",
+    "---n": "unknown option ---n",
+    "--\x1b[31m": r"unknown option --\x1b[31m",
+    "-\udcff": r"unknown option -\udcff",
+    "--dry-run=1": "--dry-run takes no value",
+    "--dry-run=": "--dry-run takes no value",
+    "--json=yes": "--json takes no value",
+    "--netns=": "--netns: an empty value selects nothing by mistake",
+    "--netns=a --netns=b": "--netns is given twice",
+    "-4 -6": "-4 and -6 exclude each other",
+    "-46": "-4 and -6 exclude each other",
+    "--local-port=80": "--local-port does not go with the classic form",
+    "--state=established": "--state does not go with the classic form",
+}
+
+
+@pytest.mark.parametrize("given", OPTIONS, ids=ascii)
+def test_an_option_that_is_none(refused, given):
+    assert OPTIONS[given] in refused(*given.split(" "), *GOOD)
+    assert OPTIONS[given] in refused(*GOOD, *given.split(" "))
+
+
+def test_a_missing_value(refused):
+    assert refused(*GOOD, "--netns") == "--netns needs a value"
+    assert "an empty value" in refused("--netns", "", *GOOD)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "x"], "'check' takes no operands"),
+        (["demo", "1"], "'demo' takes no operands"),
+        (["check", "-n"], "--dry-run does not go with 'check'"),
+        (["check", "--netns=1"], "--netns does not go with 'check'"),
+        (["demo", "--include-self"], "--include-self does not go with 'demo'"),
+        (["demo", "-4"], "-4 does not go with 'demo'"),
+        (["list", "-n"], "--dry-run does not go with 'list'"),
+        (["list", "--include-self"], "--include-self does not go with 'list'"),
+    ],
+)
+def test_what_does_not_go_with_a_verb(refused, words, said):
+    assert said in refused(*words)
+
+
+# ---- for programs
+
+
+def as_json(capsys, *arguments):
+    assert cli.main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert err
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("option", ["--json", "--jsonl"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (GOOD[:3], "3 operands"),
+        (["10.1", *GOOD[1:]], "'10.1' is not an address"),
+        (["--bogus", *GOOD], "unknown option --bogus"),
+        (["\udcff", *GOOD[1:]], r"'\udcff': not a host name"),
+        (["demo"], "does not go with 'demo'"),
+        ([], "no operands"),
+    ],
+)
+def test_a_usage_error_is_an_object_too(capsys, option, words, said):
+    entry = as_json(capsys, option, *words)
+    assert {key: entry[key] for key in ("schema", "type", "outcome")} == {"schema": 1, "type": "error", "outcome": None}
+    assert said in entry["error"]
+
+
+def test_json_and_jsonl_exclude_each_other(capsys):
+    assert as_json(capsys, "--json", "--jsonl", *GOOD)["error"] == "--json and --jsonl exclude each other"
+
+
+# ---- the verbs: what a filter or a value means is tested elsewhere; here only that nothing comes out raw
+
+WORDS_WITH_BYTES = [
+    *("list {}", "list lport {}", "list state {}", "list remote {}", "list user {}", "list pid {}", "list dev {}", "list idle gt {}"),
+    *("list --order={}", "list --limit={}", "list --summary-by={}", "list -o {}", "list --state={}", "list --pid={}", "list --user={}"),
+    *("list --local-port={}", "list --local-addr={}", "list --idle={}", "list --netns={}", "list 10.0.0.1 {}", "check {}", "{} list"),
+    *("drop --from=/nonexistent{} -n", "drop -n --max-drops={} lport 1", "drop -n --rate={} lport 1", "drop -n --for={} lport 1"),
+    *("drop -n --interval={} --for=1s lport 1", "drop -n --protect={} lport 1", "drop -n --until-gone={} lport 1", "-n -s {}"),
+]
+
+
+@pytest.mark.parametrize("words", WORDS_WITH_BYTES)
+def test_no_verb_prints_a_word_raw(capsys, words):
+    for raw in ("\x1b[31m", "\udcff\udcfe", "\x9b2J\r", "\N{RIGHT-TO-LEFT OVERRIDE}"):
+        assert cli.main([word.replace("{}", raw) for word in words.split()]) in (1, 2, 3)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err
+        assert all(text.isprintable() for text in err.split("\n")), ascii(err)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Law 2, never a listener: a tuple that no longer exists, on a port that listens.
+
+Linux answers a look-up of a vanished four-tuple with the listener of its local
+port, and a destroy without a cookie closes that.
+"""
+
+import ctypes
+import errno
+import socket
+import sysconfig
+from pathlib import Path
+
+import pytest
+from support import broken, procnet
+from support.checks import mapped, refuses, row_of, rows
+from support.holder import fresh_ports
+from support.wait import until
+
+import tcpdrop
+from tcpdrop import _tcpdrop
+from tcpdrop.model.rows import COOKIE, LISTEN
+
+pytestmark = pytest.mark.privileged
+
+LOCAL = {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1"}
+ABSENT = 9  # the remote port that nobody has
+
+
+def _alone(holder, kind, **how):
+    """A listener on a port where no other family has one: the kernel would give that port again."""
+    while True:
+        listener = holder.listener(kind, **how)
+        if len(procnet.listeners(listener.name()[1])) == 1:
+            return listener
+        listener.close()
+
+
+class Service:
+    """A listener, or a group of them, and a tuple of a connection it once had."""
+
+    def __init__(self, holder, family, *, members=1, dual=False, device=None):
+        self.holder, self.family = holder, family
+        kind = "dual" if dual else family
+        first = _alone(holder, kind, reuseport=members > 1, device=device)
+        self.port = first.name()[1]
+        self.members = [first]
+        self.members += [holder.listener(kind, port=self.port, reuseport=True, device=device) for _ in range(members - 1)]
+        self.device = device
+        client = holder.socket(family)
+        if device:
+            client.call("setsockopt", 1, 25, device)
+        client.call("connect", (LOCAL[family], self.port))
+        self.gone = (*client.tuple_to((LOCAL[family], self.port))[2:], *client.tuple_to((LOCAL[family], self.port))[:2])
+        _tcpdrop.abort(*self.gone, ifindex=1 if device else 0)
+        self._drain()
+        until(lambda: procnet.state(self.gone) is None, "the connection to be gone")
+
+    def _drain(self):
+        """Take the aborted connection out of whichever accept queue it is in."""
+        for member in self.members:
+            if member.poll():
+                member.accept().close()
+
+    def assert_lives(self):
+        """Every member is still in LISTEN, and the group accepts."""
+        assert len(procnet.listeners(self.port)) == len(self.members), "a listener is gone"
+        for member in self.members:
+            assert member.poll() == 0
+        client = self.holder.socket(self.family)
+        if self.device:
+            client.call("setsockopt", 1, 25, self.device)
+        client.call("connect", (LOCAL[self.family], self.port))
+        until(lambda: any(member.poll() for member in self.members), "the connection to arrive")
+        self._drain()
+        client.close()
+
+
+SERVICES = {
+    "inet": {"family": "inet"},
+    "inet6": {"family": "inet6"},
+    "mapped": {"family": "mapped"},
+    "dual-stack, over IPv4": {"family": "inet", "dual": True},
+    "dual-stack, over IPv6": {"family": "inet6", "dual": True},
+    "group of eight": {"family": "inet", "members": 8},
+    "IPv6 group of eight": {"family": "inet6", "members": 8},
+    "dual-stack group of eight": {"family": "inet", "members": 8, "dual": True},
+}
+
+
+@pytest.fixture(params=list(SERVICES))
+def service(request, holder):
+    return Service(holder, **SERVICES[request.param])
+
+
+def vanished(service):
+    """The tuple that is gone, others like it, and the v4-mapped spelling."""
+    laddr, lport, raddr, rport = service.gone
+    # In a group the kernel chooses a member by hash of the tuple: try many.
+    names = [service.gone, *((laddr, lport, raddr, port) for port in range(ABSENT, ABSENT + 4 * len(service.members)))]
+    if len(procnet.plain(laddr)) == 4:
+        plain = procnet.plain(laddr), lport, procnet.plain(raddr), rport
+        names += [plain, (mapped(plain[0]), lport, mapped(plain[2]), rport)]
+    return names
+
+
+def test_the_listener_lives(service):
+    for name in vanished(service):
+        for ifindex in (0, 1, 77):
+            refuses(errno.ENOENT, _tcpdrop.lookup, *name, ifindex=ifindex)
+            refuses(errno.ENOENT, _tcpdrop.abort, *name, ifindex=ifindex)
+    service.assert_lives()
+
+
+@pytest.mark.only_on("linux", reason="needs a kernel identity")
+def test_the_listener_lives_even_when_its_own_cookie_is_given(service):
+    cookies = [row[COOKIE] for row in rows(1 << LISTEN, sport=service.port)]
+    assert len(set(cookies)) == len(service.members)
+    for cookie in cookies:
+        for name in vanished(service):
+            refuses(errno.ENOENT, _tcpdrop.abort, *name, cookie=cookie)
+    service.assert_lives()
+
+
+@pytest.mark.only_on("linux", reason="SO_BINDTODEVICE")
+@pytest.mark.parametrize("family", list(LOCAL))
+def test_a_listener_on_an_interface_lives(holder, family):
+    service = Service(holder, family, device=b"lo\0")
+    for name in vanished(service):
+        for ifindex in (0, 1):
+            refuses(errno.ENOENT, _tcpdrop.lookup, *name, ifindex=ifindex)
+            refuses(errno.ENOENT, _tcpdrop.abort, *name, ifindex=ifindex)
+    service.assert_lives()
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_a_listener_in_another_namespace_lives(other_namespace):
+    there, fd = other_namespace
+    listener = there.listener()
+    name = (b"\x7f\0\0\1", listener.name()[1], b"\x7f\0\0\1", ABSENT)
+    refuses(errno.ENOENT, _tcpdrop.abort, *name, scope=fd)
+    assert len(procnet.listeners(name[1], there.pid)) == 1
+
+
+def test_the_connection_dies_and_its_listener_does_not(holder, backend):
+    """The server's end of an accepted connection shares its port with the listener."""
+    service = Service(holder, "inet")
+    client = holder.socket()
+    client.call("connect", ("127.0.0.1", service.port))
+    server = service.members[0].accept()
+    _tcpdrop.abort(*server.tuple_to(client))
+    assert server.errno("recv", 1) == backend.victim_errno
+    service.assert_lives()
+
+
+def test_the_probe_hurts_no_listener_on_port_1(other_namespace):
+    """probe() asks for 127.0.0.1:1; the answer must not be a closed service."""
+    there, fd = other_namespace
+    there.listener(port=1)
+    _tcpdrop.probe(fd)
+    assert len(procnet.listeners(1, there.pid)) == 1
+
+
+# ---- and were it broken, these tests would see it -----------------------------
+
+
+@pytest.fixture(scope="module", params=sorted(broken.MUTATIONS))
+def mutant(request, tmp_path_factory):
+    if not Path(sysconfig.get_path("include"), "Python.h").exists() or not broken.SOURCE.exists():
+        pytest.skip("no Python.h or no source to build a broken copy of")
+    try:
+        return request.param, broken.build(request.param, tmp_path_factory.mktemp("broken"))
+    except FileNotFoundError:
+        pytest.skip("no C compiler here")
+
+
+@pytest.mark.only_on("linux", reason="mutates linux.c")
+@pytest.mark.parametrize("family", ["inet", "inet6"])
+def test_this_bench_would_see_a_broken_abort(holder, run, mutant, family):
+    name, module = mutant
+    service = Service(holder, family)
+    accepting = service.members[0].start("accept").asleep()
+    laddr, lport, raddr, rport = service.gone
+    answer = int(run(broken.DROP_WITH, module, laddr.hex(), lport, raddr.hex(), rport))
+    if name == "ends only":
+        # A listener's remote end is the wildcard, so either half of the check is enough: defence in depth.
+        assert answer == errno.ENOENT
+        assert len(procnet.listeners(service.port)) == 1
+        return
+    assert answer == 0, "the kernel reported success"
+    assert accepting.errno() == errno.EINVAL
+    with pytest.raises(AssertionError, match="a listener is gone"):
+        service.assert_lives()
+    refuses(errno.ENOENT, row_of, service.gone)
+
+
+@pytest.mark.only_on("linux", reason="a socket keeps its cookie")
+def test_a_connection_that_listens_by_now_is_spared():
+    """After connect(AF_UNSPEC) and listen() it is the same socket with the same cookie: the kernel would destroy it."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as victim:
+        number = fresh_ports()["client_port"]  # a port that was asked for stays when the connection goes
+        victim.bind(("127.0.0.1", number))
+        victim.connect(server.getsockname())
+        chosen = tcpdrop.connections(f"lport {number}")
+        assert len(chosen) == 1
+        assert ctypes.CDLL(None).connect(victim.fileno(), bytes(16), 16) == 0
+        victim.listen()
+        assert tcpdrop.drop(chosen).counts == {"gone": 1}
+        with socket.create_connection(("127.0.0.1", number)):
+            pass

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""When the operator's own login cannot be told, the one that comes later may be it."""
+
+import pytest
+
+from tcpdrop.engine.run import Run
+from tcpdrop.filters.selection import select
+from tcpdrop.safety import guard as safety
+from tcpdrop.system import procfs
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="sessions are found by /proc")]
+
+
+@pytest.fixture
+def hidden(holder, monkeypatch):
+    """As in tmux; and the holder is a login service."""
+    monkeypatch.setattr(safety.logins, "may_stand_behind", lambda session: True)
+    monkeypatch.setattr(safety.logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
+
+
+def test_a_login_that_comes_between_two_rounds_is_spared(holder, hidden):
+    """--for an hour, and the operator logs in again."""
+    from tcpdrop import Filter
+
+    first = holder.pair()
+    run = Run(safety.Guard())
+    assert run.guard.warning
+    run.round(select(Filter.local_port(first.lport), droppable=True))
+    again = holder.pair()
+    run.round(select(Filter.local_port(again.lport), droppable=True))
+    assert run.report.counts == {"protected": 2}
+    assert first.alive()
+    assert again.alive()

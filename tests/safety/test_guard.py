@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A selection spares the operator's session, and all logins when nobody can tell which one that is."""
+
+import array
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from support import procnet
+from support.command import COMMAND, Login, line, run, tcpdrop, words
+from support.hidden import hide_sockets
+from support.holder import end
+from support.terminal import Terminal
+
+import tcpdrop as package
+from tcpdrop.safety import guard as safety
+from tcpdrop.safety import session
+from tcpdrop.system import procfs
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
+
+BARE = ("env", "-i")
+
+
+@pytest.fixture
+def own(holder):
+    """A login (a grandparent that holds a connection) and another connection of the same service."""
+    listener = holder.listener()
+    with Login(listener.name()) as login:
+        peer = listener.accept()
+        client = holder.socket()
+        client.call("connect", listener.name())
+        server = listener.accept()
+        login.port, login.other, login.peer = listener.name()[1], client, peer
+        yield login
+        for sock in (peer, server, client, listener):
+            sock.close()
+
+
+def lives(login):
+    """Both ends, by the kernel's word and by their own."""
+    ends = (*end(login.local), *end(login.remote)), (*end(login.remote), *end(login.local))
+    return [procnet.state(one) for one in ends] == ["ESTABLISHED"] * 2 and login.alive() and login.peer.errno("send", b"x") == 0
+
+
+SELECTIONS = {
+    "its own end": "rport {port}",
+    "the other end": "lport {port}",
+    "both": "port {port}",
+    "state": "state established port {port}",
+    "not": "port {port} and not lport 1",
+}
+
+
+@pytest.mark.parametrize("wrapper", [(), BARE], ids=["environment", "bare"])
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_the_session_is_spared_and_the_rest_is_dropped(own, backend, selection, wrapper):
+    done = own.run("drop", "--yes", SELECTIONS[selection].format(port=own.port), wrapper=wrapper)
+    assert done.status == 0
+    assert f"protected (held by pid {own.pid} {procfs.command_of(own.pid)}; --include-self)\n" in done.err
+    assert str(own.local[1]) not in done.out
+    assert done.out
+    assert lives(own)
+    if backend.takes_both_ends or selection != "the other end":
+        assert own.other.errno("send", b"x")
+
+
+def test_all_from_inside_spares_the_session_and_takes_the_rest(own):
+    done = own.run("drop", "--all", "--yes", wrapper=BARE)
+    assert done.status == 0
+    assert lives(own)
+    assert own.other.errno("send", b"x")
+
+
+def test_only_the_session_matches(own):
+    done = own.run("drop", f"port {own.local[1]}")
+    assert (done.status, done.out) == (4, "")
+    assert done.err.count("protected (held by") == 2
+    assert lives(own)
+
+
+def test_saved_rows_do_not_get_round_it(own, tmp_path):
+    saved = tmp_path / "victims"
+    for form in ("--jsonl", "-l"):
+        verb = "drop" if form == "-l" else "list"
+        text = tcpdrop(verb, form, f"port {own.local[1]}").out
+        saved.write_text(text.replace("# ", "").partition("  #")[0], encoding="utf-8")
+        done = own.run("drop", "--from", str(saved))
+        assert (done.status, done.out) == (4, ""), done
+        assert lives(own)
+
+
+def test_include_self_does_not_spare_it(own):
+    done = own.run("drop", "--include-self", f"lport {own.local[1]}")
+    assert done.status == 0
+    assert not own.alive()
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_netns_does_not_get_round_it(own):
+    for where in ("/proc/self/ns/net", str(own.pid)):
+        done = own.run("drop", f"--netns={where}", f"port {own.local[1]}")
+        assert (done.status, done.out) == (4, "")
+    assert lives(own)
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_a_session_in_another_namespace_is_spared_there(other_namespace):
+    """The login's socket was made there; the command and its ancestors live here."""
+    there, fd = other_namespace
+    code = """
+import os, subprocess, sys
+here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+import ctypes, socket
+libc = ctypes.CDLL(None)
+assert libc.setns(int(sys.argv[1]), 0) == 0
+sock = socket.create_connection((sys.argv[2], int(sys.argv[3])))
+assert libc.setns(here, 0) == 0
+done = subprocess.run(["sh", "-c", '"$@"; exit $?', "sh", *sys.argv[4:], f"port {sock.getsockname()[1]}"], capture_output=True, text=True)
+sys.stderr.write(done.stdout + done.stderr)
+sock.sendall(b'x')
+sys.exit(done.returncode)
+"""
+    listener = there.listener()
+    os.set_inheritable(fd, True)
+    argv = [sys.executable, "-c", code, fd, *listener.name(), COMMAND, "drop", "--yes", f"--netns={there.pid}"]
+    done = run(*map(str, argv), pass_fds=[fd])
+    assert done.status == 4, done
+    assert done.err.count("protected (held by pid ") == 2
+    listener.close()
+
+
+def test_a_program_may_drop_its_own_sockets_by_selection():
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as mine:
+        report = package.drop(f"lport {mine.getsockname()[1]}")
+        assert report.counts == {"dropped": 1}
+        with pytest.raises(ConnectionAbortedError):
+            mine.recv(1)
+
+
+# ---- nobody can tell
+
+
+@pytest.fixture
+def sshd(holder):
+    """A connection whose server is called sshd, and one of another name."""
+    listener = holder.listener()
+    with Login(listener.name()) as login:
+        login.rename("sshd")
+        login.peer = listener.accept()
+        login.other = holder.pair()
+        yield login
+        login.peer.close()
+        login.other.close()
+        listener.close()
+
+
+WARNING = "cannot tell which connection carries your session: all 1 of login services are protected (--include-self)"
+
+
+def both(login):
+    return f"lport {login.local[1]},{login.other.lport}"
+
+
+def test_with_a_terminal_and_no_session_every_login_is_spared(sshd):
+    """As in a tmux that was attached again: no ancestor holds a connection."""
+    with Terminal("drop", "--yes", both(sshd)) as terminal:
+        status, out, seen = terminal.end()
+    assert (status, out) == (0, f"{line(sshd.other)}: dropped\n")
+    assert f"tcpdrop: {WARNING}\n" in seen
+    assert "sshd, and your own login cannot be told; --include-self)" in seen
+    assert lives(sshd)
+
+
+def test_the_mirror_of_such_a_login_is_spared_too(sshd):
+    with Terminal("drop", "--yes", f"rport {sshd.local[1]}") as terminal:
+        assert terminal.end()[0] == 4
+    assert lives(sshd)
+
+
+def test_include_self_means_it(sshd):
+    with Terminal("drop", "--yes", "--include-self", both(sshd)) as terminal:
+        status, _, seen = terminal.end()
+    assert status == 0
+    assert "cannot tell" not in seen
+    assert not sshd.alive()
+
+
+def test_a_variable_of_an_older_login_does_not_count_as_the_session(sshd, monkeypatch):
+    """tmux attached again: SSH_CONNECTION names the login that started it, dead or alive."""
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1024 192.0.2.2 22")
+    with Terminal("drop", "--yes", both(sshd)) as terminal:
+        _, _, seen = terminal.end()
+    assert WARNING in seen
+    assert lives(sshd)
+
+
+def test_a_daemon_has_no_terminal_and_is_not_held_up(sshd):
+    """Cron: no controlling terminal, every ancestor can be read, none holds a connection."""
+    done = tcpdrop("drop", "--yes", both(sshd), wrapper=("setsid", "-w"))
+    assert done.status == 0
+    assert "cannot tell" not in done.err
+    assert not sshd.alive()
+
+
+def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
+    hide_sockets(monkeypatch)
+    guard = safety.Guard()
+    assert guard.warning == WARNING
+    report = package.drop(both(sshd))
+    assert report.counts == {"dropped": 1, "protected": 1}
+    assert report.warning == WARNING
+    assert "sshd" in report.protected[0].error.hint
+    assert lives(sshd)
+
+
+def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
+    """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what."""
+    wrapper = (
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search,+net_admin"),
+        *("--ambient-caps=-all,+dac_read_search,+net_admin", "--bounding-set=-all,+dac_read_search,+net_admin"),
+    )
+    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*wrapper, "sh", "-c", '"$@"; exit $?', "sh"))
+    assert "cannot tell which connection carries your session" in done.err
+    assert done.status == 0
+
+
+def test_port_22_stands_for_an_sshd_that_cannot_be_seen(holder, monkeypatch):
+    from tcpdrop.system import holders as owners
+
+    pair = holder.pair(port=22, victim="server")
+    other = holder.pair()
+    hide_sockets(monkeypatch)
+    monkeypatch.setattr(owners, "_read_process", lambda *args: False)
+    assert pair.lport == 22
+    report = package.drop(f"lport 22,{other.lport}")
+    assert report.counts == {"dropped": 1, "protected": 1}
+    assert "a process that cannot be seen" in report.protected[0].error.hint
+    assert pair.alive()
+    pair.close()
+
+
+def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypatch):
+    """kubectl exec, docker exec: the parent lives in another PID namespace."""
+    own = session.OwnSession()
+    own.unreadable = []
+    for chain in ([], [4711]):
+        monkeypatch.setattr(safety.logins, "ancestors", lambda chain=chain: iter(chain))
+        assert safety.logins.may_stand_behind(own)
+
+
+# ---- what no process holds
+
+
+def test_all_spares_sockets_that_no_process_holds(holder):
+    """Like those of NFS: here a socket that is only in flight between two ends of a UNIX socket."""
+    ordinary = holder.pair()
+    listener = holder.listener()
+    left, right = socket.socketpair()
+    with left, right:
+        sock = socket.create_connection(listener.name())
+        peer = listener.accept()
+        name = sock.getsockname()
+        socket.socket.sendmsg(left, [b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))])
+        sock.close()
+        ends = f"{name[0]} {name[1]} {peer.name()[0]} {peer.name()[1]}"
+        done = tcpdrop("drop", "--all", "--yes", "--protect", f"lport {peer.name()[1]} rport 1")
+        assert done.status == 0
+        assert f"{ends}: protected (no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it)" in done.err
+        assert ordinary.state() is None
+        # Its mirror has a holder and was dropped with the rest, or it was spared: what counts is this end.
+        done = tcpdrop("drop", "--yes", f"lport {name[1]}")
+        assert done.status in (0, 1)
+    listener.close()
+
+
+def test_classic_operands_do_not_need_the_guess(sshd):
+    """One named connection: only what is certainly one's own is spared."""
+    with Terminal(*words(sshd.other)) as terminal:
+        assert terminal.end()[:2] == (0, f"{line(sshd.other)}: dropped\n")
+
+
+def test_a_closed_stdin_and_a_pager_are_no_terminal(holder):
+    pair = holder.pair()
+    done = subprocess.run(["sh", "-c", 'exec "$0" drop --all <&-', COMMAND], capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 4
+    assert "needs --yes" in done.stderr
+    assert pair.alive()
