@@ -6,9 +6,9 @@
 #   tools/root.sh SUITE SCRIPT...   run SCRIPT of this tree in a fresh one, as root
 #
 # They lie in TCPDROP_ROOTS (/var/cache/tcpdrop-roots).  A run sees one below a
-# layer that is thrown away, in mount and process namespaces of its own; this tree
-# is at /src, read-only.  The network is the host's: apt and pip need it.  What
-# they fetched is kept beside the roots.
+# layer that is thrown away, in a mount namespace of its own; this tree is at
+# /src, read-only; what a script leaves in /out lies in out/SUITE beside the roots.
+# The network is the host's: apt and pip need it, and what they fetched is kept.
 set -eu
 roots=${TCPDROP_ROOTS:-/var/cache/tcpdrop-roots}
 suites="bookworm trixie"
@@ -39,21 +39,22 @@ suite=$1
 shift
 cd "$(dirname "$0")/.."
 [ -d "$roots/$suite" ] || { echo "no $roots/$suite: make roots" >&2; exit 1; }
-mkdir -p "$roots/cache/$suite/partial" "$roots/cache/pip"
+mkdir -p "$roots/cache/$suite/partial" "$roots/cache/pip" "$roots/out/$suite"
 export suite roots
 # pivot_root and not chroot: who is in a chroot may not make user namespaces, as
 # the tests of an ordinary user do.
-exec unshare --mount --pid --fork --kill-child sh -eu -c '
+exec unshare --mount sh -eu -c '
 work=$(mktemp -d)
 mount -t tmpfs none "$work"
 mkdir "$work/up" "$work/work" "$work/root"
 mount -t overlay -o "lowerdir=$roots/$suite,upperdir=$work/up,workdir=$work/work" none "$work/root"
 cd "$work/root"
-mkdir -p src cache host
+mkdir -p src cache host out
 mount --bind "$OLDPWD" src
 mount -o remount,bind,ro src
 mount --bind "$roots/cache/$suite" var/cache/apt/archives
 mount --bind "$roots/cache/pip" cache
+mount --bind "$roots/out/$suite" out
 mount -t proc none proc
 mount -t sysfs none sys
 mount --rbind /dev dev
