@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ..model.rows import INFO, INODE, ROW
-from ..system import platform
+from ..system import netns, platform
 from .facts import Facts, gather
-from .nodes import OWNERS, PIDS
+from .nodes import INTERFACES, LISTENERS, OWNERS, PIDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
     """The facts about one connection: its own owner, and what else the filter needs."""
     needs = chosen.needs()
     if facts is None:
-        facts = gather(needs)
+        # Another namespace has other listeners, and its interfaces other numbers.
+        facts = gather(needs if _is_here(connection) else needs - {LISTENERS, INTERFACES})
     if platform.HELD_BY_ENDS and PIDS in needs and facts.owners is None:  # a row shows its creator, and no holder
         from ..system.holders import scan_named
 
@@ -112,3 +113,8 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
         cgroups=facts.cgroups,
         now=facts.now,
     )
+
+
+def _is_here(connection: Connection) -> bool:
+    """Is it in the network namespace, and the zone, of the caller?"""
+    return connection.zone is None and connection.netns in (None, netns.identity())

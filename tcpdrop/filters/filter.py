@@ -93,7 +93,8 @@ class Filter:
         """Is it certain that this connection is meant?  What is unknown does not match, also under not.
 
         Owners and details are the connection's own; without `facts`, interfaces,
-        listeners and cgroups are read now, where the filter asks for them.
+        listeners and cgroups are read now, where the filter asks for them: those of
+        the caller's own network namespace, so for a connection of another they are unknown.
         """
         from .decision import facts_of
 
@@ -198,6 +199,11 @@ class Filter:
     def user(given: object) -> Filter:
         """User names or numbers."""
         return Filter.of(literal.users(given))
+
+    @staticmethod
+    def mine() -> Filter:
+        """What a process of the caller's own user holds."""
+        return Filter("mine")
 
     @staticmethod
     def unit(given: object) -> Filter:

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-from errno import ENOENT
-
-from .. import _tcpdrop
-from ..errors import NotFound, NotSupported
 from ..model.connection import Owner
 from ..model.rows import (
     ALL_STATES,
@@ -15,20 +11,17 @@ from ..model.rows import (
     IFINDEX,
     INFO,
     INODE,
-    LADDR,
     LISTEN,
     LPORT,
     PID,
-    RADDR,
     ROW,
     RPORT,
     STATE,
     USUAL_STATES,
-    packed_addr,
+    ends_of,
 )
-from ..model.table import Connections, Part
-from ..system import netns, platform
-from ..system.kernel import from_os_error
+from ..model.table import Batch, Connections
+from ..system import kernel, netns, platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,29 +52,30 @@ def select(
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
-    parts, undecidable = [], 0
+    batches, undecidable = [], 0
     for place, label in netns.places(where):
         states = CONNECTION_STATES if droppable else ALL_STATES
-        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        batch, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
         if owners:
-            _find_owners(part)
-        parts.append(part)
+            _find_owners(batch)
+        batches.append(batch)
         undecidable += unsure
-    return Connections(parts, undecidable)
+    return Connections(batches, undecidable)
 
 
 def _select_in(
     chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Part, int]:
+) -> tuple[Batch, int]:
     with netns.opened(where) as scope:
         if chosen is None:
-            return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
+            everything = kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope)
+            return Batch(everything, None, where=where, netns=label), 0
         from ..filters import plan_for
 
         needs = chosen.needs()
         facts = _gather(chosen, scope)
         plan = plan_for(chosen, facts=facts)
-        table = _dump(
+        table = kernel.list_connections(
             plan.states & states,
             plan.program,
             plan.sport,
@@ -92,10 +86,10 @@ def _select_in(
         )
         indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
         every = len(indices) == len(table)
-        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
+        return Batch(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
 
 
-def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
+def _decide(chosen: Filter, table: kernel.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
     """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
     if table.stride == ROW.size:
         from .columnwise import matching
@@ -116,10 +110,7 @@ def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool
 def _gather(chosen: Filter, scope: int | None) -> Facts:
     from ..filters import gather
 
-    try:
-        return gather(chosen.needs(), scope)
-    except OSError as error:
-        raise from_os_error(error) from None
+    return gather(chosen.needs(), scope)
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
@@ -130,30 +121,11 @@ def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
     return lambda row: Owner(None, comm(row[PID])) if row[PID] else of(row[INODE]) or Owner()
 
 
-def _find_owners(part: Part) -> None:
+def _find_owners(batch: Batch) -> None:
     """Look for the holders of every selected socket."""
     from ..system.holders import scan
 
-    part.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE] and not row[PID]}))
-
-
-def _dump(
-    states: int,
-    program: bytes = b"",
-    sport: int = 0,
-    dport: int = 0,
-    *,
-    details: bool = False,
-    threads: int = 0,
-    scope: int | None = None,
-) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, program, sport, dport, details=int(details), threads=threads, scope=scope)
-    except OSError as error:
-        translated = from_os_error(error)
-    if isinstance(translated, NotFound):  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=platform.LISTING)
-    raise translated
+    batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
 
 def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
@@ -166,7 +138,7 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
     with netns.opened(where) as scope:
         facts = _gather(rule, scope)
         details = "details" in rule.needs()
-        table = _dump(CONNECTION_STATES, details=details, scope=scope)
+        table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
         missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {"owners", "pids"}:
         facts.owners = _holders(rule, None)
@@ -182,34 +154,29 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
             yield row, answer
 
 
-def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
-    seen = {_ends(ROW.unpack_from(raw)) for raw in table}
+    seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}
     wanted = set()
     for row in among:
-        laddr, lport, raddr, rport = ends = _ends(row)
+        laddr, lport, raddr, rport = ends = ends_of(row)
         wanted.add((ends, row[IFINDEX]))
         if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
             wanted.add(((raddr, rport, laddr, lport), 0))
     missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
     if platform.LOOKS_BY_WALK and missing:
         names = {ends for ends, _ in missing}
-        rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
-        yield from (row for row in rows if _ends(row) in names)
+        rows = map(ROW.unpack_from, kernel.list_connections(CONNECTION_STATES, scope=scope))
+        yield from (row for row in rows if ends_of(row) in names)
         return
     for ends, ifindex in missing:
         try:
-            yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
+            found = kernel.look_up(ends, ifindex=ifindex, scope=scope)
         except ValueError:
             continue  # a wildcard: that is dropped by nobody
-        except OSError as error:
-            if error.errno != ENOENT:
-                raise from_os_error(error) from None
-
-
-def _ends(row: Row) -> tuple[bytes, int, bytes, int]:
-    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+        if found is not None:
+            yield found
 
 
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
@@ -228,7 +195,7 @@ def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
 
 def _details(row: Row, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
-    for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+    for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
         if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
             return _info(raw)
     return None

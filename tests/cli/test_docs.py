@@ -336,6 +336,12 @@ def test_the_api_page_names_everything_public():
         assert name in (*package.__all__, "conf"), name
 
 
+def test_the_api_page_names_every_constructor_of_a_filter():
+    said = API.partition("\nThe static methods: ")[2].partition("\n\n")[0]
+    names = set(re.findall(r"`([a-z_]+)`", said))
+    assert names == {name for name, value in vars(Filter).items() if isinstance(value, staticmethod)}
+
+
 # ---- what is installed, and the source distribution
 
 

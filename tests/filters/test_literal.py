@@ -3,6 +3,7 @@
 
 import ipaddress
 import pickle
+import socket
 
 import pytest
 from support import filter_cases as cases
@@ -12,6 +13,7 @@ from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, all_of, any_of, from_selectors
 from tcpdrop.filters.facts import UNKNOWN
 from tcpdrop.model.connection import Connection, Owner
+from tcpdrop.system import netns
 
 NOT_EVERYWHERE = pytest.mark.only_on("linux", reason="comm, user, idle and dev cannot be answered elsewhere")
 
@@ -124,7 +126,7 @@ def test_composition():
         Filter(None)
 
 
-def connection(*, owner=None, inode=100, info=None):
+def connection(*, owner=None, inode=100, info=None, lport=22, **where):
     row = (
         bytes([10, 0, 0, 1]) + bytes(12),
         bytes([10, 0, 0, 2]) + bytes(12),
@@ -132,7 +134,7 @@ def connection(*, owner=None, inode=100, info=None):
         inode,
         0,
         0,
-        22,
+        lport,
         40000,
         4,
         1,
@@ -145,7 +147,7 @@ def connection(*, owner=None, inode=100, info=None):
         0,
         3 if inode else 2,
     )
-    return Connection(row, info, **({"owner": owner} if owner else {}))
+    return Connection(row, info, **({"owner": owner} if owner else {}), **where)
 
 
 @NOT_EVERYWHERE
@@ -174,3 +176,18 @@ def test_an_interface_that_is_not_there_is_unknown():
     facts = cases.Facts(interfaces={"lo": 1})
     assert not Filter("dev ethO").matches(connection(), facts) and not Filter("not dev ethO").matches(connection(), facts)
     assert Filter("not dev lo").matches(connection(), facts)
+
+
+@NOT_EVERYWHERE
+def test_a_connection_of_another_namespace_is_not_judged_by_our_listeners_and_interfaces():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for where in ({}, {"netns": netns.identity()}):
+            own = connection(lport=port, **where)
+            assert Filter("in").matches(own) and Filter("not out").matches(own) and Filter("not dev lo").matches(own)
+        for where in ({"netns": "blue"}, {"netns": "net:[1]"}, {"zone": 3}):
+            other = connection(lport=port, **where)
+            for text in ("in", "out", "dev lo"):
+                assert not Filter(text).matches(other) and not Filter(f"not {text}").matches(other)
+            facts = cases.Facts(listeners={port}, interfaces={"lo": 1})
+            assert Filter("in and not dev lo").matches(other, facts), "facts that are given are of its namespace"
