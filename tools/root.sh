@@ -65,5 +65,5 @@ cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/site.crt
 pivot_root . host
 umount --lazy /host
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
-	PIP_CERT=/etc/ssl/certs/site.crt ${PIP_INDEX_URL:+"PIP_INDEX_URL=$PIP_INDEX_URL"} CI="${CI-}" sh -eu "/src/$@"
+	PIP_CERT=/etc/ssl/certs/site.crt ${PIP_INDEX_URL:+"PIP_INDEX_URL=$PIP_INDEX_URL"} CI="${CI-}" TCPDROP_TRY_ARGS="${TCPDROP_TRY_ARGS-}" sh -eu "/src/$@"
 ' sh "$@"

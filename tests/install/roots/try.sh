@@ -21,7 +21,7 @@ say() {
 
 # Whatever it needs, two commands.
 run() {
-	su $user -c "cd $home/tcpdrop && PIP_CERT=$PIP_CERT $*" >/tmp/said 2>&1 || { cat /tmp/said; return 1; }
+	su $user -c "cd $home/tcpdrop && ARGS='${TCPDROP_TRY_ARGS-}' $*" >/tmp/said 2>&1 || { cat /tmp/said; return 1; }
 }
 
 if [ "$who" = user ]; then
