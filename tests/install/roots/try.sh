@@ -37,7 +37,7 @@ run ./try
 say '^Missing on this system: make gcc python3'
 say ': dropped$' >/dev/null
 say '^Type next:  .venv/bin/tcpdrop list' >/dev/null
-run .venv/bin/tcpdrop check
+run .venv/bin/tcpdrop --version
 
 for harm in "rm -rf .venv/lib" "ln -sf /nowhere .venv/bin/python3" "rm .venv/.made" "mv .venv x && mkdir y && mv x y/.venv && mv y/.venv ."; do
 	[ "$what" = test ] || break
