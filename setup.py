@@ -9,9 +9,12 @@ Switches, in the environment:
 """
 
 import os
+import shutil
 import sys
+import sysconfig
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
@@ -38,27 +41,10 @@ def backend():
     raise SystemExit(f"TCPDROP_BACKEND={wanted}: not one of {', '.join(r[0] for r in BACKENDS.values())}")
 
 
-def asking_headers():
-    """SunOS' build_ext: where the system's headers are not those that we know, the module lists, and will not drop."""
-    from setuptools.command.build_ext import build_ext
-
-    from distutils.errors import CompileError  # isort: skip (setuptools has it, and must come first)
-
-    class Build(build_ext):
-        def build_extension(self, ext):
-            try:
-                self.compiler.compile(["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs)
-            except CompileError:
-                print("tcpdrop: the lines above say what this system has otherwise; dropping is left out", file=sys.stderr)
-                ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
-            super().build_extension(ext)
-
-    return {"build_ext": Build}
-
-
 def extension():
     name, sources, libraries = backend()
-    limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
+    # A free-threaded CPython cannot load what is built for the limited API.
+    limited = os.environ.get("TCPDROP_LIMITED_API") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
     flags = ["-fvisibility=hidden"]
     link = []
     if os.environ.get("TCPDROP_WERROR") == "1":
@@ -90,11 +76,38 @@ def packages():
     return found
 
 
+class Build(build_ext):
+    """What a build needs and is not there, in a line, before the compiler says it in twenty."""
+
+    def build_extensions(self):
+        compiler = self.compiler.compiler_so[0]
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        for there, what in (
+            (shutil.which(compiler), f"no C compiler ({compiler}): apt-get install gcc, dnf install gcc, pkg install gcc"),
+            (os.path.exists(header), f"no {header}: apt-get install python3-dev, dnf install python3-devel"),
+        ):
+            if not there:
+                raise SystemExit(f"tcpdrop: {what}; or install the wheel, which needs neither")
+        super().build_extensions()
+
+    def build_extension(self, ext):
+        """Where the headers of SunOS are not those that we know, the module lists and checks, and will not drop."""
+        from distutils.errors import CompileError  # setuptools' own
+
+        if "src/sunos.c" in ext.sources:
+            try:
+                self.compiler.compile(["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs)
+            except CompileError:
+                print("tcpdrop: the lines above say what this system has otherwise; dropping is left out", file=sys.stderr)
+                ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
+        super().build_extension(ext)
+
+
 module, limited = extension()
 setup(
     packages=packages(),
     ext_modules=[module],
-    cmdclass=asking_headers() if backend()[0].startswith("sunos") else {},
+    cmdclass={"build_ext": Build},
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],
