@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,14 @@ server {{ listen 127.0.0.1:{port}; location / {{ return 200 hello; }} }} }}
 
 
 @contextlib.contextmanager
-def postgres(place):
+def postgres(_):
+    """In a directory of its own: pytest closes its directories to other users, each time that one of its runs begins."""
+    with tempfile.TemporaryDirectory(prefix="tcpdrop-") as place, _postgres(Path(place)) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _postgres(place):
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb = find("initdb", *map(str, versions[:1]))
     server = find("postgres", *map(str, versions[:1]))
@@ -174,9 +182,6 @@ def postgres(place):
         pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
     if os.geteuid() == 0:
         os.chown(place, user.pw_uid, user.pw_gid)
-        for parent in (place.parent, place.parent.parent):
-            if parent.owner() != user.pw_name and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)  # pytest's own directories
     port = free_port()
     become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if os.geteuid() == 0 else []
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(place)}

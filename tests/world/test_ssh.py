@@ -10,11 +10,13 @@ from support.command import COMMAND, NEARLY_NOBODY, needs, run, tcpdrop
 from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
+FELT = pytest.mark.only_on("linux", reason="the client of a login that is cut hears of it")
 
 
 # ---- one named connection
 
 
+@FELT
 @pytest.mark.parametrize("end", ["server", "client"])
 def test_one_login_is_cut_and_nothing_else(server, login, end):
     victim, other = login(), login()
@@ -42,6 +44,7 @@ SELF = {
 }
 
 
+@FELT
 @pytest.mark.parametrize("mirror", [False, True], ids=["own", "mirror"])
 @pytest.mark.parametrize("how", SELF)
 def test_from_inside_a_login_its_own_connection_is_refused(server, login, how, mirror):
@@ -55,6 +58,7 @@ def test_from_inside_a_login_its_own_connection_is_refused(server, login, how, m
     assert one.alive()
 
 
+@FELT
 def test_from_inside_a_login_the_other_one_can_be_cut(login):
     one, other = login(), login()
     assert one.does(f"{COMMAND} {other.server}") == f"{other.server}: dropped"
@@ -62,6 +66,7 @@ def test_from_inside_a_login_the_other_one_can_be_cut(login):
     assert one.alive()
 
 
+@FELT
 def test_from_inside_with_include_self(server, login):
     one = login()
     one.process.stdin.write(f"exec {COMMAND} --include-self {one.server}\n".encode())
@@ -72,6 +77,7 @@ def test_from_inside_with_include_self(server, login):
     assert login().alive()
 
 
+@FELT
 def test_a_login_that_runs_one_command(server):
     """No shell in between: sshd itself is the parent's parent."""
     script = f'set -- $SSH_CONNECTION; {COMMAND} "$3" "$4" "$1" "$2"; echo status $?'
@@ -80,6 +86,7 @@ def test_a_login_that_runs_one_command(server):
     assert ": protected (held by pid " in done.err
 
 
+@FELT
 @pytest.mark.parametrize("how", ["", "env -i"], ids=["as it is", "no variable"])
 def test_check_recognises_the_login(server, login, how):
     one = login()
@@ -87,6 +94,7 @@ def test_check_recognises_the_login(server, login, how):
     assert one.does(f"{how} {COMMAND} check | grep ^session") == f"session          you are 127.0.0.1:{port} -> :{server.port}"
 
 
+@FELT
 def test_through_descriptors_the_own_login_is_refused_as_well(login):
     one, other = login(), login()
     answer = one.does(f"env -i {COMMAND} --method=descriptor {one.server} 2>&1; echo status $?")
@@ -97,6 +105,7 @@ def test_through_descriptors_the_own_login_is_refused_as_well(login):
     assert one.alive()
 
 
+@FELT
 def test_check_without_a_login_says_so(server):
     """On a terminal whose login cannot be found every login service is spared, and check says that."""
     done = run("setsid", "-w", "script", "-qec", f"{COMMAND} check", "/dev/null")
