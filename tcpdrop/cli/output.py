@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .. import _tcpdrop
 from ..model.addresses import unpack
 from ..model.rows import STATE_NAMES
 from ..model.table import Connections
+from ..system import kernel
 
 #: laddr, raddr, lport, rport, family, state, (recvq, sendq) of a packed row
 _SHOWN = Struct("=16s16s32xHHBB10x8s8x")
@@ -61,5 +61,5 @@ def table_lines(connections: Connections) -> list[str]:
 
 def classic_lines(connections: Connections, behind: str = "") -> str:
     """LADDR LPORT RADDR RPORT and what stands behind it, one line a connection, without the last line's end."""
-    lines = [_tcpdrop.classic_lines(batch.data(), behind.encode()) for batch in connections.batches if len(batch)]
+    lines = [kernel.classic_lines(batch.data(), behind.encode()) for batch in connections.batches if len(batch)]
     return b"\n".join(lines).decode("ascii")

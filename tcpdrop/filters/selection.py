@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-from errno import ENOENT
-
-from .. import _tcpdrop
-from ..errors import NotFound, NotSupported
 from ..model.connection import Owner
 from ..model.rows import (
     ALL_STATES,
@@ -15,20 +11,17 @@ from ..model.rows import (
     IFINDEX,
     INFO,
     INODE,
-    LADDR,
     LISTEN,
     LPORT,
     PID,
-    RADDR,
     ROW,
     RPORT,
     STATE,
     USUAL_STATES,
-    packed_addr,
+    ends_of,
 )
 from ..model.table import Batch, Connections
-from ..system import netns, platform
-from ..system.kernel import from_os_error
+from ..system import kernel, netns, platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +30,7 @@ if TYPE_CHECKING:
     from ..filters import Facts, Filter
     from ..model.rows import Info, Row
     from ..system.holders import Owners
+    from ..system.netns import Namespace
 
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
@@ -45,7 +39,7 @@ CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 def select(
     chosen: Filter | None,
     *,
-    where: str | int | None = None,
+    where: str | int | list[Namespace] | None = None,
     details: bool = False,
     owners: bool = False,
     droppable: bool = False,
@@ -55,47 +49,49 @@ def select(
 
     droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
 
-    where: None, a network namespace for netns.path_of(), or "all" of them.
+    where: None, a network namespace for netns.path_of(), or "all" of them; those that
+    a run has open stay open where something was found.
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
     batches, undecidable = [], 0
-    for place, label in netns.places(where):
+    namespaces = where if isinstance(where, list) else netns.namespaces(where)
+    for namespace in namespaces:
         states = CONNECTION_STATES if droppable else ALL_STATES
-        batch, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
         if owners:
             _find_owners(batch)
+        if namespaces is not where or not len(batch):
+            namespace.close()  # who keeps connections keeps no descriptors
         batches.append(batch)
         undecidable += unsure
     return Connections(batches, undecidable)
 
 
-def _select_in(
-    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Batch, int]:
-    with netns.opened(where) as scope:
-        if chosen is None:
-            return Batch(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
-        from ..filters import plan_for
+def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, details: bool, threads: int) -> tuple[Batch, int]:
+    scope = namespace.scope
+    if chosen is None:
+        return Batch(kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope), None, namespace=namespace), 0
+    from ..filters import plan_for
 
-        needs = chosen.needs()
-        facts = _gather(chosen, scope)
-        plan = plan_for(chosen, facts=facts)
-        table = _dump(
-            plan.states & states,
-            plan.program,
-            plan.sport,
-            plan.dport,
-            details=details or "details" in needs,
-            threads=threads,
-            scope=scope,
-        )
-        indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-        every = len(indices) == len(table)
-        return Batch(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
+    needs = chosen.needs()
+    facts = _gather(chosen, scope)
+    plan = plan_for(chosen, facts=facts)
+    table = kernel.list_connections(
+        plan.states & states,
+        plan.program,
+        plan.sport,
+        plan.dport,
+        details=details or "details" in needs,
+        threads=threads,
+        scope=scope,
+    )
+    indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
+    every = len(indices) == len(table)
+    return Batch(table, None if every else indices, namespace=namespace, owner_of=_owner_of(facts.owners)), undecided
 
 
-def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
+def _decide(chosen: Filter, table: kernel.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
     """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
     if table.stride == ROW.size:
         from .columnwise import matching
@@ -116,10 +112,7 @@ def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool
 def _gather(chosen: Filter, scope: int | None) -> Facts:
     from ..filters import gather
 
-    try:
-        return gather(chosen.needs(), scope)
-    except OSError as error:
-        raise from_os_error(error) from None
+    return gather(chosen.needs(), scope)
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
@@ -137,37 +130,17 @@ def _find_owners(batch: Batch) -> None:
     batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
 
-def _dump(
-    states: int,
-    program: bytes = b"",
-    sport: int = 0,
-    dport: int = 0,
-    *,
-    details: bool = False,
-    threads: int = 0,
-    scope: int | None = None,
-) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, program, sport, dport, details=int(details), threads=threads, scope=scope)
-    except OSError as error:
-        translated = from_os_error(error)
-    if isinstance(translated, NotFound):  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=platform.LISTING)
-    raise translated
-
-
-def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
+def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
     """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
 
     For protecting rules: what is unknown is handed out too.
     among: rows of a selection.  A dump is not a snapshot: those that it missed
     are looked up one by one.
     """
-    with netns.opened(where) as scope:
-        facts = _gather(rule, scope)
-        details = "details" in rule.needs()
-        table = _dump(CONNECTION_STATES, details=details, scope=scope)
-        missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    facts = _gather(rule, scope)
+    details = "details" in rule.needs()
+    table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
+    missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {"owners", "pids"}:
         facts.owners = _holders(rule, None)
     test = rule.test
@@ -182,34 +155,29 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
             yield row, answer
 
 
-def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
-    seen = {_ends(ROW.unpack_from(raw)) for raw in table}
+    seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}
     wanted = set()
     for row in among:
-        laddr, lport, raddr, rport = ends = _ends(row)
+        laddr, lport, raddr, rport = ends = ends_of(row)
         wanted.add((ends, row[IFINDEX]))
         if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
             wanted.add(((raddr, rport, laddr, lport), 0))
     missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
     if platform.LOOKS_BY_WALK and missing:
         names = {ends for ends, _ in missing}
-        rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
-        yield from (row for row in rows if _ends(row) in names)
+        rows = map(ROW.unpack_from, kernel.list_connections(CONNECTION_STATES, scope=scope))
+        yield from (row for row in rows if ends_of(row) in names)
         return
     for ends, ifindex in missing:
         try:
-            yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
+            found = kernel.look_up(ends, ifindex=ifindex, scope=scope)
         except ValueError:
             continue  # a wildcard: that is dropped by nobody
-        except OSError as error:
-            if error.errno != ENOENT:
-                raise from_os_error(error) from None
-
-
-def _ends(row: Row) -> tuple[bytes, int, bytes, int]:
-    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+        if found is not None:
+            yield found
 
 
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
@@ -228,7 +196,7 @@ def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
 
 def _details(row: Row, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
-    for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+    for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
         if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
             return _info(raw)
     return None

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from .. import _tcpdrop
 from ..errors import FilterError
+from ..system import platform
 from .nodes import walk
 
 TYPE_CHECKING = False
@@ -38,6 +38,6 @@ def refusal(node: Node, positive: bool, backend: str) -> str:
 def check(node: Node, backend: str | None = None) -> None:
     """FilterError if any predicate of the expression cannot be answered (None: here)."""
     for predicate, positive in walk(node):
-        reason = refusal(predicate, positive, _tcpdrop.BACKEND if backend is None else backend)
+        reason = refusal(predicate, positive, platform.NAME if backend is None else backend)
         if reason:
             raise FilterError(reason)

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .. import _tcpdrop
 from ..errors import Protected
 from ..model.addresses import MAPPED
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
 from ..model.table import Batch, Connections, Rows
-from ..system import netns
-from ..system.kernel import from_os_error
+from ..system import kernel
 from ..system.mptcp import tied
 from . import logins
 from .rules import rules_with
@@ -74,9 +72,9 @@ class Guard:
         found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
         if not found and logins.may_stand_behind(session):
             self._hidden = True
-            self._spare_logins(_dump(USUAL_STATES, None))
+            self._spare_logins(kernel.list_connections(USUAL_STATES))
 
-    def _spare_logins(self, table: _tcpdrop.Table) -> None:
+    def _spare_logins(self, table: kernel.Table) -> None:
         """Nothing says which login is the operator's: spare them all."""
         from ..system.holders import scan
 
@@ -107,7 +105,7 @@ class Guard:
         found: dict[int, Protected] = {}
         start = 0
         if self._hidden:  # whoever logged in since may be the operator, coming back
-            self._spare_logins(_dump(USUAL_STATES, None))
+            self._spare_logins(kernel.list_connections(USUAL_STATES))
         for batch in connections.batches:
             spared = dict(self._spared)
             if self.session is not None and self.session.dumped and batch.where is not None:
@@ -135,8 +133,7 @@ class Guard:
 
     def _spare_elsewhere(self, session: OwnSession, batch: Batch, spared: dict[Key, str]) -> None:
         """An ancestor may hold a socket of another network namespace: its mirror is there too."""
-        with netns.opened(batch.where) as scope:
-            table = _dump(USUAL_STATES, scope)
+        table = kernel.list_connections(USUAL_STATES, scope=batch.scope)
         for row in ROW.iter_unpack(table.tobytes()):
             if row[INODE] in session.holders:
                 _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
@@ -147,7 +144,7 @@ class Guard:
 
         among = list(ROW.iter_unpack(batch.data()))
         for name, rule in self.rules:
-            for row, answer in answers(rule, where=batch.where, among=among):
+            for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
                     _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
 
@@ -179,8 +176,7 @@ def protected_through(guard: Guard, connections: Connections) -> dict[int, Prote
     start = 0
     for batch in connections.batches:
         rows = [batch.row(place) for place in range(len(batch))]
-        with netns.opened(batch.where) as scope:
-            along = Batch(Rows(tied(rows, scope)), None, where=batch.where)
+        along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
         for at, why in guard.protected(Connections([along])).items() if len(along) else ():
             inode = along.row(at)[INODE]
             for place in (place for place, row in enumerate(rows) if row[INODE] == inode):
@@ -214,13 +210,6 @@ def guard_for(
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
     return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
-
-
-def _dump(states: int, scope: int | None) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, scope=scope)
-    except OSError as error:
-        raise from_os_error(error) from None
 
 
 def _key(row: Row) -> Key:
