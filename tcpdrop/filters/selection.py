@@ -8,35 +8,23 @@ from errno import ENOENT
 from .. import _tcpdrop
 from ..errors import NotFound, NotSupported
 from ..model.connection import Owner
-from ..model.rows import (
-    ALL_STATES,
-    CLOSED,
-    COOKIE,
-    IFINDEX,
-    INFO,
-    INODE,
-    LADDR,
-    LISTEN,
-    LPORT,
-    PID,
-    RADDR,
-    ROW,
-    RPORT,
-    STATE,
-    USUAL_STATES,
-    packed_addr,
-)
+from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Connections, Part
 from ..system import netns, platform
 from ..system.kernel import from_os_error
+from .decision import decide, unpacked
+from .facts import gather
+from .nodes import DETAILS, OWNERS, PIDS
+from .plan import plan_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from ..filters import Facts, Filter
     from ..model.rows import Info, Row
     from ..system.holders import Owners
+    from .facts import Facts
+    from .filter import Filter
 
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
@@ -60,9 +48,9 @@ def select(
     Raises Error when the table cannot be read or a namespace not entered.
     """
     parts, undecidable = [], 0
-    for place, label in netns.places(where):
+    for namespace, label in netns.places(where):
         states = CONNECTION_STATES if droppable else ALL_STATES
-        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        part, unsure = _select_in(chosen, namespace, label, states=states, details=details, threads=threads)
         if owners:
             _find_owners(part)
         parts.append(part)
@@ -76,46 +64,16 @@ def _select_in(
     with netns.opened(where) as scope:
         if chosen is None:
             return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
-        from ..filters import plan_for
-
-        needs = chosen.needs()
         facts = _gather(chosen, scope)
         plan = plan_for(chosen, facts=facts)
-        table = _dump(
-            plan.states & states,
-            plan.program,
-            plan.sport,
-            plan.dport,
-            details=details or "details" in needs,
-            threads=threads,
-            scope=scope,
-        )
-        indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-        every = len(indices) == len(table)
-        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
-
-
-def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
-    """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
-    if table.stride == ROW.size:
-        from .columnwise import matching
-
-        data = table.tobytes()
-        found = matching(chosen.node, data, len(table))
-        if found is not None:
-            return found, 0
-        if simple:  # nothing beside the row is needed, nothing is unknown
-            test = chosen.test
-            return [number for number, row in enumerate(ROW.iter_unpack(data)) if test(row, None, facts)], 0
-    from ..filters import select as decide
-
-    decided = decide(chosen, table, facts)
-    return list(decided.indices), decided.undecided
+        details = details or DETAILS in chosen.needs()
+        table = _dump(plan.states & states, plan.program, plan.sport, plan.dport, details=details, threads=threads, scope=scope)
+        matching, unsure = decide(chosen, table, facts)
+        every = len(matching) == len(table)
+        return Part(table, None if every else matching, where=where, netns=label, owner_of=_owner_of(facts.owners)), unsure
 
 
 def _gather(chosen: Filter, scope: int | None) -> Facts:
-    from ..filters import gather
-
     try:
         return gather(chosen.needs(), scope)
     except OSError as error:
@@ -165,18 +123,13 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
     """
     with netns.opened(where) as scope:
         facts = _gather(rule, scope)
-        details = "details" in rule.needs()
+        details = DETAILS in rule.needs()
         table = _dump(CONNECTION_STATES, details=details, scope=scope)
         missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
-    if rule.needs() & {"owners", "pids"}:
+    if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
     test = rule.test
-    for raw in table:
-        row = ROW.unpack_from(raw)
-        answer = test(row, _info(raw), facts)
-        if answer is not False:
-            yield row, answer
-    for row, info in missed:
+    for row, info in (*map(unpacked, table), *missed):
         answer = test(row, info, facts)
         if answer is not False:
             yield row, answer
@@ -184,11 +137,11 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
 
 def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
-    seen = {_ends(ROW.unpack_from(raw)) for raw in table}
+    seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}
     wanted = set()
     for row in among:
-        laddr, lport, raddr, rport = ends = _ends(row)
+        laddr, lport, raddr, rport = ends = ends_of(row)
         wanted.add((ends, row[IFINDEX]))
         if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
             wanted.add(((raddr, rport, laddr, lport), 0))
@@ -196,7 +149,7 @@ def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Itera
     if platform.LOOKS_BY_WALK and missing:
         names = {ends for ends, _ in missing}
         rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
-        yield from (row for row in rows if _ends(row) in names)
+        yield from (row for row in rows if ends_of(row) in names)
         return
     for ends, ifindex in missing:
         try:
@@ -208,16 +161,12 @@ def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Itera
                 raise from_os_error(error) from None
 
 
-def _ends(row: Row) -> tuple[bytes, int, bytes, int]:
-    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
-
-
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
     """The same for a few sockets that were looked up: what the rule says of each."""
     facts, needs = _gather(rule, scope), rule.needs()
-    if needs & {"owners", "pids"}:
+    if needs & {OWNERS, PIDS}:
         facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
-    return [rule.test(row, _details(row, scope) if "details" in needs else None, facts) for row in rows]
+    return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]
 
 
 def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
@@ -229,10 +178,7 @@ def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
 def _details(row: Row, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
     for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
-        if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
-            return _info(raw)
+        now, info = unpacked(raw)
+        if now[COOKIE] == row[COOKIE]:
+            return info
     return None
-
-
-def _info(raw: bytes) -> Info | None:
-    return INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
