@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 
 from .. import _tcpdrop
-from ..model import clock
 from ..model.rows import LISTEN, LPORT, ROW
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
@@ -79,6 +78,8 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in _tcpdrop.interfaces(scope).items()}
     now = None
     if CLOCK in needs:
+        from ..model import clock  # where there are creation times
+
         now = clock.now()
     return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
 

@@ -8,7 +8,6 @@ from ..errors import FilterError
 from ..model.rows import ALL_STATES, LISTEN, USUAL_STATES
 from .literal import compared, made
 from .nodes import Node, both, either, negate, walk
-from .owned import Pid
 from .parser import parse
 from .sockets import Family, State, nothing
 from .vocabulary import refusal
@@ -112,7 +111,7 @@ class Filter:
     @property
     def wanted_pids(self) -> frozenset[int]:
         """The processes that `pid` names."""
-        return frozenset(pid for node, _ in walk(self.node) if isinstance(node, Pid) for pid in node.pids)
+        return frozenset(pid for node, _ in walk(self.node) if node.word == "pid" for pid in node.args[1:])
 
     @property
     def named_states(self) -> int:

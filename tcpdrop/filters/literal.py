@@ -13,7 +13,6 @@ from ..model.addresses import is_number
 from ..model.rows import STATE_NAMES
 from . import values
 from .lexer import COMPARISONS
-from .measures import IN_SECONDS
 from .nodes import either
 from .sockets import nothing
 from .vocabulary import COMPARED, KEYWORDS, LIST, PORTS
@@ -30,7 +29,7 @@ def made(keyword: str, given: object) -> Node:
     """What the keyword (vocabulary.py) says of one value or many."""
     word = KEYWORDS[keyword]
     read = _state if keyword == "states" else word.read
-    found = [_read(keyword, one, read, numbers=word.numbers) for one in _each(keyword, given)]
+    found = [_read(keyword, one, read, word.number) for one in _each(keyword, given)]
     if not found:
         return nothing()
     if word.takes == PORTS:
@@ -47,13 +46,12 @@ def compared(keyword: str, given: object, comparison: str) -> Node:
         raise FilterError(f"{keyword}: '{comparison}' is not a comparison")
     if not isinstance(given, (str, int)) or isinstance(given, bool):
         raise TypeError(f"{keyword} cannot be {_kind(given)}")
-    text = f"{given}s" if isinstance(given, int) and keyword in IN_SECONDS else str(given)
-    return word.node(COMPARISONS[comparison], _read(keyword, text, word.read))
+    return word.node(COMPARISONS[comparison], _read(keyword, given, word.read, word.number))
 
 
-def _read(keyword: str, one: object, read: Callable[[str], Any], *, numbers: bool = False) -> Any:
-    if isinstance(one, int) and numbers and not isinstance(one, bool):
-        text = str(int(one))
+def _read(keyword: str, one: object, read: Callable[[str], Any], number: str | None) -> Any:
+    if isinstance(one, int) and number is not None and not isinstance(one, bool):
+        text = f"{int(one)}{number}"
     elif isinstance(one, str):
         text = one
     elif hasattr(one, "max_prefixlen"):  # of the ipaddress module

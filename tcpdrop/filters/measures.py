@@ -82,10 +82,6 @@ READINGS: dict[str, tuple[Reading, str]] = {
 }
 
 
-#: what a bare number given from Python counts in seconds
-IN_SECONDS = frozenset(word for word, (_, kind) in READINGS.items() if kind in ("ms", "us"))
-
-
 class Measure(Node):
     """args is (word, comparison, value): ("idle", ">", 90000)."""
 

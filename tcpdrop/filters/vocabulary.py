@@ -10,17 +10,18 @@ from __future__ import annotations
 from ..model.rows import STATE_NAMES
 from . import values
 from .endpoints import Address, Port
-from .measures import Congestion, Measure, parse_value
 from .nodes import negate, walk
-from .owned import Cgroup, Comm, Kernel, Mine, Pid, Unit, User
 from .sockets import STATE_GROUPS, Dev, Direction, Family, Loopback, State, spelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from types import ModuleType
+    from typing import Any, Optional
 
     from .nodes import Node
+
+    Value = tuple[str, Callable[[str], Any], Optional[str]]
 
 # What stands after a word: nothing, one value, or values with commas between;
 # PORTS is a list that may have a comparison before it, COMPARED a comparison and one value.
@@ -35,136 +36,115 @@ LINUX = frozenset(["linux"])
 class Word:
     """One word, and what it takes.
 
-    node: makes the node of what was read: of nothing, one value, a list, or a comparison and one of these.
-    expected, read: a value in a message; its text to what the node holds, or ValueError.
+    value: of what is read: (what a message expects, text -> value or ValueError, what follows an int that is
+    given from Python, like the s of seconds; None: an int is none).
+    node: makes the node of nothing, one value, a list, or a comparison and one of these, as `takes` says.
     keyword: the selector of connections() and drop(), and the constructor of Filter (which says local for local_addr).
-    numbers: that constructor takes an int as well.
     systems: the backends that answer it.
     """
 
-    __slots__ = ("aliases", "example", "expected", "keyword", "name", "node", "numbers", "read", "systems", "takes")
+    __slots__ = ("aliases", "example", "expected", "keyword", "name", "node", "number", "read", "systems", "takes")
 
     def __init__(
         self,
         name: str,
         takes: str,
+        value: Value,
         node: Callable[..., Node],
         example: str,
         *,
+        keyword: str | None = None,
         aliases: tuple[str, ...] = (),
-        expected: str = "",
-        read: Callable[[str], Any] = values.name,
-        keyword: str = "",
-        numbers: bool = False,
         systems: frozenset[str] = EVERYWHERE,
     ) -> None:
         self.name = name
-        self.aliases = aliases
         self.takes = takes
-        self.expected = expected
-        self.read = read
+        self.expected, self.read, self.number = value
         self.node = node
-        self.keyword = keyword
-        self.numbers = numbers
-        self.systems = systems
         self.example = example
+        self.keyword = name if keyword is None else keyword
+        self.aliases = aliases
+        self.systems = systems
 
 
-def _state(name: str, node: Callable[[list[int]], Node], keyword: str = "") -> Word:
-    expected = "a TCP state like established or time-wait"
-    return Word(
-        name, LIST, node, f"{name} established,close-wait", expected=expected, read=values.state_mask, keyword=keyword, numbers=True
-    )
+# Few filters ask who holds a socket or what was measured: these load for those alone.
 
 
-def _address(end: str, keyword: str, *aliases: str) -> Word:
-    expected = "an address like 10.0.0.1, 10.0.0.0/8, 10.0.0.1:443 or [2001:db8::1]:443"
-    example = f"{end} 192.0.2.1,[2001:db8::]/32:443"
-    return Word(
-        *(end, LIST, lambda found: Address.of(end, found), example),
-        aliases=aliases,
-        expected=expected,
-        read=values.address,
-        keyword=keyword,
-    )
+def _owned() -> ModuleType:
+    from . import owned
+
+    return owned
 
 
-def _port(name: str, end: str, keyword: str, *aliases: str) -> Word:
-    return Word(
-        *(name, PORTS, lambda comparison, ranges: Port.compared(end, comparison, ranges), f"{name} 80,1000-2000"),
-        aliases=aliases,
-        expected="a port like 443, 80,443 or 1000-2000",
-        read=values.port_range,
-        keyword=keyword,
-        numbers=True,
-    )
+def _measures() -> ModuleType:
+    from . import measures
 
-
-def _direction(name: str) -> Word:
-    return Word(name, NOTHING, lambda: Direction(name), name)
-
-
-def _measure(name: str, example: str, expected: str, systems: frozenset[str] = LINUX) -> Word:
-    return Word(
-        *(name, COMPARED, lambda comparison, value: Measure(name, comparison, value), f"{name} {example}"),
-        expected=expected,
-        read=lambda text: parse_value(name, text),
-        keyword=name,
-        systems=systems,
-    )
+    return measures
 
 
 def _unit(text: str) -> str:
-    from ..system.processes import unit_name  # what reads processes is loaded for who asks about them
+    from ..system.processes import unit_name
 
     return unit_name(values.name(text))
 
 
-_TIME = "a duration like 90s, 10m, 8h or 2d"
-_SIZE = "a size in bytes like 1500, 64k or 1M"
+def _addresses(end: str) -> Callable[..., Node]:
+    return lambda found: Address.of(end, found)
+
+
+def _ports(end: str) -> Callable[..., Node]:
+    return lambda comparison, ranges: Port.compared(end, comparison, ranges)
+
+
+def _measure(name: str, example: str, expected: str, int_unit: str = "", systems: frozenset[str] = LINUX) -> Word:
+    value = (expected, lambda text: _measures().parse_value(name, text), int_unit)
+    return Word(name, COMPARED, value, lambda comparison, value: _measures().Measure(name, comparison, value), example, systems=systems)
+
+
+def _named(expected: str) -> Value:
+    return expected, values.name, None
+
+
+_NO_VALUE: Value = ("", values.name, None)
+_STATE: Value = ("a TCP state like established or time-wait", values.state_mask, "")
+_ADDRESS: Value = ("an address like 10.0.0.1, 10.0.0.0/8, 10.0.0.1:443 or [2001:db8::1]:443", values.address, None)
+_PORT: Value = ("a port like 443, 80,443 or 1000-2000", values.port_range, "")
+_TIME, _SIZE = "a duration like 90s, 10m, 8h or 2d", "a size in bytes like 1500, 64k or 1M"
+
 _ROWS = (
-    _state("state", State.of, "states"),
-    _state("exclude", lambda masks: negate(State.of(masks))),
-    _address("local", "local_addr", "src"),
-    _address("remote", "remote_addr", "dst"),
-    _address("host", "host"),
-    _port("lport", "local", "local_port", "sport"),
-    _port("rport", "remote", "remote_port", "dport"),
-    _port("port", "host", "port"),
-    Word("family", ONE, Family, "family inet6", expected="inet or inet6", read=values.family, keyword="family"),
-    _direction("in"),
-    _direction("out"),
-    Word("loopback", NOTHING, Loopback, "loopback"),
-    Word("dev", ONE, Dev, "dev eth0", expected="an interface like eth0", keyword="dev", systems=LINUX),
-    Word("kernel", NOTHING, Kernel, "kernel", systems=LINUX),
-    Word("pid", LIST, Pid.of, "pid 812,4711", expected="a process id", read=values.pid, keyword="pid", numbers=True),
+    Word("state", LIST, _STATE, State.of, "state established,close-wait", keyword="states"),
+    Word("exclude", LIST, _STATE, lambda masks: negate(State.of(masks)), "exclude close-wait", keyword=""),
+    Word("local", LIST, _ADDRESS, _addresses("local"), "local 192.0.2.1:443", keyword="local_addr", aliases=("src",)),
+    Word("remote", LIST, _ADDRESS, _addresses("remote"), "remote 192.0.2.0/24", keyword="remote_addr", aliases=("dst",)),
+    Word("host", LIST, _ADDRESS, _addresses("host"), "host [2001:db8::]/32:443"),
+    Word("lport", PORTS, _PORT, _ports("local"), "lport 80,443", keyword="local_port", aliases=("sport",)),
+    Word("rport", PORTS, _PORT, _ports("remote"), "rport 5000-5010", keyword="remote_port", aliases=("dport",)),
+    Word("port", PORTS, _PORT, _ports("host"), "port ge 1024"),
+    Word("family", ONE, ("inet or inet6", values.family, None), Family, "family inet6"),
+    Word("in", NOTHING, _NO_VALUE, lambda: Direction("in"), "in", keyword=""),
+    Word("out", NOTHING, _NO_VALUE, lambda: Direction("out"), "out", keyword=""),
+    Word("loopback", NOTHING, _NO_VALUE, Loopback, "loopback", keyword=""),
+    Word("dev", ONE, _named("an interface like eth0"), Dev, "dev eth0", systems=LINUX),
+    Word("kernel", NOTHING, _NO_VALUE, lambda: _owned().Kernel(), "kernel", keyword="", systems=LINUX),
+    Word("pid", LIST, ("a process id", values.pid, ""), lambda pids: _owned().Pid.of(pids), "pid 812,4711"),
     Word(
-        *("comm", ONE, Comm, "comm 'php*'"),
-        expected="a command's name or pattern",
-        read=values.comm,
+        *("comm", ONE, ("a command's name or pattern", values.comm, None), lambda glob: _owned().Comm(glob), "comm 'php*'"),
         keyword="process",
         systems=LINUX,
     ),
-    Word(
-        *("user", ONE, User, "user root"),
-        expected="a user's name or number",
-        read=values.uid,
-        keyword="user",
-        numbers=True,
-        systems=LINUX,
-    ),
-    Word("mine", NOTHING, Mine, "mine", keyword="mine", systems=LINUX),
-    Word("unit", ONE, Unit, "unit nginx", expected="a systemd unit", read=_unit, keyword="unit", systems=LINUX),
-    Word("cgroup", ONE, Cgroup, "cgroup /system.slice", expected="a cgroup's path", keyword="cgroup", systems=LINUX),
-    _measure("idle", "gt 10m", _TIME),
-    _measure("age", "gt 8h", _TIME, EVERYWHERE),
-    _measure("rtt", "gt 200ms", "a duration like 20ms"),
-    _measure("recvq", "gt 0", _SIZE, EVERYWHERE),
-    _measure("sendq", "gt 64k", _SIZE, EVERYWHERE),
-    _measure("bytes-sent", "gt 1M", _SIZE),
-    _measure("bytes-received", "lt 1k", _SIZE),
-    _measure("retrans", "gt 5", "a number"),
-    Word("cc", ONE, Congestion, "cc cubic", expected="a congestion control like cubic", keyword="cc", systems=LINUX),
+    Word("user", ONE, ("a user's name or number", values.uid, ""), lambda uid: _owned().User(uid), "user root", systems=LINUX),
+    Word("mine", NOTHING, _NO_VALUE, lambda: _owned().Mine(), "mine", systems=LINUX),
+    Word("unit", ONE, ("a systemd unit", _unit, None), lambda name: _owned().Unit(name), "unit nginx", systems=LINUX),
+    Word("cgroup", ONE, _named("a cgroup's path"), lambda path: _owned().Cgroup(path), "cgroup /system.slice", systems=LINUX),
+    _measure("idle", "idle gt 10m", _TIME, "s"),
+    _measure("age", "age gt 8h", _TIME, "s", EVERYWHERE),
+    _measure("rtt", "rtt gt 200ms", "a duration like 20ms", "s"),
+    _measure("recvq", "recvq gt 0", _SIZE, systems=EVERYWHERE),
+    _measure("sendq", "sendq gt 64k", _SIZE, systems=EVERYWHERE),
+    _measure("bytes-sent", "bytes-sent gt 1M", _SIZE),
+    _measure("bytes-received", "bytes-received lt 1k", _SIZE),
+    _measure("retrans", "retrans gt 5", "a number"),
+    Word("cc", ONE, _named("a congestion control like cubic"), lambda name: _measures().Congestion(name), "cc cubic", systems=LINUX),
 )
 
 #: name or alias -> its row
