@@ -8,7 +8,7 @@ from .engine.pace import check_rate
 from .errors import FilterError
 from .model.addresses import pack, split_dev
 from .model.four_tuple import FourTuple
-from .model.table import Connections, part_of
+from .model.table import Connections, batch_of
 from .system.netns import identity, opened
 
 NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .engine.run import Run
     from .filters import Filter
     from .model.connection import Connection
-    from .model.table import Part
+    from .model.table import Batch
 
     Target = Union[Connection, Connections, Iterable[Connection], Filter, str, None]
 
@@ -127,7 +127,7 @@ def drop(
     from .engine.methods import check_method
     from .engine.run import Run, still_there
     from .filters.selection import select
-    from .model.order import arrange
+    from .model.order import arrange, check
     from .safety.guard import guard_for
 
     check_zone(zone)
@@ -140,8 +140,10 @@ def drop(
     elif given.has_listener():
         raise FilterError(NO_CONNECTION)
     check_method(method)
+    check_rate(rate)
+    check(order, limit)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
-    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=check_rate(rate), method=method)
+    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method)
     run.report.warning = guard.warning
     selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
     run.report.undecidable = selection.undecidable
@@ -162,23 +164,23 @@ def _given(target: object, netns: str | int | None) -> Connections | None:
     if isinstance(target, Connections):
         return target
     if isinstance(target, Connection):
-        return Connections(parts_of([target], netns))
+        return Connections(batches_of([target], netns))
     if target is None or isinstance(target, str) or not hasattr(target, "__iter__"):
         return None
     listed = list(target)
     for one in listed:
         if not isinstance(one, Connection):
             raise TypeError(f"a Connection is needed, not {type(one).__name__}")
-    return Connections(parts_of(listed, netns))
+    return Connections(batches_of(listed, netns))
 
 
-def parts_of(connections: list[Connection], where: str | int | None = None) -> list[Part]:
-    """Given connections, a part for each network namespace they name; `where` is for those that name none."""
+def batches_of(connections: list[Connection], where: str | int | None = None) -> list[Batch]:
+    """Given connections, a batch for each network namespace they name; `where` is for those that name none."""
     own = identity()
     groups: dict[str | None, list[Connection]] = {}
     for connection in connections:
         groups.setdefault(connection.netns, []).append(connection)
-    return [part_of(some, where if label is None else None if label == own else label, label) for label, some in groups.items()]
+    return [batch_of(some, where if label is None else None if label == own else label, label) for label, some in groups.items()]
 
 
 def selection_of(chosen: Filter | str | None, selectors: dict[str, object], *, everything: bool) -> Filter | None:
@@ -229,8 +231,10 @@ def keep_dropping(
     check_zone(zone)
     chosen = selection_of(filter, selectors, everything=all)
     seconds = _seconds(duration)
+    check_method(method)
+    check_rate(rate)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
-    run = Run(guard, max_drops=max_drops, rate=check_rate(rate), method=check_method(method))
+    run = Run(guard, max_drops=max_drops, rate=rate, method=method)
     looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=seconds, interval=interval, until_gone=False)
     results = _results(run, looks, reason)
     return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results

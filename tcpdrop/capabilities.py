@@ -6,9 +6,9 @@ from __future__ import annotations
 import errno
 import os
 
-from . import _tcpdrop
+from .errors import Error
 from .safety import logins
-from .system import environment, netns, platform, ptrace
+from .system import environment, kernel, netns, platform, ptrace
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
 
@@ -83,9 +83,9 @@ def check() -> Capabilities:
 
 def _check_listing(found: Capabilities) -> None:
     try:
-        _tcpdrop.list_connections(0)
+        kernel.list_connections(0)
         found.listing = True
-    except OSError as error:
+    except Error as error:
         if found.backend == "unsupported":
             found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
         else:
@@ -94,10 +94,10 @@ def _check_listing(found: Capabilities) -> None:
 
 def _check_support(found: Capabilities) -> None:
     try:
-        _tcpdrop.probe()
+        kernel.probe()
         found.supported = True
         found.permitted = True if platform.PROBE_ASKS_RIGHT else None
-    except OSError as error:
+    except Error as error:
         if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
             found.supported = False
             found.problems.append(missing_support(error.errno))
@@ -115,9 +115,9 @@ def _check_right(found: Capabilities) -> None:
     if platform.PROBE_ASKS_RIGHT:
         return  # it told
     try:
-        _tcpdrop.list_connections(0, MARK_COND)
+        kernel.list_connections(0, MARK_COND)
         found.permitted = True
-    except OSError as error:
+    except Error as error:
         if error.errno == errno.EPERM:
             found.permitted = False
             found.problems.append(missing_right())
@@ -125,9 +125,9 @@ def _check_right(found: Capabilities) -> None:
             found.problems.append(f"cannot tell whether you may drop connections: {_reason(error)}")
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Error) -> str:
     hint = platform.HINTS.get(error.errno or 0)
-    return f"{getattr(error, 'step', '')}: {error.strerror}{f' ({hint})' if hint else ''}"
+    return f"{error.step}: {os.strerror(error.errno or 0)}{f' ({hint})' if hint else ''}"
 
 
 # ---- Linux: descriptors, what is in the way, the session, and what follows of it
@@ -168,8 +168,8 @@ def _say_descriptors(found: Capabilities) -> None:
 def _can_borrow_at_all() -> bool:
     """Our own process lends to itself, whatever Yama says: a refusal is the filter's."""
     try:
-        _tcpdrop.socket_of(os.getpid(), ptrace.NO_DESCRIPTOR)
-    except OSError as error:
+        kernel.socket_of(os.getpid(), ptrace.NO_DESCRIPTOR)
+    except Error as error:
         return error.errno == errno.EBADF
     return True
 

@@ -7,6 +7,7 @@ namespaces are forbidden, tests marked `privileged` are skipped and say why.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ STATE = {"why": None, "ran": 0, "skipped": 0}
 
 
 def pytest_configure(config):
+    # A shell's job in the background ignores it, and so would every command that is interrupted here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not sys.platform.startswith("linux"):
         STATE["why"] = "no network namespaces on this system"
     else:

@@ -24,10 +24,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
     """Drop the one connection named.  Raises ValueError for operands that cannot be read."""
     if parsed.text("netns") == "all":
         raise ValueError("--netns all names no single connection: give one network namespace")
-    quads = _quads(parsed)
-    protect = _protect(parsed)
-    zone = _other_zone(parsed)
     method = parsed.method
+    protect = _protect(parsed)
+    quads = _quads(parsed)
+    zone = _other_zone(parsed)
     reporter = Reporter(parsed, streams)
     with netns.opened(parsed.text("netns")) as scope:
         would = _drop_all_meanings(quads, protect, parsed, reporter, scope, zone, method)
@@ -228,7 +228,7 @@ def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
     if connection is None:
         return None if platform.TELLS_PEER else False
     from ..engine.peer_told import absent_addresses, told
-    from ..model.table import Connections, part_of
+    from ..model.table import Connections, batch_of
 
-    absent = absent_addresses(Connections([part_of([connection], where)]))
+    absent = absent_addresses(Connections([batch_of([connection], where)]))
     return told(connection._row, absent, elsewhere=where is not None)

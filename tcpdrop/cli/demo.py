@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import socket
 
-from .. import _tcpdrop
 from ..capabilities import check
 from ..engine import single
 from ..errors import Error
 from ..model.four_tuple import FourTuple
-from ..system import platform
-from ..system.kernel import from_os_error
+from ..system import kernel, platform
 from .exit_status import DONE, FAILED
 from .streams import Streams
 
@@ -84,10 +82,7 @@ def _drop(quad: FourTuple, victim: socket.socket) -> str:
     if check().ok or not platform.DESCRIPTORS:
         single.drop_quad(quad)
         return ", as root would type it:  tcpdrop " + str(quad)
-    try:
-        _tcpdrop.abort_descriptor(victim.fileno(), *quad.ends())
-    except OSError as error:
-        raise from_os_error(error, str(quad)) from None
+    kernel.abort_own(victim.fileno(), quad.ends(), what=str(quad))
     why = (
         "as the connection is our own; 'tcpdrop check' says what others' would take"
         if os.geteuid()

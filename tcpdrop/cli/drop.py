@@ -18,7 +18,7 @@ from .exit_status import FAILED, NOTHING, REFUSED, status_of
 from .hints import nothing_matched
 from .options import Parsed, UsageError
 from .prompt import Asker
-from .selectors import check_zone, filter_of, number, selects
+from .selectors import arrangement, check_zone, filter_of, number, selects
 from .signals import Interrupted, Stop
 from .streams import Streams
 from .watch import Keeping, keep
@@ -35,14 +35,14 @@ def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _selection_of(parsed)
     bound = _bound(parsed)
     protect = [protecting(text) for text in parsed.texts("protect") or []]
-    given = _given(parsed)
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
-    check_zone(parsed)
     method = parsed.method
-    job = Job(parsed, streams, chosen, given)
+    job = Job(parsed, streams, chosen)
+    check_zone(parsed)
     # Only now is anything opened: the command line was understood.
+    given = job.given = _given(parsed)
     guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
@@ -104,8 +104,6 @@ def _given(parsed: Parsed) -> Connections | None:
     source = parsed.text("from")
     if source is None:
         return None
-    if parsed.text("order") is not None:
-        raise UsageError("--order needs what is measured now, and --from has its own order")
     from .saved import read
 
     return read(source, parsed.text("netns"))
@@ -126,16 +124,20 @@ class Progress:
 class Job:
     """One command: its rounds, and what they say."""
 
-    def __init__(self, parsed: Parsed, streams: Streams, chosen: Filter | None, given: Connections | None) -> None:
+    def __init__(self, parsed: Parsed, streams: Streams, chosen: Filter | None) -> None:
         self.parsed = parsed
         self.streams = streams
         self.chosen = chosen
-        self.given = given
+        #: the connections of --from, once they are read
+        self.given: Connections | None = None
+        self.order, self.limit = arrangement(parsed)
+        if self.order is not None and parsed.text("from") is not None:
+            raise UsageError("--order needs what is measured now, and --from has its own order")
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
         # -a, -s STATE and --all are broad; a filter with more in it is not.
         broad = parsed.flag("all") or (set(parsed.given) & {"states"} != set() and self._only_states())
-        self.asker = Asker(parsed, streams, broad=broad, exact=given is not None)
+        self.asker = Asker(parsed, streams, broad=broad, exact=parsed.text("from") is not None)
 
     def _only_states(self) -> bool:
         from .options import SELECTORS
@@ -143,11 +145,10 @@ class Job:
         return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
 
     def select(self) -> Connections:
-        order, limit = self.parsed.text("order"), number(self.parsed, "limit", "--limit")
         if self.given is not None:
-            return arrange(self.given, None, limit)
-        found = select(self.chosen, where=self.parsed.text("netns"), details=order is not None, droppable=True)
-        return arrange(found, order, limit)
+            return arrange(self.given, None, self.limit)
+        found = select(self.chosen, where=self.parsed.text("netns"), details=self.order is not None, droppable=True)
+        return arrange(found, self.order, self.limit)
 
     def run(self, work: Run) -> int:
         report = work.report
@@ -178,7 +179,7 @@ class Job:
             new = work.verify(self.select)
             if not len(new):
                 return
-            if self.parsed.text("limit") is not None:
+            if self.limit is not None:
                 return  # more matched from the start
             if not self.parsed.flag("yes"):
                 work.report.later = len(new)

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from ..filters.selection import select
-from ..model.order import ORDERS, arrange
+from ..model.order import arrange
 from ..model.table import Connections
 from . import fields
 from .exit_status import status_of
 from .hints import nothing_matched
 from .options import Parsed, UsageError
-from .selectors import check_zone, filter_of, number, selects
+from .selectors import arrangement, check_zone, filter_of, selects
 from .streams import Streams
 
 TYPE_CHECKING = False
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _filter(parsed)
     names = _fields(parsed)
+    order, limit = arrangement(parsed)
     check_zone(parsed)
     if parsed.flag("explain"):
         return _explain(chosen, streams)
-    order = parsed.text("order")
     connections = select(
         chosen,
         where=parsed.text("netns"),
         details=order is not None or parsed.machine or fields.needs_details(names),
         owners=parsed.machine or fields.needs_owners(names),
     )
-    connections = arrange(connections, order, number(parsed, "limit", "--limit"))
+    connections = arrange(connections, order, limit)
     _print(connections, parsed, names, streams)
     if connections.undecidable:
         streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: no process holds them, or it may not be seen")
@@ -45,9 +45,6 @@ def _filter(parsed: Parsed) -> Filter | None:
     chosen = filter_of(parsed, parsed.operands)
     if parsed.flag("all") and selects(parsed):
         raise UsageError("--all does not go with a selection")
-    order = parsed.text("order")
-    if order is not None and order not in ORDERS:
-        raise UsageError(f"--order is one of {', '.join(ORDERS)}")
     if chosen is None and parsed.flag("explain"):
         raise UsageError("--explain needs a filter to explain")
     return chosen
@@ -86,8 +83,8 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
     else:
         from .output import HEADER, table_lines
 
-        label = len(connections.parts) > 1
-        for part in connections.parts:
-            lines = table_lines(Connections([part]))
+        label = len(connections.batches) > 1
+        for batch in connections.batches:
+            lines = table_lines(Connections([batch]))
             if lines:
-                streams.data("\n".join([f"# {part.netns}", HEADER, *lines] if label else [HEADER, *lines]))
+                streams.data("\n".join([f"# {batch.netns}", HEADER, *lines] if label else [HEADER, *lines]))

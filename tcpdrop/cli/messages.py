@@ -43,10 +43,10 @@ def say_commands(this: Round, streams: Streams) -> None:
     from shlex import quote
 
     lines: list[str] = []
-    for part in this.connections.parts:
+    for batch in this.connections.batches:
         # The same tuple may be another connection in our own namespace.
-        where = "" if part.where is None else f"--netns={quote(str(part.where))} "
-        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([part])).splitlines()]
+        where = "" if batch.where is None else f"--netns={quote(str(batch.where))} "
+        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([batch])).splitlines()]
     for place, line in enumerate(lines):
         error = this.errors.get(place)
         streams.data(f"# {line}  # {error.message}: {error.hint}" if error is not None else line)

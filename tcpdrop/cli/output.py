@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .. import _tcpdrop
 from ..model.addresses import unpack
 from ..model.rows import STATE_NAMES
 from ..model.table import Connections
+from ..system import kernel
 
 #: laddr, raddr, lport, rport, family, state, (recvq, sendq) of a packed row
 _SHOWN = Struct("=16s16s32xHHBB10x8s8x")
@@ -51,8 +51,8 @@ def table_lines(connections: Connections) -> list[str]:
     caches = {4: _Addresses(4, "%s:"), 6: _Addresses(6, "%s:")}
     lines: list[str] = []
     add = lines.append
-    for part in connections.parts:
-        for laddr, raddr, lport, rport, family, state, queues in _SHOWN.iter_unpack(part.data()):
+    for batch in connections.batches:
+        for laddr, raddr, lport, rport, family, state, queues in _SHOWN.iter_unpack(batch.data()):
             texts = caches[family]
             local = f"{texts[laddr]}{lport}"
             add(f"{heads[state, queues]}{local}{pads[len(local)]}{texts[raddr]}{rport}")
@@ -61,5 +61,5 @@ def table_lines(connections: Connections) -> list[str]:
 
 def classic_lines(connections: Connections, behind: str = "") -> str:
     """LADDR LPORT RADDR RPORT and what stands behind it, one line a connection, without the last line's end."""
-    lines = [_tcpdrop.classic_lines(part.data(), behind.encode()) for part in connections.parts if len(part)]
+    lines = [kernel.classic_lines(batch.data(), behind.encode()) for batch in connections.batches if len(batch)]
     return b"\n".join(lines).decode("ascii")

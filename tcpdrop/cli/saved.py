@@ -18,7 +18,7 @@ from ..model.addresses import pack, printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
 from ..model.rows import ROW, ROW_FIELDS
-from ..model.table import Connections, part_of
+from ..model.table import Connections, batch_of
 from ..system import netns
 from .as_json import SCHEMA
 
@@ -48,7 +48,7 @@ def read(source: str, where: str | None) -> Connections:
             raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
         if found is not None:
             groups.setdefault(place or where, []).append(found)
-    return Connections([part_of(_looked_up(some, place), place) for place, some in groups.items()])
+    return Connections([batch_of(_looked_up(some, place), place) for place, some in groups.items()])
 
 
 def _looked_up(some: list[Connection | FourTuple], where: str | None) -> list[Connection]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..model.addresses import printable
+from ..model.order import ORDERS
 from .options import SELECTORS, Parsed, UsageError
 
 TYPE_CHECKING = False
@@ -57,6 +58,14 @@ def number(parsed: Parsed, dest: str, name: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f"{name} takes a whole number, not '{printable(text)}'")
     return int(text)
+
+
+def arrangement(parsed: Parsed) -> tuple[str | None, int | None]:
+    """--order and --limit."""
+    order = parsed.text("order")
+    if order is not None and order not in ORDERS:
+        raise UsageError(f"--order is one of {', '.join(ORDERS)}")
+    return order, number(parsed, "limit", "--limit")
 
 
 def seconds(parsed: Parsed, dest: str, name: str) -> float | None:

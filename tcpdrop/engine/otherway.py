@@ -18,14 +18,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..model.table import Part
+    from ..model.table import Batch
     from .descriptor import Answer
     from .methods import Lacking
     from .run import Run
 
 
 def drop_by_descriptor(
-    run: Run, part: Part, this: Round, start: int, other: Sequence[int], scope: int | None, lacking: Lacking | None
+    run: Run, batch: Batch, this: Round, start: int, other: Sequence[int], scope: int | None, lacking: Lacking | None
 ) -> None:
     """Drop `other`, and what SOCK_DESTROY was refused, through their holders; note each outcome.
 
@@ -33,9 +33,9 @@ def drop_by_descriptor(
     of MPTCP.  In a dry run everything but the drop is done, so that the preview
     says what will be refused.
     """
-    failures: dict[int, Error] = {place: unsupported(str(part.connection(place))) if lacking is None else lacking.error for place in other}
+    failures: dict[int, Error] = {place: unsupported(str(batch.connection(place))) if lacking is None else lacking.error for place in other}
     for at, error in this.errors.items():
-        if start <= at < start + len(part) and this.codes[at] in (NOT_PERMITTED, NOT_SUPPORTED) and helps(error):
+        if start <= at < start + len(batch) and this.codes[at] in (NOT_PERMITTED, NOT_SUPPORTED) and helps(error):
             failures[at - start] = error
     if run.method == DESTROY:
         for place in other:
@@ -47,7 +47,7 @@ def drop_by_descriptor(
     for place in places:  # until it was tried: a signal may come first
         this.codes[start + place] = WOULD_DROP
         this.errors.pop(start + place, None)
-    rows = [part.row(place) for place in places]
+    rows = [batch.row(place) for place in places]
     first = [lacking.lender] if lacking is not None and lacking.lender is not None else []
     answers = abort(rows, scope, dry_run=run.report.dry_run, go_on=_pace(run, len(places)), first=first)
     for place, answer in zip(places, answers):

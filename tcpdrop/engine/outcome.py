@@ -82,10 +82,10 @@ class Round:
 
     def results(self) -> Iterator[Result]:
         place = 0
-        for part in self.connections.parts:
-            for index in range(len(part)):
-                connection, code = part.connection(index), self.codes[place]
-                reset = told(connection._row, self.absent, elsewhere=part.where is not None) if code == DROPPED else None
+        for batch in self.connections.batches:
+            for index in range(len(batch)):
+                connection, code = batch.connection(index), self.codes[place]
+                reset = told(connection._row, self.absent, elsewhere=batch.where is not None) if code == DROPPED else None
                 yield Result(connection, OUTCOMES[code], self.errors.get(place), reset, self.ways.get(place))
                 place += 1
 

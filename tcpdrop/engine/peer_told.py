@@ -42,9 +42,9 @@ def told(row: Row, absent: frozenset[bytes], *, elsewhere: bool) -> bool | None:
 def absent_addresses(connections: Connections) -> frozenset[bytes]:
     """The local addresses of these connections, of our own namespace, that the host has no more."""
     found: set[tuple[int, bytes]] = set()
-    for part in connections.parts:
-        if part.where is None:
-            found |= addresses(part.data(), LADDR)
+    for batch in connections.batches:
+        if batch.where is None:
+            found |= addresses(batch.data(), LADDR)
     packed = {laddr[:4] if family == 4 else unmapped(laddr) for family, laddr in found}
     return frozenset(address for address in packed if not _is_here(address))
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..model.rows import Row
-    from ..model.table import Part
+    from ..model.table import Batch
     from ..safety.guard import Guard
     from .methods import Lacking
 
@@ -62,7 +62,7 @@ class Run:
         self.rate = rate
         #: "auto", "destroy" or "descriptor": see ways.py
         self.method = method
-        #: number of a part of this round -> why SOCK_DESTROY can do nothing there, where descriptors can
+        #: number of a batch of this round -> why SOCK_DESTROY can do nothing there, where descriptors can
         self._lacking: dict[int, Lacking] = {}
         #: told between slices how far a round is
         self.progress = progress
@@ -119,19 +119,19 @@ class Run:
         """A right that is missing for every connection stops the run before the first drop."""
         self._lacking = {}
         start = 0
-        for number, part in enumerate(selection.parts):
-            if len(part):
-                with netns.opened(part.where) as scope:
+        for number, batch in enumerate(selection.batches):
+            if len(batch):
+                with netns.opened(batch.where) as scope:
                     failure = None if self.method == "descriptor" else lacks_right(scope)
                     if failure is not None or self.method == "descriptor":
                         from .methods import lacking
 
-                        self._lacking[number] = lacking(self.method, failure, self._victims(part, start), scope)
-            start += len(part)
+                        self._lacking[number] = lacking(self.method, failure, self._victims(batch, start), scope)
+            start += len(batch)
 
-    def _victims(self, part: Part, start: int) -> list[Row]:
+    def _victims(self, batch: Batch, start: int) -> list[Row]:
         codes = self.report.rounds[-1].codes
-        return [part.row(place) for place in range(len(part)) if codes[start + place] == WOULD_DROP]
+        return [batch.row(place) for place in range(len(batch)) if codes[start + place] == WOULD_DROP]
 
     def verify(self, look: Callable[[], Connections]) -> Connections:
         """Compare with what is there now: mark what did not die, return what is new."""
@@ -169,33 +169,33 @@ class Run:
 
     def _drop(self, this: Round) -> None:
         start = 0
-        for number, part in enumerate(this.connections.parts):
-            places = places_of(this.codes[start : start + len(part)], WOULD_DROP)
+        for number, batch in enumerate(this.connections.batches):
+            places = places_of(this.codes[start : start + len(batch)], WOULD_DROP)
             try:
-                self._drop_part(part, this, start, places, self._lacking.get(number))
+                self._drop_batch(batch, this, start, places, self._lacking.get(number))
             except Error as error:  # this namespace has gone: the others' outcomes must not be lost
                 self._all_failed(places, this, start, error)
-            start += len(part)
+            start += len(batch)
 
-    def _drop_part(self, part: Part, this: Round, start: int, places: Sequence[int], lacking: Lacking | None) -> None:
-        with netns.opened(part.where) as scope:
+    def _drop_batch(self, batch: Batch, this: Round, start: int, places: Sequence[int], lacking: Lacking | None) -> None:
+        with netns.opened(batch.where) as scope:
             # SOCK_DESTROY first, but not where it cannot, or would only say so.
-            other = places if lacking is not None else _subflows(part, places, scope)
+            other = places if lacking is not None else _subflows(batch, places, scope)
             skip = set(other)
             direct = [place for place in places if place not in skip] if skip else places
             if not self.report.dry_run:
                 try:
-                    self._drop_slices(part, this, start, direct, scope)
+                    self._drop_slices(batch, this, start, direct, scope)
                 finally:
                     if platform.QUEUED:
-                        self._wait_until_gone(part, this, start, places, scope)
+                        self._wait_until_gone(batch, this, start, places, scope)
             if other or this.errors:
                 from .otherway import drop_by_descriptor
 
-                drop_by_descriptor(self, part, this, start, other, scope, lacking)
-        self._settle_mirrors(part, this, start, places)
+                drop_by_descriptor(self, batch, this, start, other, scope, lacking)
+        self._settle_mirrors(batch, this, start, places)
 
-    def _drop_slices(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
+    def _drop_slices(self, batch: Batch, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
         began = time.monotonic()
         step = SLICE if self.rate is None else max(1, self.rate // 10)
         for first in range(0, len(places), step):
@@ -206,40 +206,40 @@ class Run:
             self.progress(first, len(places))
             some = places[first : first + step]
             try:
-                answers = self._abort(part, some, scope)
+                answers = self._abort(batch, some, scope)
             except OSError as error:
                 raise from_os_error(error) from None
-            self._note(part, this, start, some, answers, scope)
+            self._note(batch, this, start, some, answers, scope)
         self.progress(len(places), len(places))
 
-    def _wait_until_gone(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
+    def _wait_until_gone(self, batch: Batch, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
         """The kernel accepted them: that they are gone is seen, not believed."""
         from .queued import still_present, wait_until_gone
 
         accepted = [place for place in places if this.codes[start + place] == DROPPED]
         try:
-            left = wait_until_gone([ROW.unpack_from(part.table[part.indices[place]]) for place in accepted], scope)
+            left = wait_until_gone([ROW.unpack_from(batch.table[batch.indices[place]]) for place in accepted], scope)
         except Error as error:  # the outcomes so far must not be lost
             self.report.unverified = error
             return
         for place in (accepted[number] for number in left):
             this.codes[start + place] = FAILED
-            this.errors[start + place] = still_present(str(part.connection(place)))
+            this.errors[start + place] = still_present(str(batch.connection(place)))
 
-    def _abort(self, part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
+    def _abort(self, batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""
-        if isinstance(part.table, Rows):
+        if isinstance(batch.table, Rows):
             if platform.LOOKS_BY_WALK:
                 from .queued import abort_given
 
-                return abort_given([ROW.unpack(part.table[part.indices[place]]) for place in places], scope)
-            return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
-        indices = picked(part.indices, places)
+                return abort_given([ROW.unpack(batch.table[batch.indices[place]]) for place in places], scope)
+            return [abort_row(ROW.unpack(batch.table[batch.indices[place]]), scope) for place in places]
+        indices = picked(batch.indices, places)
         now_listening = _listening(scope)
-        if now_listening and not now_listening.isdisjoint(picked(part.cookies(), places)):
-            return [abort_row(ROW.unpack_from(part.table[index]), scope) for index in indices]
+        if now_listening and not now_listening.isdisjoint(picked(batch.cookies(), places)):
+            return [abort_row(ROW.unpack_from(batch.table[index]), scope) for index in indices]
         numbers = pack(f"{len(places)}I", *indices)
-        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
+        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(batch.table, numbers, threads=self.threads, scope=scope))
 
     def _all_failed(self, places: Sequence[int], this: Round, start: int, error: Error) -> None:
         for place in places:
@@ -247,7 +247,7 @@ class Run:
                 this.codes[start + place] = FAILED
                 this.errors[start + place] = error
 
-    def _note(self, part: Part, this: Round, start: int, places: Sequence[int], answers: Sequence[int], scope: int | None) -> None:
+    def _note(self, batch: Batch, this: Round, start: int, places: Sequence[int], answers: Sequence[int], scope: int | None) -> None:
         codes = this.codes
         if not any(answers) and isinstance(places, range):
             codes[start + places.start : start + places.stop] = bytes([DROPPED]) * len(places)
@@ -256,20 +256,20 @@ class Run:
             if answer == 0:
                 codes[start + place] = DROPPED
                 continue
-            connection = part.connection(place)
+            connection = batch.connection(place)
             number = look_again(connection._row, scope) if answer == errno.ENOBUFS else answer
             codes[start + place], error = outcome_of(number, str(connection))
             if error is not None:
                 this.errors[start + place] = error
 
-    def _settle_mirrors(self, part: Part, this: Round, start: int, places: Sequence[int]) -> None:
+    def _settle_mirrors(self, batch: Batch, this: Round, start: int, places: Sequence[int]) -> None:
         """On loopback the reset takes the other end along: what is gone for that reason was dropped."""
         gone = [place for place in places if this.codes[start + place] == GONE] if platform.TELLS_PEER else []
         if not gone:
             return
-        dropped = {_ends(part, place): place for place in places if this.codes[start + place] == DROPPED}
+        dropped = {_ends(batch, place): place for place in places if this.codes[start + place] == DROPPED}
         for place in gone:
-            laddr, lport, raddr, rport = _ends(part, place)
+            laddr, lport, raddr, rport = _ends(batch, place)
             mirror = dropped.get((raddr, rport, laddr, lport))
             if mirror is not None:
                 this.codes[start + place] = DROPPED
@@ -301,7 +301,7 @@ def rounds(
             return
 
 
-def _subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
+def _subflows(batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
     """Those of MPTCP connections, which SOCK_DESTROY does not end.  Mostly there is none on the whole host."""
     try:
         if not platform.DESCRIPTORS or not len(_tcpdrop.mptcp_sockets(scope)):
@@ -310,7 +310,7 @@ def _subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[
         pass  # they cannot be listed: there are other ways to tell
     from ..system.mptcp import subflows
 
-    return subflows(part, places, scope)
+    return subflows(batch, places, scope)
 
 
 def _identity(row: Row) -> object:
@@ -328,30 +328,30 @@ def _listening(scope: int | None) -> set[object]:
 
 
 def _rows(connections: Connections) -> Iterator[Row]:
-    for part in connections.parts:
-        yield from ROW.iter_unpack(part.data())
+    for batch in connections.batches:
+        yield from ROW.iter_unpack(batch.data())
 
 
 def still_there(report: Report) -> Connections:
     """Of the connections that a run dropped one by one, those whose very socket still exists."""
-    alive: list[Part] = []
+    alive: list[Batch] = []
     for this in report.rounds:
         start = 0
-        for part in this.connections.parts:
-            places = places_of(this.codes[start : start + len(part)], DROPPED)
-            with netns.opened(part.where) as scope:
-                alive.append(part.chosen(_existing(part, places, scope)))
-            start += len(part)
+        for batch in this.connections.batches:
+            places = places_of(this.codes[start : start + len(batch)], DROPPED)
+            with netns.opened(batch.where) as scope:
+                alive.append(batch.choose(_existing(batch, places, scope)))
+            start += len(batch)
     return Connections(alive)
 
 
-def _existing(part: Part, places: Sequence[int], scope: int | None) -> list[int]:
+def _existing(batch: Batch, places: Sequence[int], scope: int | None) -> list[int]:
     if platform.LOOKS_BY_WALK and places:
         from .queued import present
 
-        there = present([ROW.unpack_from(part.table[part.indices[place]]) for place in places], scope)
+        there = present([ROW.unpack_from(batch.table[batch.indices[place]]) for place in places], scope)
         return [place for place, is_there in zip(places, there) if is_there]
-    return [place for place in places if _exists(part, place, scope)]
+    return [place for place in places if _exists(batch, place, scope)]
 
 
 def _survives(one: Connections, method: str) -> bool:
@@ -362,28 +362,28 @@ def _survives(one: Connections, method: str) -> bool:
     """
     if platform.QUEUED:
         return True  # it was looked for until patience ended
-    part = next(part for part in one.parts if len(part))
-    with netns.opened(part.where) as scope:
-        number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(part.row(0), scope)
+    batch = next(batch for batch in one.batches if len(batch))
+    with netns.opened(batch.where) as scope:
+        number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(batch.row(0), scope)
         try:
-            return number not in (0, errno.ENOENT) or (number == 0 and _exists(part, 0, scope))
+            return number not in (0, errno.ENOENT) or (number == 0 and _exists(batch, 0, scope))
         except Error:
             return True  # as far as can be told
 
 
-def _exists(part: Part, place: int, scope: int | None) -> bool:
-    row = ROW.unpack_from(part.table[part.indices[place]])
+def _exists(batch: Batch, place: int, scope: int | None) -> bool:
+    row = ROW.unpack_from(batch.table[batch.indices[place]])
     try:
-        found = _tcpdrop.lookup(*_ends(part, place), ifindex=row[IFINDEX], scope=scope)
+        found = _tcpdrop.lookup(*_ends(batch, place), ifindex=row[IFINDEX], scope=scope)
     except OSError as error:
         if error.errno != errno.ENOENT:  # what cannot be looked up is not gone
-            raise from_os_error(error, str(part.connection(place))) from None
+            raise from_os_error(error, str(batch.connection(place))) from None
         return False
     return bool(ROW.unpack(found)[COOKIE] == row[COOKIE])
 
 
-def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:
-    return _ends_of(part.row(place))
+def _ends(batch: Batch, place: int) -> tuple[bytes, int, bytes, int]:
+    return _ends_of(batch.row(place))
 
 
 def _ends_of(row: Row) -> tuple[bytes, int, bytes, int]:

@@ -16,24 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Optional
 
-    from .. import _tcpdrop
     from ..model.connection import Connection
     from ..model.rows import Info, Row
     from ..system.holders import Owners
+    from ..system.kernel import Table
     from .filter import Filter
     from .nodes import Node
 
     Record = tuple[Row, Optional[Info]]
 
 
-def decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts) -> tuple[Sequence[int], int]:
+def decide(chosen: Filter, table: Table, facts: Facts) -> tuple[Sequence[int], int]:
     """The numbers of the rows that match, ascending, and how many rows may match or not.
 
     Decided first by what is known without owners: only for what that leaves
     open are the holders looked up, and facts.owners keeps them.
     """
     if table.stride > ROW.size:
-        records: Iterable[Record] = map(unpacked, table)
+        unpack, details = ROW.unpack_from, INFO.unpack_from
+        records: Iterable[Record] = ((unpack(raw), details(raw, ROW.size)) for raw in table)
     else:
         data = table.tobytes()
         found = by_columns(chosen.node, data, len(table))

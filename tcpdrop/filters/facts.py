@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 
-from .. import _tcpdrop
 from ..model.rows import LISTEN, LPORT, ROW
+from ..system import kernel
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
@@ -66,16 +66,16 @@ UNKNOWN = Facts()
 def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
     """The facts that a filter needs about a network namespace, without owners: those need the rows.
 
-    Raises OSError when the namespace cannot be entered.
+    Raises Error when the namespace cannot be entered.
     """
     listeners = interfaces = None
     ephemeral = EPHEMERAL
     if LISTENERS in needs:
-        listeners = {ROW.unpack_from(raw)[LPORT] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
+        listeners = {ROW.unpack_from(raw)[LPORT] for raw in kernel.list_connections(1 << LISTEN, scope=scope)}
         if scope is None:
             ephemeral = _ephemeral_ports()
     if INTERFACES in needs:
-        interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in _tcpdrop.interfaces(scope).items()}
+        interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
     now = None
     if CLOCK in needs:
         from ..model import clock  # where there are creation times

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from .. import _tcpdrop
 from ..errors import FilterError
 from ..model.rows import ALL_STATES, LISTEN, USUAL_STATES
+from ..system import platform
 from .literal import compared, made
 from .nodes import Node, both, either, negate, walk
 from .parser import parse
@@ -45,7 +45,7 @@ class Filter:
     @classmethod
     def of(cls, node: Node) -> Filter:
         """From an expression; FilterError if this system cannot answer it."""
-        reason = refusal(node, _tcpdrop.BACKEND)
+        reason = refusal(node, platform.NAME)
         if reason:
             raise FilterError(reason)
         chosen = cls.__new__(cls)

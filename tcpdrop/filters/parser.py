@@ -7,10 +7,10 @@ term   := ["not"] ( "(" filter ")" | predicate )
 
 from __future__ import annotations
 
-from .. import _tcpdrop
 from ..errors import FilterError
 from ..model.addresses import is_number, looks_numeric, printable
 from ..model.rows import state_number
+from ..system import platform
 from .lexer import COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, tokens
 from .nodes import MAX_DEPTH, both, either, negate
 from .vocabulary import COMPARED, NOTHING, ONE, PORTS, WORDS, refusal
@@ -34,7 +34,7 @@ def parse(arguments: str | Iterable[str], backend: str | None = None) -> Node:
     backend: whose predicates there are; None is this system.  FilterError has the column, from 1, in the arguments joined by a space.
     """
     text = join(arguments)
-    reader = Reader(text, tokens(text), _tcpdrop.BACKEND if backend is None else backend)
+    reader = Reader(text, tokens(text), platform.NAME if backend is None else backend)
     node = _filter(reader, 0)
     if reader.token.kind != END:
         raise reader.error(f"'{reader.shown()}' closes nothing" if reader.token.text == ")" else f"expected {_EXPECTED}")

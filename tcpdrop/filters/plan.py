@@ -9,8 +9,8 @@ round, and what may be unknown never is.
 
 from __future__ import annotations
 
-from .. import _tcpdrop
 from ..model.rows import ALL_STATES, USUAL_STATES
+from ..system import platform
 from . import bytecode
 from .endpoints import Address, Port
 from .nodes import And, Not, Or
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Plan:
-    """The arguments of _tcpdrop.list_connections().
+    """The arguments of kernel.list_connections().
 
     states: mask, 0 when nothing can match.  sport, dport: 0 is any.
     program: inet_diag bytecode, or b"".  exact: is what comes back exactly what
@@ -75,7 +75,7 @@ def plan_for(chosen: Filter | None, facts: Facts | None = None, *, base: int | N
     states = base & possible_states(node)
     parts = node.args if isinstance(node, And) else (node,)
     plan = Plan(states)
-    push = (backend or _tcpdrop.BACKEND) == "linux"
+    push = (backend or platform.NAME) == "linux"
     budget = bytecode.MAX_OPS
     conditions: list[Condition] = []
     pushed: list[Node] = []

@@ -3,15 +3,10 @@
 
 from __future__ import annotations
 
-from errno import ENOENT
-
-from .. import _tcpdrop
-from ..errors import NotFound, NotSupported
 from ..model.connection import Owner
 from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
-from ..model.table import Connections, Part
-from ..system import netns, platform
-from ..system.kernel import from_os_error
+from ..model.table import Batch, Connections
+from ..system import kernel, netns, platform
 from .decision import decide, unpacked
 from .facts import gather
 from .nodes import DETAILS, OWNERS, PIDS
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..model.rows import Info, Row
     from ..system.holders import Owners
-    from .facts import Facts
     from .filter import Filter
 
 #: every state a connection can be in
@@ -47,37 +41,32 @@ def select(
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
-    parts, undecidable = [], 0
+    batches, undecidable = [], 0
     for namespace, label in netns.places(where):
         states = CONNECTION_STATES if droppable else ALL_STATES
-        part, unsure = _select_in(chosen, namespace, label, states=states, details=details, threads=threads)
+        batch, unsure = _select_in(chosen, namespace, label, states=states, details=details, threads=threads)
         if owners:
-            _find_owners(part)
-        parts.append(part)
+            _find_owners(batch)
+        batches.append(batch)
         undecidable += unsure
-    return Connections(parts, undecidable)
+    return Connections(batches, undecidable)
 
 
 def _select_in(
     chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Part, int]:
+) -> tuple[Batch, int]:
     with netns.opened(where) as scope:
         if chosen is None:
-            return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
-        facts = _gather(chosen, scope)
+            everything = kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope)
+            return Batch(everything, None, where=where, netns=label), 0
+        facts = gather(chosen.needs(), scope)
         plan = plan_for(chosen, facts=facts)
         details = details or DETAILS in chosen.needs()
-        table = _dump(plan.states & states, plan.program, plan.sport, plan.dport, details=details, threads=threads, scope=scope)
+        request = (plan.states & states, plan.program, plan.sport, plan.dport)
+        table = kernel.list_connections(*request, details=details, threads=threads, scope=scope)
         matching, unsure = decide(chosen, table, facts)
         every = len(matching) == len(table)
-        return Part(table, None if every else matching, where=where, netns=label, owner_of=_owner_of(facts.owners)), unsure
-
-
-def _gather(chosen: Filter, scope: int | None) -> Facts:
-    try:
-        return gather(chosen.needs(), scope)
-    except OSError as error:
-        raise from_os_error(error) from None
+        return Batch(table, None if every else matching, where=where, netns=label, owner_of=_owner_of(facts.owners)), unsure
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
@@ -88,30 +77,11 @@ def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
     return lambda row: Owner(None, comm(row[PID])) if row[PID] else of(row[INODE]) or Owner()
 
 
-def _find_owners(part: Part) -> None:
+def _find_owners(batch: Batch) -> None:
     """Look for the holders of every selected socket."""
-    from ..system.holders import scan
+    from ..system.holders import scan  # few lists show who holds what
 
-    part.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE] and not row[PID]}))
-
-
-def _dump(
-    states: int,
-    program: bytes = b"",
-    sport: int = 0,
-    dport: int = 0,
-    *,
-    details: bool = False,
-    threads: int = 0,
-    scope: int | None = None,
-) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, program, sport, dport, details=int(details), threads=threads, scope=scope)
-    except OSError as error:
-        translated = from_os_error(error)
-    if isinstance(translated, NotFound):  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=platform.LISTING)
-    raise translated
+    batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
 
 def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
@@ -122,9 +92,9 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
     are looked up one by one.
     """
     with netns.opened(where) as scope:
-        facts = _gather(rule, scope)
+        facts = gather(rule.needs(), scope)
         details = DETAILS in rule.needs()
-        table = _dump(CONNECTION_STATES, details=details, scope=scope)
+        table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
         missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
@@ -135,7 +105,7 @@ def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Itera
             yield row, answer
 
 
-def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
     seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}
@@ -148,22 +118,21 @@ def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Itera
     missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
     if platform.LOOKS_BY_WALK and missing:
         names = {ends for ends, _ in missing}
-        rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
+        rows = map(ROW.unpack_from, kernel.list_connections(CONNECTION_STATES, scope=scope))
         yield from (row for row in rows if ends_of(row) in names)
         return
     for ends, ifindex in missing:
         try:
-            yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
+            found = kernel.look_up(ends, ifindex=ifindex, scope=scope)
         except ValueError:
             continue  # a wildcard: that is dropped by nobody
-        except OSError as error:
-            if error.errno != ENOENT:
-                raise from_os_error(error) from None
+        if found is not None:
+            yield found
 
 
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
     """The same for a few sockets that were looked up: what the rule says of each."""
-    facts, needs = _gather(rule, scope), rule.needs()
+    facts, needs = gather(rule.needs(), scope), rule.needs()
     if needs & {OWNERS, PIDS}:
         facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
     return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]
@@ -177,7 +146,7 @@ def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
 
 def _details(row: Row, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
-    for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+    for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
         now, info = unpacked(raw)
         if now[COOKIE] == row[COOKIE]:
             return info

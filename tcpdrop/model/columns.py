@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from struct import Struct, calcsize
 
-from .. import _tcpdrop
 from .rows import FAMILY, ROW
 
 TYPE_CHECKING = False
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def _layout() -> list[tuple[str, int]]:
     """The format and the offset of every field, in the order of the places in model.py."""
     found, offset, count = [], 0, ""
-    for letter in _tcpdrop.ROW_FORMAT[1:]:
+    for letter in ROW.format[1:]:
         if letter.isdigit():
             count += letter
             continue

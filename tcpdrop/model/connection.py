@@ -37,7 +37,9 @@ from .rows import (
     STATE,
     STATE_NAMES,
     UID,
+    ends_of,
     packed_addr,
+    spelled,
 )
 
 TYPE_CHECKING = False
@@ -128,7 +130,7 @@ class Connection:
 
     def _key(self) -> tuple[object, ...]:
         row = self._row
-        return (row[COOKIE], packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT], row[IFINDEX], self.netns, self.zone)
+        return (row[COOKIE], *ends_of(row), row[IFINDEX], self.netns, self.zone)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Connection) else NotImplemented
@@ -141,8 +143,7 @@ class Connection:
 
     def __str__(self) -> str:
         """The classic spelling: LADDR LPORT RADDR RPORT."""
-        row = self._row
-        return f"{unpack(packed_addr(row, LADDR))} {row[LPORT]} {unpack(packed_addr(row, RADDR))} {row[RPORT]}"
+        return spelled(self._row)
 
     def __repr__(self) -> str:
         return f"<Connection {self.local} {self.remote} {self.state_name}>"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from struct import Struct
 
 from .. import _tcpdrop
-from .addresses import unmapped
+from .addresses import unmapped, unpack
 
 ROW = Struct(_tcpdrop.ROW_FORMAT)
 INFO = Struct(_tcpdrop.INFO_FORMAT)
@@ -64,6 +64,11 @@ def packed_addr(row: Row, at: int) -> bytes:
 def ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
     """Local address and port, remote address and port; a v4-mapped address is the IPv4 one."""
     return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def spelled(row: Row) -> str:
+    """The classic spelling: LADDR LPORT RADDR RPORT."""
+    return f"{unpack(packed_addr(row, LADDR))} {row[LPORT]} {unpack(packed_addr(row, RADDR))} {row[RPORT]}"
 
 
 _STATE_ALIASES = {"estab": 1, "synrcvd": 3, "unconn": 7, "close": 7, "listening": 10}

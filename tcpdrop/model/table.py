@@ -39,7 +39,7 @@ class Rows:
         return b"".join(self._rows)
 
 
-class Part:
+class Batch:
     """The selected rows of one table, and where that table was read."""
 
     __slots__ = ("_cookies", "_data", "indices", "netns", "owner_of", "table", "where")
@@ -95,9 +95,9 @@ class Part:
             self._cookies = column(self.data(), COOKIE)
         return self._cookies
 
-    def chosen(self, places: Sequence[int]) -> Part:
+    def choose(self, places: Sequence[int]) -> Batch:
         """Only these of the selected rows, in this order."""
-        return Part(
+        return Batch(
             self.table,
             [self.indices[place] for place in places],
             where=self.where,
@@ -106,24 +106,24 @@ class Part:
         )
 
 
-def part_of(connections: list[Connection], where: str | int | None = None, netns: str | None = None) -> Part:
-    """Given connections as a part; they keep their identity, not their details."""
-    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where, netns=netns)
+def batch_of(connections: list[Connection], where: str | int | None = None, netns: str | None = None) -> Batch:
+    """Given connections as a batch; they keep their identity, not their details."""
+    return Batch(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where, netns=netns)
 
 
 class Connections(Sequence):  # type: ignore[type-arg]
     """An immutable sequence of Connection; slices are Connections too."""
 
-    __slots__ = ("parts", "undecidable")
+    __slots__ = ("batches", "undecidable")
 
-    def __init__(self, parts: list[Part], undecidable: int = 0) -> None:
+    def __init__(self, batches: list[Batch], undecidable: int = 0) -> None:
         #: one for each network namespace
-        self.parts = tuple(parts)
+        self.batches = tuple(batches)
         #: how many connections could not be decided, for want of rights: they are not in here
         self.undecidable = undecidable
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
+        return sum(map(len, self.batches))
 
     if TYPE_CHECKING:
 
@@ -136,29 +136,29 @@ class Connections(Sequence):  # type: ignore[type-arg]
         if isinstance(index, slice):
             return self.choose(list(range(*index.indices(len(self)))))
         place = index if index >= 0 else index + len(self)
-        for part in self.parts:
-            if 0 <= place < len(part):
-                return part.connection(place)
-            place -= len(part)
+        for batch in self.batches:
+            if 0 <= place < len(batch):
+                return batch.connection(place)
+            place -= len(batch)
         raise IndexError("Connections index out of range")
 
     def __iter__(self) -> Iterator[Connection]:
-        for part in self.parts:
-            for place in range(len(part)):
-                yield part.connection(place)
+        for batch in self.batches:
+            for place in range(len(batch)):
+                yield batch.connection(place)
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections>"
 
     def has_listener(self) -> bool:
-        return any(LISTEN in column(part.data(), STATE) for part in self.parts)
+        return any(LISTEN in column(batch.data(), STATE) for batch in self.batches)
 
     def choose(self, places: Sequence[int]) -> Connections:
         """Only the connections at these places, in this order within a namespace."""
-        chosen: list[Part] = []
+        chosen: list[Batch] = []
         start = 0
-        for part in self.parts:
-            mine = [place - start for place in places if start <= place < start + len(part)]
-            chosen.append(part.chosen(mine))
-            start += len(part)
+        for batch in self.batches:
+            mine = [place - start for place in places if start <= place < start + len(batch)]
+            chosen.append(batch.choose(mine))
+            start += len(batch)
         return Connections(chosen, self.undecidable)

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .. import _tcpdrop
 from ..errors import Protected
 from ..model.addresses import MAPPED
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
-from ..model.table import Connections, Part, Rows
-from ..system import netns
-from ..system.kernel import from_os_error
+from ..model.table import Batch, Connections, Rows
+from ..system import kernel, netns
 from ..system.mptcp import tied
 from . import logins
 from .rules import rules_with
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from ..filters import Filter
     from ..model.connection import Connection
     from ..model.rows import Row
-    from ..model.table import Connections, Part
+    from ..model.table import Batch, Connections
 
     Key = tuple[bytes, bytes, int, int]
 
@@ -74,9 +72,9 @@ class Guard:
         found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
         if not found and logins.may_stand_behind(session):
             self._hidden = True
-            self._spare_logins(_dump(USUAL_STATES, None))
+            self._spare_logins(kernel.list_connections(USUAL_STATES))
 
-    def _spare_logins(self, table: _tcpdrop.Table) -> None:
+    def _spare_logins(self, table: kernel.Table) -> None:
         """Nothing says which login is the operator's: spare them all."""
         from ..system.holders import scan
 
@@ -107,47 +105,47 @@ class Guard:
         found: dict[int, Protected] = {}
         start = 0
         if self._hidden:  # whoever logged in since may be the operator, coming back
-            self._spare_logins(_dump(USUAL_STATES, None))
-        for part in connections.parts:
+            self._spare_logins(kernel.list_connections(USUAL_STATES))
+        for batch in connections.batches:
             spared = dict(self._spared)
-            if self.session is not None and self.session.dumped and part.where is not None:
-                self._spare_elsewhere(self.session, part, spared)
+            if self.session is not None and self.session.dumped and batch.where is not None:
+                self._spare_elsewhere(self.session, batch, spared)
             if self.rules:
-                self._apply_rules(part, spared)
+                self._apply_rules(batch, spared)
             if self.spare_kernel:
-                _spare_kernel(part, spared)
-            self._check_part(part, spared, start, found)
-            start += len(part)
+                _spare_kernel(batch, spared)
+            self._check_batch(batch, spared, start, found)
+            start += len(batch)
         return found
 
-    def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
+    def _check_batch(self, batch: Batch, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
         # A dump is not a snapshot: it may have missed what an ancestor holds.
         holders = self.session.holders if self.session is not None and self.session.dumped else {}
         if not spared and not holders:
             return
-        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
+        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(batch.data())):
             why = spared.get((laddr, raddr, lport, rport))
             if why is None and inode in holders and self.session is not None:
                 why = f"held by {self.session.holder(inode)}"
             if why is not None:
                 hint = why if why.startswith(("by ", "no process")) else f"{why}; --include-self"
-                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
+                found[start + place] = Protected("protected", what=str(batch.connection(place)), hint=hint)
 
-    def _spare_elsewhere(self, session: OwnSession, part: Part, spared: dict[Key, str]) -> None:
+    def _spare_elsewhere(self, session: OwnSession, batch: Batch, spared: dict[Key, str]) -> None:
         """An ancestor may hold a socket of another network namespace: its mirror is there too."""
-        with netns.opened(part.where) as scope:
-            table = _dump(USUAL_STATES, scope)
+        with netns.opened(batch.where) as scope:
+            table = kernel.list_connections(USUAL_STATES, scope=scope)
         for row in ROW.iter_unpack(table.tobytes()):
             if row[INODE] in session.holders:
                 _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
 
-    def _apply_rules(self, part: Part, spared: dict[Key, str]) -> None:
-        """Every connection of the part's namespace that a rule matches, or may match."""
+    def _apply_rules(self, batch: Batch, spared: dict[Key, str]) -> None:
+        """Every connection of the batch's namespace that a rule matches, or may match."""
         from ..filters.selection import answers
 
-        among = list(ROW.iter_unpack(part.data()))
+        among = list(ROW.iter_unpack(batch.data()))
         for name, rule in self.rules:
-            for row, answer in answers(rule, where=part.where, among=among):
+            for row, answer in answers(rule, where=batch.where, among=among):
                 if answer is not False:
                     _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
 
@@ -160,11 +158,11 @@ def _spare(spared: dict[Key, str], key: Key, why: str) -> None:
         spared.setdefault((other, one, rport, lport), why)
 
 
-def _spare_kernel(part: Part, spared: dict[Key, str]) -> None:
+def _spare_kernel(batch: Batch, spared: dict[Key, str]) -> None:
     """What has an inode and no process that holds it, also where not everybody could be looked at."""
     from ..system.holders import scan
 
-    rows = [row for row in ROW.iter_unpack(part.data()) if row[INODE]]
+    rows = [row for row in ROW.iter_unpack(batch.data()) if row[INODE]]
     owners = scan({row[INODE] for row in rows})
     for row in rows:
         owner = owners.of(row[INODE])
@@ -177,15 +175,15 @@ def protected_through(guard: Guard, connections: Connections) -> dict[int, Prote
     """place -> why, for what would take along another subflow that must live."""
     found: dict[int, Protected] = {}
     start = 0
-    for part in connections.parts:
-        rows = [part.row(place) for place in range(len(part))]
-        with netns.opened(part.where) as scope:
-            along = Part(Rows(tied(rows, scope)), None, where=part.where)
+    for batch in connections.batches:
+        rows = [batch.row(place) for place in range(len(batch))]
+        with netns.opened(batch.where) as scope:
+            along = Batch(Rows(tied(rows, scope)), None, where=batch.where)
         for at, why in guard.protected(Connections([along])).items() if len(along) else ():
             inode = along.row(at)[INODE]
             for place in (place for place, row in enumerate(rows) if row[INODE] == inode):
-                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=why.hint)
-        start += len(part)
+                found[start + place] = Protected("protected", what=str(batch.connection(place)), hint=why.hint)
+        start += len(batch)
     return found
 
 
@@ -214,13 +212,6 @@ def guard_for(
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
     return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
-
-
-def _dump(states: int, scope: int | None) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, scope=scope)
-    except OSError as error:
-        raise from_os_error(error) from None
 
 
 def _key(row: Row) -> Key:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from .. import _tcpdrop
 from ..errors import Error
 from ..model.addresses import unpack
 from ..model.rows import LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
-from ..system.kernel import from_os_error
+from ..system import kernel
 from .session import OwnSession, ancestors
 
 #: services through which people and controllers reach a host
@@ -43,7 +42,7 @@ def may_stand_behind(session: OwnSession) -> bool:
 
 
 def listening_ports() -> set[int]:
-    return {row[LPORT] for row in ROW.iter_unpack(_dump(1 << LISTEN).tobytes())}
+    return {row[LPORT] for row in ROW.iter_unpack(kernel.list_connections(1 << LISTEN).tobytes())}
 
 
 def is_alive(key: Key) -> bool:
@@ -52,10 +51,9 @@ def is_alive(key: Key) -> bool:
     if laddr[4:] == bytes(12):
         laddr, raddr = laddr[:4], raddr[:4]
     try:
-        _tcpdrop.lookup(laddr, lport, raddr, rport)
-    except (OSError, ValueError):
-        return False  # not there, or no tuple of a connection
-    return True
+        return kernel.look_up((laddr, lport, raddr, rport)) is not None
+    except (Error, ValueError):
+        return False  # as far as can be told, or no tuple of a connection
 
 
 def unseen_logins(owners: Owners) -> frozenset[int]:
@@ -115,10 +113,3 @@ def _told(row: Row) -> str:
 def _spelled(peer: bytes, port: int, service: int) -> str:
     text = unpack(peer)
     return f"{f'[{text}]' if ':' in text else text}:{port} -> :{service}"
-
-
-def _dump(states: int) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states)
-    except OSError as error:
-        raise from_os_error(error) from None

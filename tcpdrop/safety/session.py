@@ -10,16 +10,14 @@ a tuple protects its mirror.
 
 from __future__ import annotations
 
-import errno
 import os
 from struct import Struct
 from time import monotonic
 
-from .. import _tcpdrop
+from ..errors import Error
 from ..model.addresses import pack, printable
 from ..model.rows import INODE, ROW, USUAL_STATES
-from ..system import procfs
-from ..system.kernel import from_os_error
+from ..system import kernel, procfs
 
 #: seconds; what processes above us hold was seen so long ago at most when one connection is dropped
 FRESH = 0.1
@@ -106,18 +104,16 @@ class OwnSession:
         found = []
         for inode, (pid, fd) in self.holders.items():
             try:
-                found.append((ROW.unpack(_tcpdrop.socket_of(pid, fd)), self.holder(inode) or ""))
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ESRCH):  # no connection, or no more
-                    return self._rows_by_dump()
+                row = kernel.socket_of(pid, fd)
+            except Error:
+                return self._rows_by_dump()
+            if row is not None:
+                found.append((row, self.holder(inode) or ""))
         return found
 
     def _rows_by_dump(self) -> list[tuple[Row, str]]:
         self.dumped = True
-        try:
-            table = _tcpdrop.list_connections(USUAL_STATES)
-        except OSError as error:
-            raise from_os_error(error) from None
+        table = kernel.list_connections(USUAL_STATES)
         places = [place for place, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
         rows = [ROW.unpack(table[place]) for place in places]
         return [(row, self.holder(row[INODE]) or "") for row in rows]

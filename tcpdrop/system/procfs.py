@@ -12,7 +12,8 @@ import errno
 import os
 from struct import Struct
 
-from .. import _tcpdrop
+from ..errors import NotSupported
+from . import kernel
 
 #: inode, descriptor
 _SOCKETS = Struct("=QQ")
@@ -56,10 +57,8 @@ class Process:
 def process(pid: int, variable: bytes) -> Process:
     """A process's parent, sockets and a variable of its environment.  Raises OSError when it is gone."""
     try:
-        parent, packed, value = _tcpdrop.process(pid, variable)
-    except OSError as error:
-        if error.errno != errno.ENOTSUP:
-            raise
+        parent, packed, value = kernel.process(pid, variable)
+    except NotSupported:
         return _by_parts(pid, variable)
     complete = parent >= 0 and not isinstance(packed, int) and not isinstance(value, int)
     pairs = () if isinstance(packed, int) else _SOCKETS.iter_unpack(packed)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import _tcpdrop
+from ..errors import Error
+from . import kernel
 from .holders import all_pids
 from .processes import Processes
 
@@ -19,14 +20,15 @@ NO_DESCRIPTOR = (1 << 31) - 1
 
 CAP_SYS_PTRACE = 19
 
-_LOOPBACK = b"\x7f\x00\x00\x01"
+#: no connection has them
+_ENDS = (b"\x7f\x00\x00\x01", 1, b"\x7f\x00\x00\x01", 2)
 
 
 def may_borrow(pid: int) -> bool | None:
     """Does this process lend its descriptors?  None: it is gone, or the kernel gave another answer."""
     try:
-        _tcpdrop.abort_held(pid, NO_DESCRIPTOR, _LOOPBACK, 1, _LOOPBACK, 2, cookie=1, inode=1, dry_run=True)
-    except OSError as error:
+        kernel.abort_held(pid, NO_DESCRIPTOR, _ENDS, cookie=1, inode=1, dry_run=True)
+    except Error as error:
         if error.errno == errno.EBADF:
             return True
         if error.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):

@@ -7,10 +7,8 @@ import errno
 import os
 import sys
 
-from .. import _tcpdrop
 from ..errors import Error, NotPermitted, NotSupported
-from . import netns, platform
-from .kernel import from_os_error
+from . import kernel, netns, platform
 
 #: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
 #: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
@@ -20,11 +18,11 @@ MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
 def check_right(scope: int | None = None) -> None:
     """Raise what every drop in this namespace would fail with: NotPermitted, NotSupported, Error."""
     try:
-        _tcpdrop.probe(scope=scope)
+        kernel.probe(scope)
         if not platform.PROBE_ASKS_RIGHT:
-            _tcpdrop.list_connections(0, MARK_COND, scope=scope)
-    except OSError as error:
-        raise explained(from_os_error(error)) from None
+            kernel.list_connections(0, MARK_COND, scope=scope)
+    except Error as error:
+        raise explained(error) from None
 
 
 def lacks_right(scope: int | None = None) -> Error | None:

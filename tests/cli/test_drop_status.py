@@ -3,6 +3,7 @@
 
 import json
 import re
+import socket
 
 import pytest
 from support import private
@@ -68,6 +69,50 @@ def test_usage_errors_open_nothing(holder, usage):
     done = tcpdrop("drop", "--yes", *usage)
     assert (done.status, done.out) == (2, ""), done
     assert pair.alive()
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """The host's rules, the kernel and the resolver: nobody may ask them."""
+    from tcpdrop import _tcpdrop
+    from tcpdrop.safety import rules
+
+    def opened(*_, **__):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(rules, "rules", opened)
+    monkeypatch.setattr(socket, "getaddrinfo", opened)
+    for name in ("list_connections", "lookup", "lookup_each", "interfaces", "mptcp_sockets", "process", "probe"):
+        monkeypatch.setattr(_tcpdrop, name, opened)
+
+
+LATE = ["--limit=x", "--limit=-1", "--order=best", "--rate=x", "--rate=0", "--method=best", "--interval=1s", "--for=x", "--max-drops=x"]
+
+
+@pytest.mark.parametrize("option", LATE)
+@pytest.mark.parametrize("source", ["lport 1", "--from"])
+def test_a_value_that_cannot_be_read_is_refused_before_anything_is_opened(closed, tmp_path, capsys, option, source):
+    from tcpdrop import cli
+
+    saved = tmp_path / "saved"
+    saved.write_text("127.0.0.1 1 127.0.0.1 2\n", encoding="utf-8")
+    assert cli.main(["drop", "--no-syslog", option, *([source, str(saved)] if source == "--from" else [source])]) == 2
+    assert option.partition("=")[0].lstrip("-") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--limit=x", "--order=best", "--summary-by=colour", "-ocolour"])
+def test_so_does_list(closed, option):
+    from tcpdrop import cli
+
+    assert cli.main(["list", option, "lport 1"]) == 2
+
+
+@pytest.mark.parametrize("option", ["--method=best", "--protect=nonsense", "--netns=all"])
+def test_so_does_the_classic_form(closed, option):
+    """Also before a name is looked up."""
+    from tcpdrop import cli
+
+    assert cli.main([option, "localhost", "1", "localhost", "2"]) == 2
 
 
 def test_undecidable_rows_are_never_touched(holder):

@@ -228,6 +228,13 @@ def test_json_dropped(holder, option, family):
         assert entry["method"] == ("destroy" if outcome == "dropped" else None)
 
 
+@pytest.mark.only_on("linux", reason="the peer is told")
+def test_peer_told_of_the_classic_form(holder):
+    pair = holder.pair()
+    (entry,) = json.loads(tcpdrop("--json", *words(pair)).out)["connections"]
+    assert (entry["outcome"], entry["peer_told"]) == ("dropped", True)
+
+
 def facts(entry):
     return " ".join(str(entry[key]) for key in ("local_addr", "local_port", "remote_addr", "remote_port"))
 

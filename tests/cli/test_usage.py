@@ -309,6 +309,11 @@ def test_json_and_jsonl_exclude_each_other(capsys):
     assert as_json(capsys, "--json", "--jsonl", *GOOD)["error"] == "--json and --jsonl exclude each other"
 
 
+def test_a_filter_error_says_its_column(refused, capsys):
+    assert refused("list", "lport", "80", "or").endswith("after 'or' (column 12)")
+    assert as_json(capsys, "list", "--json", "lport 80 or")["error"].endswith("(column 12)")
+
+
 # ---- the verbs: what a filter or a value means is tested elsewhere; here only that nothing comes out raw
 
 WORDS_WITH_BYTES = [

@@ -4,15 +4,12 @@
 import errno
 import json
 import sys
-from types import SimpleNamespace
 
 import pytest
 from support.command import line, run, tcpdrop, words
 
 import tcpdrop as api
 from tcpdrop import _tcpdrop
-from tcpdrop.engine import queued
-from tcpdrop.engine import run as dropping
 from tcpdrop.safety import guard as safety
 from tcpdrop.system import holders as owners
 from tcpdrop.system import processes, procfs
@@ -41,9 +38,8 @@ def calls(monkeypatch):
 
         return call
 
-    fake = SimpleNamespace(**{**vars(_tcpdrop), **{name: counted(name) for name in counts}})
-    for module in (dropping, queued):
-        monkeypatch.setattr(module, "_tcpdrop", fake)
+    for name in counts:
+        monkeypatch.setattr(_tcpdrop, name, counted(name))
     return counts
 
 
@@ -186,7 +182,7 @@ def test_each_refusal_of_a_device_has_a_sentence(holder, verb, number, says):
 
 @SUNOS
 def test_that_there_are_other_zones_is_said(tmp_path):
-    code = f"import sys, tcpdrop.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+    code = f"import sys, tcpdrop.system.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
     (tmp_path / "web.zoneadmd_door").touch()
     done = run(sys.executable, "-I", "-c", code, "127.0.0.1", "1", "127.0.0.1", "2")
     assert (done.status, done.err) == (1, "127.0.0.1 1 127.0.0.1 2: not found (in this zone; there are others: --zone)\n")

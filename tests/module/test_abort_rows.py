@@ -144,7 +144,7 @@ def test_threads_that_drop_the_same_rows_at_once(threads):
 
     with Crowd(2000) as crowd:
         listed = package.connections(crowd.servers)
-        table, places = listed.parts[0].table, list(listed.parts[0].indices)
+        table, places = listed.batches[0].table, list(listed.batches[0].indices)
         answers = [None] * threads
         running = [threading.Thread(target=lambda n=n: answers.__setitem__(n, abort(table, places, threads))) for n in range(threads)]
         for thread in running:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="how L
 @pytest.fixture
 def blind(monkeypatch):
     """blind(lport, rport): every dump of a rule leaves this socket out, as one under churn may."""
-    dump, victims = selection._dump, set()
+    dump, victims = selection.kernel.list_connections, set()
 
     def missing(states, *args, **kwargs):
         table = dump(states, *args, **kwargs)
@@ -22,7 +22,7 @@ def blind(monkeypatch):
             return table
         return [raw for raw in table if (ROW.unpack_from(raw)[LPORT], ROW.unpack_from(raw)[RPORT]) not in victims]
 
-    monkeypatch.setattr(selection, "_dump", missing)
+    monkeypatch.setattr(selection.kernel, "list_connections", missing)
     return lambda *ports: victims.add(ports)
 
 
