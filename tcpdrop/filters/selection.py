@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..model.rows import Info, Row
     from ..system.holders import Owners
+    from ..system.netns import Namespace
     from .filter import Filter
 
 #: every state a connection can be in
@@ -27,7 +28,7 @@ CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 def select(
     chosen: Filter | None,
     *,
-    where: str | int | None = None,
+    where: str | int | list[Namespace] | None = None,
     details: bool = False,
     owners: bool = False,
     droppable: bool = False,
@@ -37,36 +38,37 @@ def select(
 
     droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
 
-    where: None, a network namespace for netns.path_of(), or "all" of them.
+    where: None, a network namespace for netns.path_of(), or "all" of them; those that
+    a run has open stay open where something was found.
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
     batches, undecidable = [], 0
-    for namespace, label in netns.places(where):
+    namespaces = where if isinstance(where, list) else netns.namespaces(where)
+    for namespace in namespaces:
         states = CONNECTION_STATES if droppable else ALL_STATES
-        batch, unsure = _select_in(chosen, namespace, label, states=states, details=details, threads=threads)
+        batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
         if owners:
             _find_owners(batch)
+        if namespaces is not where or not len(batch):
+            namespace.close()  # who keeps connections keeps no descriptors
         batches.append(batch)
         undecidable += unsure
     return Connections(batches, undecidable)
 
 
-def _select_in(
-    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Batch, int]:
-    with netns.opened(where) as scope:
-        if chosen is None:
-            everything = kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope)
-            return Batch(everything, None, where=where, netns=label), 0
-        facts = gather(chosen.needs(), scope)
-        plan = plan_for(chosen, facts=facts)
-        details = details or DETAILS in chosen.needs()
-        request = (plan.states & states, plan.program, plan.sport, plan.dport)
-        table = kernel.list_connections(*request, details=details, threads=threads, scope=scope)
-        matching, unsure = decide(chosen, table, facts)
-        every = len(matching) == len(table)
-        return Batch(table, None if every else matching, where=where, netns=label, owner_of=_owner_of(facts.owners)), unsure
+def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, details: bool, threads: int) -> tuple[Batch, int]:
+    scope = namespace.scope
+    if chosen is None:
+        return Batch(kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope), None, namespace=namespace), 0
+    facts = gather(chosen.needs(), scope)
+    plan = plan_for(chosen, facts=facts)
+    details = details or DETAILS in chosen.needs()
+    request = (plan.states & states, plan.program, plan.sport, plan.dport)
+    table = kernel.list_connections(*request, details=details, threads=threads, scope=scope)
+    matching, unsure = decide(chosen, table, facts)
+    every = len(matching) == len(table)
+    return Batch(table, None if every else matching, namespace=namespace, owner_of=_owner_of(facts.owners)), unsure
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
@@ -84,18 +86,17 @@ def _find_owners(batch: Batch) -> None:
     batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
 
-def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
+def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
     """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
 
     For protecting rules: what is unknown is handed out too.
     among: rows of a selection.  A dump is not a snapshot: those that it missed
     are looked up one by one.
     """
-    with netns.opened(where) as scope:
-        facts = gather(rule.needs(), scope)
-        details = DETAILS in rule.needs()
-        table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
-        missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    facts = gather(rule.needs(), scope)
+    details = DETAILS in rule.needs()
+    table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
+    missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
     test = rule.test
