@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from ..model.connection import Owner
 from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
@@ -100,7 +102,7 @@ def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tu
     if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
     test = rule.test
-    for row, info in (*map(unpacked, table), *missed):
+    for row, info in chain(map(unpacked, table), missed):
         answer = test(row, info, facts)
         if answer is not False:
             yield row, answer
