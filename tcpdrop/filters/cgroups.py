@@ -5,20 +5,14 @@ from __future__ import annotations
 
 import os
 
+from ..system.procfs import mounts
+
 _DEFAULT = "/sys/fs/cgroup"
 
 
 def mount_point() -> str:
     """Where the unified hierarchy is mounted."""
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            for line in mounts:
-                fields = line.split(" ")
-                if len(fields) > 2 and fields[2] == "cgroup2":
-                    return fields[1]
-    except OSError:
-        pass
-    return _DEFAULT
+    return next((fields[1] for fields in mounts() if len(fields) > 2 and fields[2] == "cgroup2"), _DEFAULT)
 
 
 def ids_below(path: str) -> frozenset[int] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import operator
 
-from ..model.clock import age_ms
 from ..model.rows import (
     BYTES_RECEIVED,
     BYTES_SENT,
@@ -25,6 +24,7 @@ from ..model.rows import (
     RTT,
     SENDQ,
 )
+from ..model.sunos_clock import age_ms
 from ..system import platform
 from .nodes import CLOCK, DETAILS, Node
 from .units import duration_text, parse_count, parse_duration, parse_size, size_text
