@@ -11,7 +11,7 @@ import time
 
 from ...model import rows as layout
 from ...model.columns import column, details_column, picked
-from ...model.connection import Connection, Owner
+from ...model.connection import Connection
 from ...model.rows import BYTES_RECEIVED, BYTES_SENT, COOKIE, INFO_BYTES, INFO_TIMES, INODE, KNOWN, LAST_RECEIVED, LAST_SENT, ROW
 from ...model.table import Connections
 from ...system.platform import COOKIES_ARE_UNIQUE
@@ -41,6 +41,7 @@ class Look:
         #: identity -> its number in connections
         self.numbers: dict[Identity, int] = dict(zip(self.identities, range(len(self.identities))))
         self._before = before
+        self._compared = True
         self._seconds = 0.0 if before is None else max(self.at - before.at, 0.001)
         if before is not None:
             before._before = None  # two looks are kept, not all
@@ -76,8 +77,12 @@ class Look:
 
     # ---- what moved
 
+    def all_known(self) -> None:
+        """Another filter selected these: that they were not there before tells nothing."""
+        self._compared = False
+
     def is_new(self, number: int) -> bool:
-        return self._before is not None and self.identities[number] not in self._before.numbers
+        return self._compared and self._before is not None and self.identities[number] not in self._before.numbers
 
     def rates(self, number: int) -> tuple[float | None, float | None]:
         """Bytes a second in and out since the look before; None where that cannot be told."""
@@ -95,20 +100,37 @@ class Look:
             return None
         return self.details(BYTES_RECEIVED)[number], self.details(BYTES_SENT)[number]
 
+    def _moved(self) -> Sequence[int | None]:
+        """Bytes either way since the look before, of every row: by columns, since a busy host has many."""
+        before = self._before
+        if before is None:
+            return [None] * len(self)
+        earlier = list(map(before.numbers.get, self.identities))
+        known = [bool(bits & INFO_BYTES) for bits in self.details(KNOWN)]
+        sent, received = self.details(BYTES_SENT), self.details(BYTES_RECEIVED)
+        sent_then, received_then = before.details(BYTES_SENT), before.details(BYTES_RECEIVED)
+        return [
+            None if then is None or not told else sent[now] + received[now] - sent_then[then] - received_then[then]
+            for now, (then, told) in enumerate(zip(earlier, known))
+        ]
+
     # ---- order
 
-    def order(self, key: str, *, descending: bool, owner: Callable[[int], Owner] | None = None) -> list[int]:
-        """The numbers of all rows by one of ORDERS; what is unknown comes last either way."""
-        values = self._values(key, owner)
+    def order(self, key: str, *, descending: bool, process: Callable[[int], str | None] = lambda inode: None) -> list[int]:
+        """The numbers of all rows by one of ORDERS; what is unknown comes last either way.
+
+        process: inode -> the name of who holds it, as far as it was looked for.
+        """
+        values = self._values(key, process)
         known = [number for number, value in enumerate(values) if value is not None]
         known.sort(key=values.__getitem__, reverse=descending)
         if len(known) < len(values):
             known += [number for number, value in enumerate(values) if value is None]
         return known
 
-    def _values(self, key: str, owner: Callable[[int], Owner] | None) -> Sequence[Any]:
+    def _values(self, key: str, process: Callable[[int], str | None]) -> Sequence[Any]:
         if key == "rate":
-            return [None if one is None else one + (other or 0) for one, other in map(self.rates, range(len(self)))]
+            return self._moved()
         if key == "state":
             return self.column(layout.STATE)
         if key in ("local", "remote"):
@@ -117,8 +139,7 @@ class Look:
         if key in ("recvq", "sendq"):
             return self.column(layout.RECVQ if key == "recvq" else layout.SENDQ)
         if key == "process":
-            owners = [owner(inode) if owner is not None else None for inode in self.column(INODE)]
-            return [None if one is None else one.process for one in owners]
+            return list(map(process, self.column(INODE)))
         pick = min if key == "idle" else max
         moved = zip(self.details(KNOWN), self.details(LAST_SENT), self.details(LAST_RECEIVED))
         return [pick(sent, received) if known & INFO_TIMES else None for known, sent, received in moved]

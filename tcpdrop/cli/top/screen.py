@@ -16,7 +16,12 @@ from ..width import cut, fit, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .view import Line, View
+
+    #: title, width, right-aligned, text of a line
+    Column = tuple[str, int, bool, Callable[[Line], str]]
 
 #: lines above and below the rows
 ABOVE, BELOW = 4, 2
@@ -24,18 +29,22 @@ ABOVE, BELOW = 4, 2
 OUTCOMES = 4
 
 HELP = """\
- up down PgUp PgDn Home End   move                 space   mark the row
- f   edit the filter, live                         a       mark all that match, or none
- /   search in the rows       N   the next one     d Enter drop what is marked, or the row
- s S sort by the next column, the one before       i       all that is known of the row
- r   the other way round                           o       what became of each
- p   pause                    q   quit             n       dry run on and off
- 1-9 sort by rate state local remote process recvq sendq idle age; again: reversed
+ arrows, PgUp, PgDn, Home, End  move      space    mark the row
+ f   edit the filter, live                a        mark all that match; or none
+ /   search in the rows                   d, Enter drop the marked rows, or this
+ N   the next that was searched for       i        all that is known of the row
+ s S sort by the next or previous column  o        what became of each
+ r   the other way round                  n        dry run on and off
+ p   pause                                q        quit
+ 1-9 sort by rate state local remote process recvq sendq idle age
 
  *  marked     +  new since the last look     -  ended since
  you: it carries your own session (--include-self)
 
- What is dropped is asked about first, dropped by its identity, and told below."""
+ A drop is asked about first, goes by the connection's identity, and its
+ outcome stays below the rows."""
+
+KEYS = "space mark  a all  d drop  f filter  / search  i info  n dry run  ? keys  q"
 
 
 class Screen:
@@ -44,7 +53,10 @@ class Screen:
     def __init__(self, window: curses.window) -> None:
         self.window = window
         window.keypad(True)
+        curses.set_escdelay(25)  # milliseconds that Escape waits for the rest of a key
         self._colours = self._start_colours()
+        #: the widest local and remote end so far: columns do not jump at each look
+        self._ends = [15, 15]
 
     @staticmethod
     def _start_colours() -> dict[str, int]:
@@ -79,7 +91,7 @@ class Screen:
         self._put(0, _title(view), curses.A_BOLD)
         self._put(1, f"filter: {view.filter_text}" if view.filter_text or editing else "filter: (f to type one)")
         self._put(2, view.filter_error, self._colours["bad"])
-        columns = _columns_for(self.size[1], lines)
+        columns = self._columns(lines)
         self._put(3, "  " + " ".join(fit(title, size, right=right) for title, size, right, _ in columns), curses.A_REVERSE)
         at = view.at_cursor()
         for height, line in enumerate(lines[: self.page(view)]):
@@ -90,13 +102,22 @@ class Screen:
             self._move(1, min(self.size[1] - 1, len("filter: ") + width(printable(view.filter_text))))
         self.window.refresh()
 
+    def _columns(self, lines: list[Line]) -> list[Column]:
+        for line in lines:
+            ends = line.connection.local, line.connection.remote
+            self._ends = [max(size, len(str(end))) for size, end in zip(self._ends, ends)]
+        return _columns_for(self.size[1], self._ends, netns=any(line.connection.netns is not None for line in lines))
+
     def _draw_foot(self, view: View, prompt: str | None) -> None:
         bottom = self.size[0] - 1
         kept = view.outcomes[-min(OUTCOMES, len(view.outcomes)) :] if view.outcomes else []
         for number, text in enumerate(reversed(kept)):
             self._put(bottom - BELOW + 1 - number - 1, text, 0 if text.endswith((": dropped", ": would drop")) else self._colours["bad"])
         self._put(bottom - 1, view.message, self._colours["bad"])
-        self._put(bottom, prompt if prompt is not None else "space mark  a all  d drop  f filter  / search  i info  n dry run  p pause  ? keys  q quit")
+        self._put(
+            bottom,
+            prompt if prompt is not None else KEYS,
+        )
 
     def _attribute(self, line: Line) -> int:
         if line.ended:
@@ -151,7 +172,7 @@ def _title(view: View) -> str:
         words.append(f"{view.look.connections.undecidable} undecided")
     if view.marks:
         words.append(f"{len(view.marks)} marked")
-    words.append(f"by {view.order}{' (reversed)' if not view.descending else ''}")
+    words.append(f"by {view.order}{' (reversed)' if view.reversed else ''}")
     words += [word for word, on in (("DRY RUN", view.dry_run), ("PAUSED", view.paused)) if on]
     return "  ".join(words)
 
@@ -160,18 +181,17 @@ def _flag(line: Line) -> str:
     return "-" if line.ended else "*" if line.marked else "+" if line.new else " "
 
 
-def _columns_for(columns: int, lines: list[Line]) -> list[tuple[str, int, bool, object]]:
-    """(title, width, right-aligned, reader) of each column that fits, the most wanted first."""
+def _columns_for(columns: int, ends: list[int], *, netns: bool) -> list[Column]:
+    """Each column that fits, the most wanted first.  ends: what the local and the remote end would take."""
     room = columns - 3  # the flag, a blank, and the last column, which no terminal likes to be written
-    ends = [max([len(title), *(len(str(getattr(line.connection, name))) for line in lines)]) for title, name in (("LOCAL", "local"), ("REMOTE", "remote"))]
-    wanted = [("IN/s", 5, True, _received), ("OUT/s", 5, True, _sent)]
-    further = [
+    wanted: list[Column] = [("IN/s", 5, True, _received), ("OUT/s", 5, True, _sent)]
+    further: list[Column] = [
         ("RECVQ", 6, True, lambda line: _number(line.connection.recvq)),
         ("SENDQ", 6, True, lambda line: _number(line.connection.sendq)),
         ("IDLE", 5, True, lambda line: _duration(line.connection.idle_ms)),
         ("AGE", 5, True, lambda line: _duration(line.connection.age_ms)),
     ]
-    if any(line.connection.netns is not None for line in lines):
+    if netns:
         further.insert(0, ("NETNS", 12, False, lambda line: line.connection.netns or ""))
     fixed = 11 + 1 + sum(size + 1 for _, size, _, _ in wanted)
     for_ends = max(20, room - fixed - 1 - 11)
@@ -179,7 +199,7 @@ def _columns_for(columns: int, lines: list[Line]) -> list[tuple[str, int, bool, 
     left = room - fixed - sum(sizes) - 2
     process = max(8, min(22, left - 1))
     left -= process + 1
-    chosen = [
+    chosen: list[Column] = [
         ("STATE", 11, False, lambda line: line.connection.state_name),
         ("LOCAL", sizes[0], False, lambda line: str(line.connection.local)),
         ("REMOTE", sizes[1], False, lambda line: str(line.connection.remote)),
@@ -213,7 +233,7 @@ def _process(line: Line) -> str:
     if not pids:
         return "-"
     name = line.owner.process or line.connection.process or ""
-    return f"{name} {pids[0]}" + (f"+{len(pids) - 1}" if len(pids) > 1 else "")
+    return f"{pids[0]}{f'+{len(pids) - 1}' if len(pids) > 1 else ''} {name}"
 
 
 def _received(line: Line) -> str:

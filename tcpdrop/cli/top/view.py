@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 KEPT = 1000
 
 _UNKNOWN_OWNER = Owner()
+#: sort keys whose largest value is looked for
+LARGEST_FIRST = frozenset(("rate", "recvq", "sendq", "idle", "age"))
 
 
 class Line:
@@ -47,12 +49,14 @@ class View:
         select: Callable[[Filter | None], Look],
         *,
         filter_text: str = "",
-        holders: Callable[[list[Connection]], list[Owner]] = lambda some: [_UNKNOWN_OWNER] * len(some),
+        holder: Callable[[Connection], Owner] = lambda connection: connection.owner,
+        process: Callable[[int], str | None] = lambda inode: None,
         spared: Callable[[Connections], dict[int, str]] = lambda some: {},
         dry_run: bool = False,
     ) -> None:
         self._select = select
-        self._holders = holders
+        self._holder = holder
+        self._process = process
         self._spared = spared
         self.filter_text = ""
         self._filter: Filter | None = None
@@ -71,6 +75,8 @@ class View:
         self.look: Look | None = None
         self._sorted: list[int] = []
         self._on_screen: list[Line] = []
+        #: what was on the screen and has ended since, and how high it stood
+        self._ended: list[tuple[int, Line]] = []
         self.set_filter(filter_text)
 
     # ---- looking
@@ -80,6 +86,9 @@ class View:
         at = self.at_cursor()
         self.look = self._select(self._filter)
         self.marks &= self.look.numbers.keys()
+        self._ended = [(height, line) for height, line in enumerate(self._on_screen) if not line.ended and line.identity not in self.look.numbers]
+        for _, line in self._ended:
+            line.ended, line.marked = True, False
         self._sort()
         if at is not None and at in self.look.numbers:
             self.cursor = self._sorted.index(self.look.numbers[at])
@@ -87,7 +96,7 @@ class View:
 
     def _sort(self) -> None:
         assert self.look is not None  # noqa: S101 - nobody sorts before the first look
-        self._sorted = self.look.order(self.order, descending=self.descending)
+        self._sorted = self.look.order(self.order, descending=self.descending, process=self._process)
 
     def __len__(self) -> int:
         return len(self._sorted)
@@ -111,13 +120,10 @@ class View:
             line = Line(self.look.identities[number], self.look.connection(number))
             line.new, line.marked, line.rates = self.look.is_new(number), line.identity in self.marks, self.look.rates(number)
             line.spared = spared.get(number, "")
+            line.owner = self._holder(line.connection)
             shown.append(line)
-        for line, owner in zip(shown, self._holders([line.connection for line in shown])):
-            line.owner = owner
-        for height, line in enumerate(self._on_screen):
-            if not line.ended and line.identity not in self.look.numbers:
-                line.ended, line.marked = True, False
-                shown.insert(min(height, len(shown)), line)
+        for height, line in self._ended:
+            shown.insert(min(height, len(shown)), line)
         return shown
 
     def _why_spared(self, numbers: list[int]) -> dict[int, str]:
@@ -129,6 +135,11 @@ class View:
     def drawn(self, lines: list[Line]) -> None:
         """These were shown: what ends until the next look fades where it stood."""
         self._on_screen = lines
+
+    @property
+    def reversed(self) -> bool:
+        """Is the order the other way round than the key's own?"""
+        return self.descending != (self.order in LARGEST_FIRST)
 
     # ---- moving
 
@@ -172,7 +183,7 @@ class View:
         if order == self.order:
             self.descending = not self.descending
         else:
-            self.order, self.descending = order, order in ("rate", "recvq", "sendq", "idle", "age")
+            self.order, self.descending = order, order in LARGEST_FIRST
         if self.look is not None:
             at = self.at_cursor()
             self._sort()
@@ -191,7 +202,7 @@ class View:
         try:
             chosen = Filter(text) if text.strip() else None
             if chosen is not None and chosen.names_listen:
-                raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+                raise FilterError(NO_CONNECTION)
         except FilterError as error:
             self.filter_error = f"{error}{'' if error.column is None else f' (column {error.column})'}"
             return False
@@ -199,7 +210,9 @@ class View:
         self._filter, self.filter_error = chosen, ""
         if changed and self.look is not None:
             self.marks.clear()  # what is no longer in sight is not dropped
+            self._on_screen = []
             self.refresh()
+            self.look.all_known()
         return True
 
     def mark(self) -> None:
