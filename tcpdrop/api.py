@@ -9,7 +9,7 @@ from .errors import FilterError
 from .model.addresses import pack, split_dev
 from .model.four_tuple import FourTuple
 from .model.table import Connections, batch_of
-from .system.netns import identity, opened
+from .system.netns import Namespace, identity, namespaces
 
 NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
 
@@ -145,11 +145,16 @@ def drop(
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
     run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method)
     run.report.warning = guard.warning
-    selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
-    run.report.undecidable = selection.undecidable
-    run.round(arrange(selection, order, limit))
-    if verify and not dry_run:
-        run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
+    spaces = namespaces(netns) if given is None else []
+    try:
+        selection = given if given is not None else select(chosen, where=spaces, details=order is not None, droppable=True)
+        run.report.undecidable = selection.undecidable
+        run.round(arrange(selection, order, limit))
+        if verify and not dry_run:
+            run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=spaces, droppable=True))
+    finally:
+        for one in spaces if given is None else given.batches:
+            one.close()  # a Report that is kept keeps no descriptors
     audit.to_logging(run.report, reason)
     if syslog and not dry_run:
         what = "given connections" if given is not None else "--all" if chosen is None else str(chosen)
@@ -162,7 +167,7 @@ def _given(target: object, netns: str | int | None) -> Connections | None:
     from .model.connection import Connection
 
     if isinstance(target, Connections):
-        return target
+        return Connections([batch.again() for batch in target.batches], target.undecidable)
     if isinstance(target, Connection):
         return Connections(batches_of([target], netns))
     if target is None or isinstance(target, str) or not hasattr(target, "__iter__"):
@@ -180,7 +185,10 @@ def batches_of(connections: list[Connection], where: str | int | None = None) ->
     groups: dict[str | None, list[Connection]] = {}
     for connection in connections:
         groups.setdefault(connection.netns, []).append(connection)
-    return [batch_of(some, where if label is None else None if label == own else label, label) for label, some in groups.items()]
+    return [
+        batch_of(some, Namespace(where) if label is None else Namespace(None if label == own else label, label))
+        for label, some in groups.items()
+    ]
 
 
 def selection_of(chosen: Filter | str | None, selectors: dict[str, object], *, everything: bool) -> Filter | None:
@@ -235,7 +243,10 @@ def keep_dropping(
     check_rate(rate)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
     run = Run(guard, max_drops=max_drops, rate=rate, method=method)
-    looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=seconds, interval=interval, until_gone=False)
+    # Each look finds out anew what the name leads to.
+    looks = rounds(
+        run, lambda: select(chosen, where=namespaces(netns), droppable=True), duration=seconds, interval=interval, until_gone=False
+    )
     results = _results(run, looks, reason)
     return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results
 
@@ -319,7 +330,7 @@ def drop_one(
         if number != zones.OWN:
             other_zone.drop(quad, number, include_self=include_self)
             return
-    with opened(netns) as scope:
+    with Namespace(netns) as scope:
         connection, way = single.drop_quad(quad, scope=scope, include_self=include_self, method=method)
     from .engine import audit
     from .engine.outcome import Result

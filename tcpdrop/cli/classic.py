@@ -7,6 +7,7 @@ from ..engine import single
 from ..errors import Error, NotFound
 from ..model.four_tuple import FourTuple
 from ..system import netns, platform
+from ..system.netns import Namespace
 from . import operands
 from .as_json import SCHEMA, connection_object, dumps
 from .exit_status import FAILED, status_of
@@ -29,7 +30,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     quads = _quads(parsed)
     zone = _other_zone(parsed)
     reporter = Reporter(parsed, streams)
-    with netns.opened(parsed.text("netns")) as scope:
+    with Namespace(parsed.text("netns")) as scope:
         would = _drop_all_meanings(quads, protect, parsed, reporter, scope, zone, method)
         refusal = _refusal(would, scope, method)
     reporter.finish()
@@ -230,5 +231,5 @@ def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
     from ..engine.peer_told import absent_addresses, told
     from ..model.table import Connections, batch_of
 
-    absent = absent_addresses(Connections([batch_of([connection], where)]))
+    absent = absent_addresses(Connections([batch_of([connection], Namespace(where))]))
     return told(connection._row, absent, elsewhere=where is not None)

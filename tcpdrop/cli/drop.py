@@ -13,6 +13,7 @@ from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
 from ..safety.rules import rules_with
+from ..system.netns import Namespace, namespaces
 from . import auditing, messages
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
 from .hints import nothing_matched
@@ -130,6 +131,8 @@ class Job:
         self.chosen = chosen
         #: the connections of --from, once they are read
         self.given: Connections | None = None
+        #: where to select, once that was looked up
+        self.namespaces: list[Namespace] | None = None
         self.order, self.limit = arrangement(parsed)
         if self.order is not None and parsed.text("from") is not None:
             raise UsageError("--order needs what is measured now, and --from has its own order")
@@ -147,7 +150,9 @@ class Job:
     def select(self) -> Connections:
         if self.given is not None:
             return arrange(self.given, None, self.limit)
-        found = select(self.chosen, where=self.parsed.text("netns"), details=self.order is not None, droppable=True)
+        if self.namespaces is None or self.keeping.wanted:  # what comes back may come in another one of that name
+            self.namespaces = namespaces(self.parsed.text("netns"))
+        found = select(self.chosen, where=self.namespaces, details=self.order is not None, droppable=True)
         return arrange(found, self.order, self.limit)
 
     def run(self, work: Run) -> int:

@@ -96,15 +96,14 @@ def question(victims: Connections) -> str:
 def _listener_names(victims: Connections) -> dict[int, str]:
     """port -> ' (nginx)' of each local port that listens; the name is left out where it cannot be read."""
     from ..model.rows import INODE, LISTEN, LPORT, ROW
-    from ..system import kernel, netns
+    from ..system import kernel
     from ..system.holders import scan
 
     ports: dict[int, int] = {}
     for batch in victims.batches:
-        with netns.opened(batch.where) as scope:
-            for raw in kernel.list_connections(1 << LISTEN, scope=scope):
-                row = ROW.unpack(raw)
-                ports.setdefault(row[LPORT], row[INODE])
+        for raw in kernel.list_connections(1 << LISTEN, scope=batch.scope):
+            row = ROW.unpack(raw)
+            ports.setdefault(row[LPORT], row[INODE])
     wanted = {ports[lport] for lport in {connection.local.port for connection in victims} if lport in ports}
     owners = scan(wanted, every_holder=False) if wanted else None
     names = {}

@@ -18,8 +18,9 @@ from ..model.addresses import pack, printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
 from ..model.rows import ROW, ROW_FIELDS
-from ..model.table import Connections, batch_of
+from ..model.table import Batch, Connections, batch_of
 from ..system import netns
+from ..system.netns import Namespace
 from .as_json import SCHEMA
 
 #: what our own output puts behind a tuple
@@ -48,13 +49,13 @@ def read(source: str, where: str | None) -> Connections:
             raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
         if found is not None:
             groups.setdefault(place or where, []).append(found)
-    return Connections([batch_of(_looked_up(some, place), place) for place, some in groups.items()])
+    return Connections([_batch(some, Namespace(place)) for place, some in groups.items()])
 
 
-def _looked_up(some: list[Connection | FourTuple], where: str | None) -> list[Connection]:
+def _batch(some: list[Connection | FourTuple], namespace: Namespace) -> Batch:
     """The sockets that the tuples name now; one that is not there stays what was asked for."""
-    with netns.opened(where) as scope:
-        return [_socket_of(one, scope) if isinstance(one, FourTuple) else one for one in some]
+    scope = namespace.scope
+    return batch_of([_socket_of(one, scope) if isinstance(one, FourTuple) else one for one in some], namespace)
 
 
 def _socket_of(quad: FourTuple, scope: int | None) -> Connection:

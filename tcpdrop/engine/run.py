@@ -17,7 +17,7 @@ from ..errors import Error, TooMany
 from ..model.columns import column, picked, places_of
 from ..model.rows import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
 from ..model.table import Connections, Rows
-from ..system import netns, platform
+from ..system import platform
 from ..system.kernel import from_os_error
 from ..system.rights import explained, lacks_right
 from .outcome import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
@@ -121,12 +121,11 @@ class Run:
         start = 0
         for number, batch in enumerate(selection.batches):
             if len(batch):
-                with netns.opened(batch.where) as scope:
-                    failure = None if self.method == "descriptor" else lacks_right(scope)
-                    if failure is not None or self.method == "descriptor":
-                        from .methods import lacking
+                failure = None if self.method == "descriptor" else lacks_right(batch.scope)
+                if failure is not None or self.method == "descriptor":
+                    from .methods import lacking
 
-                        self._lacking[number] = lacking(self.method, failure, self._victims(batch, start), scope)
+                    self._lacking[number] = lacking(self.method, failure, self._victims(batch, start), batch.scope)
             start += len(batch)
 
     def _victims(self, batch: Batch, start: int) -> list[Row]:
@@ -178,21 +177,21 @@ class Run:
             start += len(batch)
 
     def _drop_batch(self, batch: Batch, this: Round, start: int, places: Sequence[int], lacking: Lacking | None) -> None:
-        with netns.opened(batch.where) as scope:
-            # SOCK_DESTROY first, but not where it cannot, or would only say so.
-            other = places if lacking is not None else _subflows(batch, places, scope)
-            skip = set(other)
-            direct = [place for place in places if place not in skip] if skip else places
-            if not self.report.dry_run:
-                try:
-                    self._drop_slices(batch, this, start, direct, scope)
-                finally:
-                    if platform.QUEUED:
-                        self._wait_until_gone(batch, this, start, places, scope)
-            if other or this.errors:
-                from .otherway import drop_by_descriptor
+        scope = batch.scope
+        # SOCK_DESTROY first, but not where it cannot, or would only say so.
+        other = places if lacking is not None else _subflows(batch, places, scope)
+        skip = set(other)
+        direct = [place for place in places if place not in skip] if skip else places
+        if not self.report.dry_run:
+            try:
+                self._drop_slices(batch, this, start, direct, scope)
+            finally:
+                if platform.QUEUED:
+                    self._wait_until_gone(batch, this, start, places, scope)
+        if other or this.errors:
+            from .otherway import drop_by_descriptor
 
-                drop_by_descriptor(self, batch, this, start, other, scope, lacking)
+            drop_by_descriptor(self, batch, this, start, other, scope, lacking)
         self._settle_mirrors(batch, this, start, places)
 
     def _drop_slices(self, batch: Batch, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
@@ -294,6 +293,8 @@ def rounds(
     while not run.stopped():
         found = select()
         yield run.round(found, approve) if len(found) else None
+        for batch in found.batches:
+            batch.close()
         if not len(found) and until_gone:
             return
         wait(interval if deadline is None else min(interval, deadline - time.monotonic()), run.stopped)
@@ -339,8 +340,7 @@ def still_there(report: Report) -> Connections:
         start = 0
         for batch in this.connections.batches:
             places = places_of(this.codes[start : start + len(batch)], DROPPED)
-            with netns.opened(batch.where) as scope:
-                alive.append(batch.choose(_existing(batch, places, scope)))
+            alive.append(batch.choose(_existing(batch, places, batch.scope)))
             start += len(batch)
     return Connections(alive)
 
@@ -363,12 +363,12 @@ def _survives(one: Connections, method: str) -> bool:
     if platform.QUEUED:
         return True  # it was looked for until patience ended
     batch = next(batch for batch in one.batches if len(batch))
-    with netns.opened(batch.where) as scope:
-        number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(batch.row(0), scope)
-        try:
-            return number not in (0, errno.ENOENT) or (number == 0 and _exists(batch, 0, scope))
-        except Error:
-            return True  # as far as can be told
+    scope = batch.scope
+    number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(batch.row(0), scope)
+    try:
+        return number not in (0, errno.ENOENT) or (number == 0 and _exists(batch, 0, scope))
+    except Error:
+        return True  # as far as can be told
 
 
 def _exists(batch: Batch, place: int, scope: int | None) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..filters import Facts, Filter
     from ..model.rows import Info, Row
     from ..system.holders import Owners
+    from ..system.netns import Namespace
 
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
@@ -38,7 +39,7 @@ CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 def select(
     chosen: Filter | None,
     *,
-    where: str | int | None = None,
+    where: str | int | list[Namespace] | None = None,
     details: bool = False,
     owners: bool = False,
     droppable: bool = False,
@@ -48,45 +49,46 @@ def select(
 
     droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
 
-    where: None, a network namespace for netns.path_of(), or "all" of them.
+    where: None, a network namespace for netns.path_of(), or "all" of them; those that
+    a run has open stay open where something was found.
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
     batches, undecidable = [], 0
-    for place, label in netns.places(where):
+    namespaces = where if isinstance(where, list) else netns.namespaces(where)
+    for namespace in namespaces:
         states = CONNECTION_STATES if droppable else ALL_STATES
-        batch, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
         if owners:
             _find_owners(batch)
+        if namespaces is not where or not len(batch):
+            namespace.close()  # who keeps connections keeps no descriptors
         batches.append(batch)
         undecidable += unsure
     return Connections(batches, undecidable)
 
 
-def _select_in(
-    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Batch, int]:
-    with netns.opened(where) as scope:
-        if chosen is None:
-            everything = kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope)
-            return Batch(everything, None, where=where, netns=label), 0
-        from ..filters import plan_for
+def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, details: bool, threads: int) -> tuple[Batch, int]:
+    scope = namespace.scope
+    if chosen is None:
+        return Batch(kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope), None, namespace=namespace), 0
+    from ..filters import plan_for
 
-        needs = chosen.needs()
-        facts = _gather(chosen, scope)
-        plan = plan_for(chosen, facts=facts)
-        table = kernel.list_connections(
-            plan.states & states,
-            plan.program,
-            plan.sport,
-            plan.dport,
-            details=details or "details" in needs,
-            threads=threads,
-            scope=scope,
-        )
-        indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-        every = len(indices) == len(table)
-        return Batch(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
+    needs = chosen.needs()
+    facts = _gather(chosen, scope)
+    plan = plan_for(chosen, facts=facts)
+    table = kernel.list_connections(
+        plan.states & states,
+        plan.program,
+        plan.sport,
+        plan.dport,
+        details=details or "details" in needs,
+        threads=threads,
+        scope=scope,
+    )
+    indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
+    every = len(indices) == len(table)
+    return Batch(table, None if every else indices, namespace=namespace, owner_of=_owner_of(facts.owners)), undecided
 
 
 def _decide(chosen: Filter, table: kernel.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
@@ -128,18 +130,17 @@ def _find_owners(batch: Batch) -> None:
     batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
 
-def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
+def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
     """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
 
     For protecting rules: what is unknown is handed out too.
     among: rows of a selection.  A dump is not a snapshot: those that it missed
     are looked up one by one.
     """
-    with netns.opened(where) as scope:
-        facts = _gather(rule, scope)
-        details = "details" in rule.needs()
-        table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
-        missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    facts = _gather(rule, scope)
+    details = "details" in rule.needs()
+    table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
+    missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {"owners", "pids"}:
         facts.owners = _holders(rule, None)
     test = rule.test

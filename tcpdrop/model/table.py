@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import overload
 
     from .. import _tcpdrop
+    from ..system.netns import Namespace
     from .rows import Row
 
 
@@ -42,24 +43,21 @@ class Rows:
 class Batch:
     """The selected rows of one table, and where that table was read."""
 
-    __slots__ = ("_cookies", "_data", "indices", "netns", "owner_of", "table", "where")
+    __slots__ = ("_cookies", "_data", "indices", "namespace", "owner_of", "table")
 
     def __init__(
         self,
         table: _tcpdrop.Table | Rows,
         indices: Sequence[int] | None,
         *,
-        where: str | int | None = None,
-        netns: str | None = None,
+        namespace: Namespace | None = None,
         owner_of: Callable[[Row], Owner] | None = None,
     ) -> None:
         self.table = table
         #: row numbers of the table, in its order
         self.indices: Sequence[int] = range(len(table)) if indices is None else indices
-        #: how the caller named the namespace; None is its own
-        self.where = where
-        #: the namespace's identity as shown, None when there is only one
-        self.netns = netns
+        #: where the table was read; None is the caller's own network namespace
+        self.namespace = namespace
         #: who holds the socket of a row, or made it; None when nobody asked
         self.owner_of = owner_of
         self._data: bytes | None = None
@@ -67,6 +65,21 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def scope(self) -> int | None:
+        """The network namespace for the kernel.  Raises Error when it cannot be opened (any more)."""
+        return None if self.namespace is None else self.namespace.scope
+
+    @property
+    def where(self) -> str | int | None:
+        """The network namespace as the caller named it; None is its own."""
+        return None if self.namespace is None else self.namespace.where
+
+    @property
+    def netns(self) -> str | None:
+        """The network namespace as it is shown; None when there is only one."""
+        return None if self.namespace is None else self.namespace.label
 
     def row(self, place: int) -> Row:
         return ROW.unpack_from(self.table[self.indices[place]])
@@ -95,20 +108,29 @@ class Batch:
             self._cookies = column(self.data(), COOKIE)
         return self._cookies
 
+    def close(self) -> None:
+        """Let go of the namespace; who asks for it after all has it opened anew."""
+        if self.namespace is not None:
+            self.namespace.close()
+
+    def again(self) -> Batch:
+        """The same rows for a run of its own, which closes its namespace at the end."""
+        namespace = None if self.namespace is None else self.namespace.again()
+        return Batch(self.table, self.indices, namespace=namespace, owner_of=self.owner_of)
+
     def choose(self, places: Sequence[int]) -> Batch:
         """Only these of the selected rows, in this order."""
         return Batch(
             self.table,
             [self.indices[place] for place in places],
-            where=self.where,
-            netns=self.netns,
+            namespace=self.namespace,
             owner_of=self.owner_of,
         )
 
 
-def batch_of(connections: list[Connection], where: str | int | None = None, netns: str | None = None) -> Batch:
+def batch_of(connections: list[Connection], namespace: Namespace | None = None) -> Batch:
     """Given connections as a batch; they keep their identity, not their details."""
-    return Batch(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where, netns=netns)
+    return Batch(Rows([ROW.pack(*connection._row) for connection in connections]), None, namespace=namespace)
 
 
 class Connections(Sequence):  # type: ignore[type-arg]

@@ -15,7 +15,7 @@ from ..errors import Protected
 from ..model.addresses import MAPPED
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
 from ..model.table import Batch, Connections, Rows
-from ..system import kernel, netns
+from ..system import kernel
 from ..system.mptcp import tied
 from . import logins
 from .rules import rules_with
@@ -133,8 +133,7 @@ class Guard:
 
     def _spare_elsewhere(self, session: OwnSession, batch: Batch, spared: dict[Key, str]) -> None:
         """An ancestor may hold a socket of another network namespace: its mirror is there too."""
-        with netns.opened(batch.where) as scope:
-            table = kernel.list_connections(USUAL_STATES, scope=scope)
+        table = kernel.list_connections(USUAL_STATES, scope=batch.scope)
         for row in ROW.iter_unpack(table.tobytes()):
             if row[INODE] in session.holders:
                 _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
@@ -145,7 +144,7 @@ class Guard:
 
         among = list(ROW.iter_unpack(batch.data()))
         for name, rule in self.rules:
-            for row, answer in answers(rule, where=batch.where, among=among):
+            for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
                     _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
 
@@ -177,8 +176,7 @@ def protected_through(guard: Guard, connections: Connections) -> dict[int, Prote
     start = 0
     for batch in connections.batches:
         rows = [batch.row(place) for place in range(len(batch))]
-        with netns.opened(batch.where) as scope:
-            along = Batch(Rows(tied(rows, scope)), None, where=batch.where)
+        along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
         for at, why in guard.protected(Connections([along])).items() if len(along) else ():
             inode = along.row(at)[INODE]
             for place in (place for place, row in enumerate(rows) if row[INODE] == inode):

@@ -20,7 +20,8 @@ def refused(capsys, monkeypatch):
 
     for name in ("list_connections", "lookup", "abort", "abort_descriptor", "abort_rows", "interfaces", "probe"):
         monkeypatch.setattr(_tcpdrop, name, opened)
-    monkeypatch.setattr(netns.opened, "__enter__", opened)
+    for name in ("__enter__", "_open"):
+        monkeypatch.setattr(netns.Namespace, name, opened)
 
     def call(*arguments):
         assert cli.main(list(arguments)) == 2
