@@ -18,7 +18,10 @@ from support.terminal import LAUNCH
 
 
 class Window:
-    """A command that draws; .rows() is what a person sees."""
+    """A command that draws; .rows() is what a person sees.
+
+    As rxvt: pyte does not know the repetitions and scrolls that xterm has beyond it.
+    """
 
     def __init__(self, *args, size=(24, 80), env=None, command=(COMMAND,)):
         self.master, self._slave = os.openpty()
@@ -34,7 +37,7 @@ class Window:
             stderr=self._slave,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(env or {})},
+            env={**os.environ, "TERM": "rxvt", "LC_ALL": "C.UTF-8", **(env or {})},
         )
 
     def __enter__(self):
@@ -116,5 +119,5 @@ class Window:
     def is_whole(self):
         """Is the terminal as it was: its modes, and the shell's own screen?"""
         modes = termios.tcgetattr(self._slave)
-        left = self.raw.rfind(b"\x1b[?1049l") > self.raw.rfind(b"\x1b[?1049h")
+        left = self.raw.rfind(b"\x1b[?47l") > self.raw.rfind(b"\x1b[?47h") > 0
         return modes == self.before and left

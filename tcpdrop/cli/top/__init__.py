@@ -44,8 +44,9 @@ HOLDERS_AGAIN = 4.0
 def run(parsed: Parsed, streams: Streams) -> int:
     fixed = filter_of(parsed, [])  # -4, -6, --mine and literal selectors
     text = " ".join(parsed.operands)
-    if text:
-        filter_of(parsed, parsed.operands)  # a mistake is told before the screen is taken
+    typed = filter_of(parsed, parsed.operands)  # a mistake is told before the screen is taken
+    if typed is not None:
+        typed.refuse_listeners()
     interval = seconds(parsed, "interval", "--interval")
     if interval == 0:
         raise UsageError("--interval is longer than nothing")
@@ -88,10 +89,11 @@ def _on_screen(work: Callable[[curses.window], None]) -> None:
         curses.cbreak()
         work(window)
     finally:
-        window.keypad(False)
-        curses.nocbreak()
-        curses.echo()
-        curses.endwin()
+        for give_back in (curses.nocbreak, curses.echo, curses.endwin):
+            try:
+                give_back()
+            except curses.error:
+                pass  # a terminal that has died takes nothing back
 
 
 def _sit(window: curses.window, sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:

@@ -86,7 +86,9 @@ class View:
         at = self.at_cursor()
         self.look = self._select(self._filter)
         self.marks &= self.look.numbers.keys()
-        self._ended = [(height, line) for height, line in enumerate(self._on_screen) if not line.ended and line.identity not in self.look.numbers]
+        self._ended = [
+            (height, line) for height, line in enumerate(self._on_screen) if not line.ended and line.identity not in self.look.numbers
+        ]
         for _, line in self._ended:
             line.ended, line.marked = True, False
         self._sort()
@@ -201,8 +203,8 @@ class View:
         self.filter_text = text
         try:
             chosen = Filter(text) if text.strip() else None
-            if chosen is not None and chosen.names_listen:
-                raise FilterError(NO_CONNECTION)
+            if chosen is not None:
+                chosen.refuse_listeners()
         except FilterError as error:
             self.filter_error = f"{error}{'' if error.column is None else f' (column {error.column})'}"
             return False
