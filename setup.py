@@ -9,9 +9,12 @@ Switches, in the environment:
 """
 
 import os
+import shutil
 import sys
+import sysconfig
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
 
@@ -40,7 +43,8 @@ def backend():
 
 def extension():
     name, sources, libraries = backend()
-    limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
+    # A free-threaded CPython cannot load what is built for the limited API.
+    limited = os.environ.get("TCPDROP_LIMITED_API") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
     flags = ["-fvisibility=hidden"]
     link = []
     if os.environ.get("TCPDROP_WERROR") == "1":
@@ -72,10 +76,26 @@ def packages():
     return found
 
 
+class Build(build_ext):
+    """What a build needs and is not there, in a line, before the compiler says it in twenty."""
+
+    def build_extensions(self):
+        compiler = self.compiler.compiler_so[0]
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        for there, what in (
+            (shutil.which(compiler), f"no C compiler ({compiler}): apt-get install gcc, dnf install gcc, pkg install gcc"),
+            (os.path.exists(header), f"no {header}: apt-get install python3-dev, dnf install python3-devel"),
+        ):
+            if not there:
+                raise SystemExit(f"tcpdrop: {what}; or install the wheel, which needs neither")
+        super().build_extensions()
+
+
 module, limited = extension()
 setup(
     packages=packages(),
     ext_modules=[module],
+    cmdclass={"build_ext": Build},
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],

@@ -363,5 +363,5 @@ def test_a_python_without_the_library(tmp_path, holder):
     for words in (["tcpdrop.check"], [*STATE, f"local_port={pair.lport}"]):
         done = minions.call(conf, *words, program_=missing)
         assert said(done, "tcpdrop is not importable by Salt's Python ")
-        assert "(No module named 'tcpdrop'); install it there, as with 'salt-pip install tcpdrop'" in done.out + done.err
+        assert "(No module named 'tcpdrop'); install its wheel there, with salt-pip" in done.out + done.err
     assert pair.alive()

@@ -295,9 +295,7 @@ def _library():
         from tcpdrop import drop, keep_dropping  # noqa: F401
     except (ImportError, SyntaxError) as error:  # SyntaxError: a Python that is too old
         raise CommandExecutionError(
-            "tcpdrop is not importable by Salt's Python {} ({}); install it there, as with 'salt-pip install tcpdrop'".format(
-                sys.executable, error
-            )
+            "tcpdrop is not importable by Salt's Python {} ({}); install its wheel there, with salt-pip".format(sys.executable, error)
         ) from error
     return tcpdrop
 

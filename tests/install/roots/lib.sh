@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What the scripts for a bare root share.
+
+# A command in a network namespace of its own, its lo up.
+in_netns() {
+	python3 -I -c '
+import os, sys
+sys.path.insert(0, "/src/tests")
+from support import netns
+why = netns.enter()
+if why:
+    sys.exit(why)
+os.execvp(sys.argv[1], sys.argv[1:])' "$@"
+}
+
+# After an uninstallation.
+nothing_left() {
+	left=$(find / -xdev -name '*tcpdrop*' ! -path '/src/*' ! -path '/out/*' ! -path '/tmp/*' ! -path '/proc/*' ! -path '/var/lib/apt/*')
+	[ -z "$left" ] || { echo "left behind: $left"; exit 1; }
+}
