@@ -10,7 +10,7 @@ import tcpdrop
 from tcpdrop import _tcpdrop, capabilities
 from tcpdrop import capabilities as surroundings
 from tcpdrop.system import environment as host
-from tcpdrop.system import ptrace
+from tcpdrop.system import procfs, ptrace
 
 pytestmark = pytest.mark.only_on("linux", reason="what is in the way there")
 
@@ -77,7 +77,7 @@ def test_containers(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     mark = tmp_path / "mark"
     monkeypatch.setattr(host, "_MARKS", ((str(mark), "podman"),))
-    monkeypatch.setattr(host, "_text", lambda path: "0::/kubepods/burstable/pod1\n" if path == "/proc/1/cgroup" else "")
+    monkeypatch.setattr(host, "text_of", lambda path: "0::/kubepods/burstable/pod1\n" if path == "/proc/1/cgroup" else "")
     assert host.container() == "kubernetes"
     mark.touch()
     assert host.container() == "podman"
@@ -86,9 +86,9 @@ def test_containers(monkeypatch, tmp_path):
 
 
 def test_hidepid_is_that_of_the_last_mount(monkeypatch):
-    mounts = "proc /proc proc rw,hidepid=invisible 0 0\n"
-    for more, expected in (("", "invisible"), ("proc /proc proc rw,relatime 0 0\n", None), ("proc /proc proc rw,hidepid=2 0 0\n", "2")):
-        monkeypatch.setattr(host, "_text", lambda path, text=mounts + more: text)
+    mounts = b"proc /proc proc rw,hidepid=invisible 0 0\n"
+    for more, expected in ((b"", "invisible"), (b"proc /proc proc rw,relatime 0 0\n", None), (b"proc /proc proc rw,hidepid=2 0 0\n", "2")):
+        monkeypatch.setattr(procfs, "read", lambda path, raw=mounts + more: raw)
         assert host.hidepid() == expected
 
 

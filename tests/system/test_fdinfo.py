@@ -10,7 +10,8 @@ from support.fdinfo import CHARACTER, DATAGRAM, LOCAL, PATHNAME, Proc, connectio
 
 import tcpdrop as api
 from tcpdrop.filters import Filter
-from tcpdrop.system import fdinfo as reader
+from tcpdrop.model import rows
+from tcpdrop.system import sunos_fdinfo as reader
 
 SUNOS = pytest.mark.only_on("sunos", reason="elsewhere descriptors name sockets by inode")
 HERE, THERE = ("10.0.0.1", 22), ("10.0.0.2", 5000)
@@ -44,7 +45,7 @@ def proc(tmp_path, monkeypatch):
     ids=["inet", "mapped", "inet6", "udp", "tli", "listener", "file", "nothing"],
 )
 def test_what_a_descriptor_is(raw, expected):
-    assert reader.ends_of(raw) == expected
+    assert reader.connection_of(raw) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_what_a_descriptor_is(raw, expected):
 )
 def test_what_is_no_fdinfo_is_unreadable(raw):
     with pytest.raises(OSError, match="fdinfo"):
-        reader.ends_of(raw)
+        reader.connection_of(raw)
 
 
 # ---- what a process has to do with a connection
@@ -62,8 +63,8 @@ def test_what_is_no_fdinfo_is_unreadable(raw):
 
 def row(pid):
     found = [b"\0" * 16] * 2 + [0] * 16
-    found[reader.LADDR], found[reader.LPORT], found[reader.RADDR], found[reader.RPORT] = ENDS[0] + bytes(12), 22, ENDS[2] + bytes(12), 5000
-    found[8], found[reader.PID] = 4, pid
+    found[rows.LADDR], found[rows.LPORT], found[rows.RADDR], found[rows.RPORT] = ENDS[0] + bytes(12), 22, ENDS[2] + bytes(12), 5000
+    found[8], found[rows.PID] = 4, pid
     return tuple(found)
 
 
@@ -83,7 +84,7 @@ def test_an_unreadable_process_may_hold_anything(proc, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     held_by = proc.add(7, {4: connection(4, HERE, THERE)})
-    monkeypatch.setattr(reader, "_is_told", lambda: True)
+    monkeypatch.setattr(reader, "_exists", lambda: True)
     monkeypatch.setattr(reader.os, "listdir", no)
     assert held_by.is_dir()
     assert reader.Held([7]).has(7, row(100)) is None
