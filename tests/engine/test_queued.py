@@ -181,7 +181,7 @@ def test_each_refusal_of_a_device_has_a_sentence(holder, verb, number, says):
 
 @SUNOS
 def test_that_there_are_other_zones_is_said(tmp_path):
-    code = f"import sys, tcpdrop.system.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+    code = f"import sys, tcpdrop.system.sunos_zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
     (tmp_path / "web.zoneadmd_door").touch()
     done = run(sys.executable, "-I", "-c", code, "127.0.0.1", "1", "127.0.0.1", "2")
     assert (done.status, done.err) == (1, "127.0.0.1 1 127.0.0.1 2: not found (in this zone; there are others: --zone)\n")
@@ -206,7 +206,7 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
 
     monkeypatch.setattr(procfs, "socket_inodes", no)
     monkeypatch.setattr(holders, "_read_process", lambda *args: False)
-    monkeypatch.setattr(holders, "some_are_hidden", lambda: True)
+    monkeypatch.setattr(procfs, "some_are_hidden", lambda: True)
     pair, other = holder.pair(victim="server"), holder.pair()
     if creator == "a login service":
         monkeypatch.setattr(logins, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})

@@ -53,5 +53,6 @@ class Proc:
 
     def command(self, *arguments):
         """argv of tcpdrop that looks in here."""
-        code = f"import sys, tcpdrop.system.fdinfo as f; f.PROC = {os.fspath(self.path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+        start = f"import sys, tcpdrop.system.sunos_fdinfo as f; f.PROC = {os.fspath(self.path)!r}"
+        code = f"{start}; from tcpdrop.cli import main; sys.exit(main())"
         return [sys.executable, "-I", "-c", code, *arguments]

@@ -8,7 +8,7 @@ import pytest
 
 import tcpdrop
 from tcpdrop import _tcpdrop, capabilities
-from tcpdrop.system import environment, ptrace
+from tcpdrop.system import environment, procfs, ptrace
 
 pytestmark = pytest.mark.only_on("linux", reason="what is in the way there")
 
@@ -75,7 +75,7 @@ def test_containers(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     mark = tmp_path / "mark"
     monkeypatch.setattr(environment, "_MARKS", ((str(mark), "podman"),))
-    monkeypatch.setattr(environment, "_text", lambda path: "0::/kubepods/burstable/pod1\n" if path == "/proc/1/cgroup" else "")
+    monkeypatch.setattr(environment, "text_of", lambda path: "0::/kubepods/burstable/pod1\n" if path == "/proc/1/cgroup" else "")
     assert environment.container() == "kubernetes"
     mark.touch()
     assert environment.container() == "podman"
@@ -84,9 +84,9 @@ def test_containers(monkeypatch, tmp_path):
 
 
 def test_hidepid_is_that_of_the_last_mount(monkeypatch):
-    mounts = "proc /proc proc rw,hidepid=invisible 0 0\n"
-    for more, expected in (("", "invisible"), ("proc /proc proc rw,relatime 0 0\n", None), ("proc /proc proc rw,hidepid=2 0 0\n", "2")):
-        monkeypatch.setattr(environment, "_text", lambda path, text=mounts + more: text)
+    mounts = b"proc /proc proc rw,hidepid=invisible 0 0\n"
+    for more, expected in ((b"", "invisible"), (b"proc /proc proc rw,relatime 0 0\n", None), (b"proc /proc proc rw,hidepid=2 0 0\n", "2")):
+        monkeypatch.setattr(procfs, "read", lambda path, raw=mounts + more: raw)
         assert environment.hidepid() == expected
 
 

@@ -10,8 +10,8 @@ from support.fdinfo import CHARACTER, DATAGRAM, LOCAL, PATHNAME, Proc, connectio
 
 import tcpdrop as api
 from tcpdrop.filters import Filter
-from tcpdrop.model.rows import FAMILY, LADDR, LPORT, PID, RADDR, RPORT
-from tcpdrop.system import fdinfo
+from tcpdrop.model import rows
+from tcpdrop.system import sunos_fdinfo
 
 SUNOS = pytest.mark.only_on("sunos", reason="elsewhere descriptors name sockets by inode")
 HERE, THERE = ("10.0.0.1", 22), ("10.0.0.2", 5000)
@@ -20,7 +20,7 @@ ENDS = (b"\x0a\0\0\1", 22, b"\x0a\0\0\2", 5000)
 
 @pytest.fixture
 def proc(tmp_path, monkeypatch):
-    monkeypatch.setattr(fdinfo, "PROC", os.fspath(tmp_path))
+    monkeypatch.setattr(sunos_fdinfo, "PROC", os.fspath(tmp_path))
     return Proc(tmp_path)
 
 
@@ -45,7 +45,7 @@ def proc(tmp_path, monkeypatch):
     ids=["inet", "mapped", "inet6", "udp", "tli", "listener", "file", "nothing"],
 )
 def test_what_a_descriptor_is(raw, expected):
-    assert fdinfo.ends_of(raw) == expected
+    assert sunos_fdinfo.connection_of(raw) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_a_descriptor_is(raw, expected):
 )
 def test_what_is_no_fdinfo_is_unreadable(raw):
     with pytest.raises(OSError, match="fdinfo"):
-        fdinfo.ends_of(raw)
+        sunos_fdinfo.connection_of(raw)
 
 
 # ---- what a process has to do with a connection
@@ -63,8 +63,8 @@ def test_what_is_no_fdinfo_is_unreadable(raw):
 
 def row(pid):
     found = [b"\0" * 16] * 2 + [0] * 16
-    found[LADDR], found[LPORT], found[RADDR], found[RPORT] = ENDS[0] + bytes(12), 22, ENDS[2] + bytes(12), 5000
-    found[FAMILY], found[PID] = 4, pid
+    found[rows.LADDR], found[rows.LPORT], found[rows.RADDR], found[rows.RPORT] = ENDS[0] + bytes(12), 22, ENDS[2] + bytes(12), 5000
+    found[8], found[rows.PID] = 4, pid
     return tuple(found)
 
 
@@ -73,7 +73,7 @@ def test_holder_creator_neither_and_unknown(proc):
     proc.add(8, {4: connection(4, HERE, ("10.0.0.2", 5001))})
     proc.add(9, {4: b"of another layout"})
     proc.add(10, {4: connection(4, HERE, THERE, mode=CHARACTER)})
-    held = fdinfo.Held([7, 8, 9, 10, 11])
+    held = sunos_fdinfo.Held([7, 8, 9, 10, 11])
     assert [held.has(pid, row(100)) for pid in (7, 8, 9, 10, 11)] == [True, False, None, None, False]
     assert held.has(100, row(100)) is True
     assert held.has(8, row(0)) is None, "who made it is not told"
@@ -84,26 +84,26 @@ def test_an_unreadable_process_may_hold_anything(proc, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     held_by = proc.add(7, {4: connection(4, HERE, THERE)})
-    monkeypatch.setattr(fdinfo, "_is_told", lambda: True)
+    monkeypatch.setattr(sunos_fdinfo, "_exists", lambda: True)
     monkeypatch.setattr(os, "listdir", no)
     assert held_by.is_dir()
-    assert fdinfo.Held([7]).has(7, row(100)) is None
+    assert sunos_fdinfo.Held([7]).has(7, row(100)) is None
 
 
 def test_in_another_zone_the_same_ends_may_be_another_connection(proc, monkeypatch):
     proc.add(7, {4: connection(4, HERE, THERE)})
     zones = {os.getpid(): 0, 7: 3}
-    monkeypatch.setattr(fdinfo, "psinfo", lambda pid: SimpleNamespace(zone=zones[pid]))
-    assert fdinfo.Held([7]).has(7, row(100)) is None
+    monkeypatch.setattr(sunos_fdinfo, "psinfo", lambda pid: SimpleNamespace(zone=zones[pid]))
+    assert sunos_fdinfo.Held([7]).has(7, row(100)) is None
     zones[7] = 0
-    assert fdinfo.Held([7]).has(7, row(100)) is True
+    assert sunos_fdinfo.Held([7]).has(7, row(100)) is True
 
 
 def test_without_fdinfo_the_creator_is_all_there_is(tmp_path, monkeypatch):
     """Solaris, illumos before 2020; and Linux, whose fdinfo is text."""
     for place in (os.fspath(tmp_path), "/proc"):
-        monkeypatch.setattr(fdinfo, "PROC", place)
-        held = fdinfo.Held([7, 100])
+        monkeypatch.setattr(sunos_fdinfo, "PROC", place)
+        held = sunos_fdinfo.Held([7, 100])
         assert [held.has(pid, row(100)) for pid in (7, 100)] == [False, True]
 
 
