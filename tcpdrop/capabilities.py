@@ -8,7 +8,7 @@ import os
 
 from .errors import Error
 from .safety import logins
-from .system import environment, illumos, kernel, netns, platform, ptrace
+from .system import environment, kernel, netns, platform, ptrace, sunos_release
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
 
@@ -77,7 +77,7 @@ def check() -> Capabilities:
     if platform.DESCRIPTORS:
         _look_around(found)
     if platform.HAS_CAUTIONS:
-        found.cautions = illumos.cautions(uname.version)
+        found.cautions = sunos_release.cautions(uname.version)
     # As uid 0 without the right, sudo would change nothing.
     if found.ok or (found.supported and os.geteuid()):
         prefix = "" if found.ok else "sudo "

@@ -37,7 +37,7 @@ DESCRIPTORS = _LINUX
 VICTIM_SEES = "ECONNRESET" if _SUNOS else "ECONNABORTED"
 #: the peer of a dropped connection may get a reset at once
 TELLS_PEER = _LINUX
-#: releases are known whose kernel does something wrong where we meet it: illumos.py
+#: releases are known whose kernel does something wrong where we meet it: sunos_release.py
 HAS_CAUTIONS = _SUNOS
 #: probe() asks for the right too; elsewhere a filter on the socket mark does
 PROBE_ASKS_RIGHT = _SUNOS

@@ -14,17 +14,15 @@ from support.command import COMMAND, run, tcpdrop
 from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
-from tcpdrop.cli import as_json as report
-from tcpdrop.cli import exit_status as status
-from tcpdrop.cli import fields, help, options
+from tcpdrop.cli import as_json, exit_status, fields, help, options
 from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.filters import Filter
-from tcpdrop.filters.predicates import PREDICATES
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
+from tcpdrop.filters.vocabulary import WORDS
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
-from tcpdrop.safety import rules as config
+from tcpdrop.safety import rules
 
 pytestmark = pytest.mark.pure
 
@@ -86,7 +84,7 @@ def test_the_manual_has_every_word_of_the_filter_language():
             if not re.fullmatch(r"[a-z][a-z-]*|\|", word) or word in ("inet", "inet6"):
                 break
             found += [word] if word != "|" else []
-    assert sorted(found) == sorted(PREDICATES)
+    assert sorted(found) == sorted(WORDS)
 
 
 def test_the_manual_has_every_state():
@@ -100,7 +98,7 @@ def test_the_manual_has_every_state():
 
 
 def test_the_exit_statuses_are_those_of_the_program():
-    numbers = {value for name, value in vars(status).items() if name.isupper() and isinstance(value, int)}
+    numbers = {value for name, value in vars(exit_status).items() if name.isupper() and isinstance(value, int)}
     said = [int(line[4:]) for line in section("EXIT STATUS") if re.fullmatch(r"\.It \d+", line)]
     assert len(said) == len(numbers)
     assert set(said) == numbers
@@ -112,7 +110,7 @@ def test_the_keys_of_json_are_those_of_the_program():
     found = []
     for words in entries("JSON", "Cm"):
         found += [word for word in words[1:] if word != ","]
-    assert found == [*JSON_KEYS, *report._DROP_KEYS]
+    assert found == [*JSON_KEYS, *as_json._DROP_KEYS]
     said = " ".join(section("JSON")).partition(".It Cm outcome ")[2].partition(" .It")[0]
     assert {word for word in re.findall(r"[a-z_]+", said) if word != "or"} == set(OUTCOMES)
 
@@ -174,18 +172,18 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file = tmp_path / "tcpdrop.conf"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
-    monkeypatch.setattr(config, "PATH", str(file))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    rules = config.rules()
-    assert len(rules) >= 7
+    monkeypatch.setattr(rules, "PATH", str(file))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    found = rules.rules()
+    assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
-        assert any(port in str(rule) for rule in rules)
+        assert any(port in str(rule) for rule in found)
 
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    assert config.rules() == []
+    monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    assert rules.rules() == []
 
 
 # ---- --help
@@ -202,7 +200,7 @@ def test_help_has_every_option_and_fits():
 def test_help_has_every_predicate_that_has_no_other_name():
     """ss's names (src, dst, sport, dport) stand in the manual page only."""
     shown = help.HELP.partition("a filter:")[2].partition("\n\n")[0]
-    assert set(PREDICATES) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
+    assert set(WORDS) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
 
 
 # ---- the completion file
@@ -241,7 +239,7 @@ def test_completion_knows_the_states_and_the_predicates():
     states = {spelled(number) for number in range(1, len(STATE_NAMES))} | set(STATE_GROUPS)
     for words in (["-s", ""], ["list", "--state", ""], ["list", "--state", "="], ["drop", "state", ""], ["drop", "exclude", ""]):
         assert completed(*words) == states
-    assert completed("list", "") == {*PREDICATES, "and", "or", "not"}
+    assert completed("list", "") == {*WORDS, "and", "or", "not"}
     assert completed("list", "--order", "") == set(ORDERS)
     assert completed("list", "--summary-by", "") == set(fields.SUMMARIES)
     assert "all" in completed("drop", "--netns", "")

@@ -7,12 +7,13 @@ import socket
 
 import pytest
 from support import private
+from support.answers import answer
 from support.backends import BACKENDS
-from support.command import NO_CAPABILITIES, line, needs, tcpdrop
+from support.command import NEARLY_NOBODY, NO_CAPABILITIES, line, needs, tcpdrop
 from support.crowd import Crowd
 
 import tcpdrop as package
-from tcpdrop import _tcpdrop
+from tcpdrop import _tcpdrop, cli
 from tcpdrop.cli.exit_status import status_of
 from tcpdrop.engine import audit
 from tcpdrop.model.connection import JSON_KEYS
@@ -120,9 +121,7 @@ def test_so_does_the_classic_form(closed, option):
 def test_undecidable_rows_are_never_touched(holder):
     """Without rights to see who holds root's sockets, `pid N` may match any of them."""
     pair = holder.pair()
-    wrapper = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search,+net_admin",
-               "--ambient-caps=-all,+dac_read_search,+net_admin", "--bounding-set=-all,+dac_read_search,+net_admin")  # fmt: skip
-    needs(*wrapper)
+    wrapper = needs(*NEARLY_NOBODY)
     for selection in (f"pid {holder.pid}", f"not pid {holder.pid} and lport {pair.lport}"):
         done = tcpdrop("drop", "--yes", "--json", selection, wrapper=wrapper)
         assert done.status == 3, done
@@ -135,12 +134,8 @@ def test_undecidable_rows_are_never_touched(holder):
 
 def test_a_survivor_is_named_and_is_a_failure(holder, monkeypatch, capsys):
     """The kernel says yes and the socket lives: the line was printed, so the second look must speak."""
-    from tcpdrop import cli
-    from tcpdrop.engine import run as dropping
-
     pair = holder.pair()
-    monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope: [0] * len(places))
-    monkeypatch.setattr(dropping, "abort_row", lambda row, scope: 0)  # the second try, too
+    answer(monkeypatch, 0)
     assert cli.main(["drop", "--no-syslog", f"lport {pair.lport}"]) == 3
     assert f"{line(pair)}: still present\n" in capsys.readouterr().err
     assert cli.main(["drop", "--no-syslog", "--jsonl", f"lport {pair.lport}"]) == 3
@@ -218,13 +213,6 @@ def test_largest_first(holder):
 
 
 # ---- the audit
-
-
-@pytest.fixture
-def log(tmp_path):
-    made = private.Log(tmp_path)
-    yield made
-    made.socket.close()
 
 
 def test_one_line_a_run_when_root(holder, log):
