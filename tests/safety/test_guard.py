@@ -244,7 +244,7 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
     own.unreadable = []
     for chain in ([], [4711]):
         monkeypatch.setattr(safety.logins, "ancestors", lambda chain=chain: iter(chain))
-        assert safety.logins.may_stand_behind(own)
+        assert safety.logins.may_be_ours(own)
 
 
 # ---- what no process holds
