@@ -133,6 +133,11 @@ class Filter:
         asked = [node.mask for node, positive in walk(self.node) if positive and isinstance(node, State)]
         return any(mask >> LISTEN & 1 and mask != ALL_STATES for mask in asked)
 
+    def refuse_listeners(self) -> None:
+        """Raise FilterError when LISTEN is named: for whoever is about to drop."""
+        if self.names_listen:
+            raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+
     # ---- literal constructors: values, never language
 
     @staticmethod
