@@ -95,14 +95,13 @@ def question(victims: Connections) -> str:
 
 def _listener_names(victims: Connections) -> dict[int, str]:
     """port -> ' (nginx)' of each local port that listens; the name is left out where it cannot be read."""
-    from ..model.rows import INODE, LISTEN, LPORT, ROW
+    from ..model.rows import INODE, LPORT
     from ..system import kernel
     from ..system.holders import scan
 
     ports: dict[int, int] = {}
     for batch in victims.batches:
-        for raw in kernel.list_connections(1 << LISTEN, scope=batch.scope):
-            row = ROW.unpack(raw)
+        for row in kernel.listeners(batch.scope):
             ports.setdefault(row[LPORT], row[INODE])
     wanted = {ports[lport] for lport in {connection.local.port for connection in victims} if lport in ports}
     owners = scan(wanted, every_holder=False) if wanted else None

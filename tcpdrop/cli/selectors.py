@@ -40,7 +40,7 @@ def check_zone(parsed: Parsed) -> None:
     """Raise NotSupported for a zone whose connections do not show, ValueError for what is none."""
     zone = parsed.text("zone")
     if zone is not None:
-        from ..system.zones import check_visible  # few systems have zones
+        from ..system.sunos_zones import check_visible  # few systems have zones
 
         check_visible(zone)
 

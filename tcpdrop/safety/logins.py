@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ..errors import Error
 from ..model.addresses import unpack
-from ..model.rows import LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
-from ..system import kernel
+from ..model.rows import LPORT, RADDR, RPORT, packed_addr
+from ..system import kernel, procfs
 from .session import OwnSession, ancestors
 
 #: services through which people and controllers reach a host
@@ -30,19 +30,13 @@ def may_stand_behind(session: OwnSession) -> bool:
     if session.unreadable:
         return True
     try:
-        with open("/proc/self/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        if procfs.have_terminal():
+            return True
     except OSError:
-        return True
-    if int(fields[4]) != 0:  # tty_nr, proc(5)
         return True
     chain = list(ancestors())
     # The first process has no parent; neither has one from another PID namespace.
     return not chain or chain[-1] != 1
-
-
-def listening_ports() -> set[int]:
-    return {row[LPORT] for row in ROW.iter_unpack(kernel.list_connections(1 << LISTEN).tobytes())}
 
 
 def is_alive(key: Key) -> bool:
@@ -88,7 +82,7 @@ def recognise() -> Carrier:
     found = Carrier()
     try:
         session = OwnSession()
-        listening = listening_ports()
+        listening = kernel.listening_ports()
         # A login is accepted; what an ancestor opened itself need not be one.
         rows = [row for row, _ in session.rows() if row[LPORT] in listening]
     except (Error, OSError):

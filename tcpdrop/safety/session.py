@@ -15,7 +15,7 @@ from struct import Struct
 from time import monotonic
 
 from ..errors import Error
-from ..model.addresses import pack, printable
+from ..model.addresses import pack
 from ..model.rows import INODE, ROW, USUAL_STATES
 from ..system import kernel, procfs
 
@@ -89,11 +89,7 @@ class OwnSession:
         """'pid 812 sshd' when an ancestor holds this socket."""
         if not inode or inode not in self.holders:
             return None
-        pid = self.holders[inode][0]
-        try:
-            return f"pid {pid} {printable(procfs.command_of(pid))}"
-        except OSError:
-            return f"pid {pid}"
+        return procfs.named(self.holders[inode][0])
 
     def rows(self) -> list[tuple[Row, str]]:
         """Each TCP connection that an ancestor holds, and by whom.

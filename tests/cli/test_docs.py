@@ -14,9 +14,7 @@ from support.command import COMMAND, run, tcpdrop
 from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
-from tcpdrop.cli import as_json as report
-from tcpdrop.cli import exit_status as status
-from tcpdrop.cli import fields, help, options
+from tcpdrop.cli import as_json, exit_status, fields, help, options
 from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.filters import Filter
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
@@ -24,7 +22,7 @@ from tcpdrop.filters.vocabulary import COMPARED, WORDS
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
-from tcpdrop.safety import rules as config
+from tcpdrop.safety import rules
 
 pytestmark = pytest.mark.pure
 
@@ -116,7 +114,7 @@ def test_the_manual_has_every_state():
 
 
 def test_the_exit_statuses_are_those_of_the_program():
-    numbers = {value for name, value in vars(status).items() if name.isupper() and isinstance(value, int)}
+    numbers = {value for name, value in vars(exit_status).items() if name.isupper() and isinstance(value, int)}
     said = [int(line[4:]) for line in section("EXIT STATUS") if re.fullmatch(r"\.It \d+", line)]
     assert len(said) == len(numbers)
     assert set(said) == numbers
@@ -128,7 +126,7 @@ def test_the_keys_of_json_are_those_of_the_program():
     found = []
     for words in entries("JSON", "Cm"):
         found += [word for word in words[1:] if word != ","]
-    assert found == [*JSON_KEYS, *report._DROP_KEYS]
+    assert found == [*JSON_KEYS, *as_json._DROP_KEYS]
     said = " ".join(section("JSON")).partition(".It Cm outcome ")[2].partition(" .It")[0]
     assert {word for word in re.findall(r"[a-z_]+", said) if word != "or"} == set(OUTCOMES)
 
@@ -190,18 +188,18 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file = tmp_path / "tcpdrop.conf"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
-    monkeypatch.setattr(config, "PATH", str(file))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    rules = config.rules()
-    assert len(rules) >= 7
+    monkeypatch.setattr(rules, "PATH", str(file))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    found = rules.rules()
+    assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
-        assert any(port in str(rule) for rule in rules)
+        assert any(port in str(rule) for rule in found)
 
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    assert config.rules() == []
+    monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    assert rules.rules() == []
 
 
 # ---- --help

@@ -15,7 +15,7 @@ from support.marks import drops_on_linux
 
 import tcpdrop
 from tcpdrop import _tcpdrop
-from tcpdrop.engine import single as exact
+from tcpdrop.engine.single import FourTuple, find
 from tcpdrop.system import netns
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
@@ -62,7 +62,7 @@ def test_getsockname_of_an_ipv4_client_on_a_dual_stack_server():
 @drops_on_linux
 def test_the_ends_of_a_connection_are_accepted(holder):
     pair = holder.pair()
-    connection = exact.find(exact.FourTuple(*pair.tuple))
+    connection = find(FourTuple(*pair.tuple))
     tcpdrop.drop_one(connection.local, connection.remote)
     assert pair.state() is None
 

@@ -3,9 +3,11 @@
 
 import pytest
 
+from tcpdrop import Filter
 from tcpdrop.engine.run import Run
 from tcpdrop.filters.selection import select
-from tcpdrop.safety import guard as safety
+from tcpdrop.safety import logins
+from tcpdrop.safety.guard import Guard
 from tcpdrop.system import procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="sessions are found by /proc")]
@@ -14,16 +16,14 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="sessi
 @pytest.fixture
 def hidden(holder, monkeypatch):
     """As in tmux; and the holder is a login service."""
-    monkeypatch.setattr(safety.logins, "may_stand_behind", lambda session: True)
-    monkeypatch.setattr(safety.logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
+    monkeypatch.setattr(logins, "may_stand_behind", lambda session: True)
+    monkeypatch.setattr(logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
 
 
 def test_a_login_that_comes_between_two_rounds_is_spared(holder, hidden):
     """--for an hour, and the operator logs in again."""
-    from tcpdrop import Filter
-
     first = holder.pair()
-    run = Run(safety.Guard())
+    run = Run(Guard())
     assert run.guard.warning
     run.round(select(Filter.local_port(first.lport), droppable=True))
     again = holder.pair()

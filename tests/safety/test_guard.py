@@ -15,9 +15,9 @@ from support.holder import end
 from support.terminal import Terminal
 
 import tcpdrop as package
-from tcpdrop.safety import guard as safety
-from tcpdrop.safety import session
-from tcpdrop.system import procfs
+from tcpdrop.safety import logins, session
+from tcpdrop.safety.guard import Guard
+from tcpdrop.system import holders, procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -207,8 +207,7 @@ def test_a_daemon_has_no_terminal_and_is_not_held_up(sshd):
 
 def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
     hide_sockets(monkeypatch)
-    guard = safety.Guard()
-    assert guard.warning == WARNING
+    assert Guard().warning == WARNING
     report = package.drop(both(sshd))
     assert report.counts == {"dropped": 1, "protected": 1}
     assert report.warning == WARNING
@@ -224,12 +223,10 @@ def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
 
 
 def test_port_22_stands_for_an_sshd_that_cannot_be_seen(holder, monkeypatch):
-    from tcpdrop.system import holders as owners
-
     pair = holder.pair(port=22, victim="server")
     other = holder.pair()
     hide_sockets(monkeypatch)
-    monkeypatch.setattr(owners, "_read_process", lambda *args: False)
+    monkeypatch.setattr(holders, "_read_process", lambda *args: False)
     assert pair.lport == 22
     report = package.drop(f"lport 22,{other.lport}")
     assert report.counts == {"dropped": 1, "protected": 1}
@@ -243,8 +240,8 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
     own = session.OwnSession()
     own.unreadable = []
     for chain in ([], [4711]):
-        monkeypatch.setattr(safety.logins, "ancestors", lambda chain=chain: iter(chain))
-        assert safety.logins.may_stand_behind(own)
+        monkeypatch.setattr(logins, "ancestors", lambda chain=chain: iter(chain))
+        assert logins.may_stand_behind(own)
 
 
 # ---- what no process holds

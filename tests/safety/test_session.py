@@ -235,9 +235,9 @@ def test_what_was_seen_for_another_is_not_believed(monkeypatch, changed):
         monkeypatch.setitem(os.environb, b"SSH_CONNECTION", b"192.0.2.1 1 192.0.2.2 22")
     else:
         real = os.getppid()
-        monkeypatch.setattr(session.os, "getppid" if changed == "another parent" else "getpid", lambda: real)
+        monkeypatch.setattr(os, "getppid" if changed == "another parent" else "getpid", lambda: real)
         if changed == "another parent":
-            monkeypatch.setattr(session.os, "getppid", lambda: 1)
+            monkeypatch.setattr(os, "getppid", lambda: 1)
     assert session.own() is not first
 
 
