@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="sessi
 @pytest.fixture
 def hidden(holder, monkeypatch):
     """As in tmux; and the holder is a login service."""
-    monkeypatch.setattr(logins, "may_stand_behind", lambda session: True)
+    monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
     monkeypatch.setattr(logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
 
 

@@ -241,7 +241,7 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
     own.unreadable = []
     for chain in ([], [4711]):
         monkeypatch.setattr(logins, "ancestors", lambda chain=chain: iter(chain))
-        assert logins.may_stand_behind(own)
+        assert logins.may_be_ours(own)
 
 
 # ---- what no process holds
