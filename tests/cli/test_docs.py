@@ -18,7 +18,7 @@ from tcpdrop.cli import as_json, exit_status, fields, help, options
 from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.filters import Filter
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
-from tcpdrop.filters.vocabulary import WORDS
+from tcpdrop.filters.vocabulary import COMPARED, WORDS
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
@@ -32,6 +32,9 @@ COMPLETION = ROOT / "docs" / "completion" / "tcpdrop.bash"
 EXAMPLE = ROOT / "docs" / "tcpdrop.conf.example"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+#: of the filter language
+ROWS = list(dict.fromkeys(WORDS.values()))
 
 linux = pytest.mark.only_on("linux", reason="the page's examples are of Linux")
 
@@ -85,6 +88,19 @@ def test_the_manual_has_every_word_of_the_filter_language():
                 break
             found += [word] if word != "|" else []
     assert sorted(found) == sorted(WORDS)
+
+
+def test_the_manual_gives_the_aliases_where_it_gives_the_word():
+    heads = [" ".join(words[1:]) for words in entries("FILTERS", "Cm")]
+    for word in ROWS:
+        for alias in word.aliases:
+            assert any(f"{head} ".startswith(f"{word.name} | {alias} ") for head in heads), alias
+
+
+def test_the_manual_says_what_other_systems_cannot_answer():
+    said = "\n".join(section("FILTERS")).partition("\nOn Solaris and illumos\n")[2].partition("\ncannot be answered")[0]
+    words = [word for word in said.replace(".Cm ", "").split() if word not in (",", "and")]
+    assert words and set(words) == {word.name for word in ROWS if "sunos" not in word.systems}
 
 
 def test_the_manual_has_every_state():
@@ -197,10 +213,10 @@ def test_help_has_every_option_and_fits():
         assert re.search(rf"^       tcpdrop {verb}\b", help.USAGE, re.M)
 
 
-def test_help_has_every_predicate_that_has_no_other_name():
+def test_help_has_every_word_of_the_filter_language_but_no_alias():
     """ss's names (src, dst, sport, dport) stand in the manual page only."""
     shown = help.HELP.partition("a filter:")[2].partition("\n\n")[0]
-    assert set(WORDS) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
+    assert set(WORDS) & set(re.findall(r"[a-z-]+", shown)) == {word.name for word in ROWS}
 
 
 # ---- the completion file
@@ -338,6 +354,12 @@ def test_the_api_page_names_every_constructor_of_a_filter():
     said = API.partition("\nThe static methods: ")[2].partition("\n\n")[0]
     names = set(re.findall(r"`([a-z_]+)`", said))
     assert names == {name for name, value in vars(Filter).items() if isinstance(value, staticmethod)}
+    for word in ROWS:
+        if word.keyword and word.takes != COMPARED:
+            assert word.keyword.replace("_addr", "") in names, word.name
+    measures = API.partition("\n`measure` also takes ")[2].partition(". ")[0]
+    compared = {word.name for word in ROWS if word.takes == COMPARED}
+    assert set(re.findall("`([a-z-]+)`", measures)) == compared - names
 
 
 # ---- what is installed, and the source distribution
