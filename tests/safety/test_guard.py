@@ -243,7 +243,7 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
     own.unreadable = []
     for chain in ([], [4711]):
         monkeypatch.setattr(logins, "ancestors", lambda chain=chain: iter(chain))
-        assert logins.may_stand_behind(own)
+        assert logins.may_be_ours(own)
 
 
 # ---- a login that comes later may be one's own
@@ -252,7 +252,7 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
 @pytest.fixture
 def holder_is_a_login_service(holder, monkeypatch):
     """As in tmux; and the holder is a login service."""
-    monkeypatch.setattr(logins, "may_stand_behind", lambda session: True)
+    monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
     monkeypatch.setattr(logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
 
 
