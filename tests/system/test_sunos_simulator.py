@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from support.command import words
 
+from tcpdrop.model.rows import ROW
+
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ROOT / "tests" / "sunos_smoke.py"
 
@@ -60,7 +62,7 @@ def test_every_generation_of_the_kernel(built, entries):
 
 def test_the_backend_says_its_name_and_can_list(built):
     done = run(built, "-c", "from tcpdrop import _tcpdrop as t; print(t.BACKEND, t.list_connections(0xFFE).stride)")
-    assert done.stdout.split() == ["sunos", "96"], done.stderr
+    assert done.stdout.split() == ["sunos", str(ROW.size)], done.stderr
 
 
 # ---- headers that are not those that we know
