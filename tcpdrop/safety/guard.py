@@ -70,7 +70,7 @@ class Guard:
         listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
         found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
-        if not found and logins.may_stand_behind(session):
+        if not found and logins.may_be_ours(session):
             self._hidden = True
             self._spare_logins(kernel.list_connections(USUAL_STATES))
 
