@@ -65,6 +65,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "age": (VALUE, ("--age",)),
     "ansible": (FLAG, ("--ansible",)),
     "salt": (FLAG, ("--salt",)),
+    "man": (FLAG, ("--man",)),
+    "completion": (VALUE, ("--completion",)),
 }
 
 SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spelling in spellings}
@@ -81,7 +83,7 @@ ALLOWED = {
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
-    "paths": _COMMON | {"ansible", "salt"},
+    "paths": _COMMON | {"ansible", "salt", "man", "completion"},
 }
 
 
