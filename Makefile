@@ -8,7 +8,7 @@ C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
 DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
 	$(shell find integrations -type f ! -path '*/__pycache__/*')
-PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
+PY_FILES := $(shell find tcpdrop -name "*.py" -o -name "*.pyi")
 BUILT := $(VENV)/.built
 MADE := $(VENV)/.made
 PIP := $(BIN)/python3 -m pip --quiet --disable-pip-version-check

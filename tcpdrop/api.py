@@ -203,8 +203,8 @@ def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
         raise ValueError("nothing is selected; to drop every connection say all=True")
     if chosen is not None and everything:
         raise ValueError("all=True does not go with a selection")
-    if chosen is not None and chosen.names_listen:
-        raise FilterError(NO_CONNECTION)
+    if chosen is not None:
+        chosen.refuse_listeners()
 
 
 def keep_dropping(

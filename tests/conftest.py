@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-BESIDE = [str(HERE / "module")]
 sys.path.insert(0, str(HERE))  # for support/, and never the source tree's tcpdrop/
 
-from support import netns  # noqa: E402
+from support import netns, private  # noqa: E402
 from support.backends import BACKENDS  # noqa: E402
 from support.holder import Holder  # noqa: E402
 
@@ -98,17 +97,20 @@ def other_namespace():
 
 
 @pytest.fixture
+def log(tmp_path):
+    """A /dev/log of ours, for commands behind its wrapper."""
+    made = private.Log(tmp_path)
+    yield made
+    made.socket.close()
+
+
+@pytest.fixture
 def run():
     """Run Python code in a child: run(code, *args, env=...) -> its stdout; it must succeed."""
 
     def child(code, *args, env=None):
         done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                f"import sys; sys.path[:] = {[str(HERE), *BESIDE]!r} + [p for p in sys.path if p]\n{code}",
-            ]
-            + [str(a) for a in args],
+            [sys.executable, "-c", f"import sys; sys.path[:] = [{str(HERE)!r}, *filter(None, sys.path)]\n{code}", *map(str, args)],
             env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,

@@ -9,7 +9,7 @@ from .exit_status import DONE, FAILED, REFUSED, USAGE
 from .options import Parsed, UsageError, check_allowed, parse
 from .streams import Streams
 
-VERBS = ("list", "drop", "check", "demo", "paths")
+VERBS = ("list", "drop", "top", "check", "demo", "paths")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,6 +105,10 @@ def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
         return run(parsed, streams)
     if verb == "drop":
         from .drop import run
+
+        return run(parsed, streams)
+    if verb == "top":
+        from .top import run
 
         return run(parsed, streams)
     if parsed.operands:

@@ -83,8 +83,8 @@ def _selection_of(parsed: Parsed) -> Filter | None:
         raise UsageError("--all, --from and a selection exclude each other")
     if (parsed.family or parsed.flag("mine")) and parsed.text("from") is not None:
         raise UsageError("--from names its connections: -4, -6 and --mine do not go with it")
-    if chosen is not None and chosen.names_listen:
-        raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+    if chosen is not None:
+        chosen.refuse_listeners()
     return chosen
 
 

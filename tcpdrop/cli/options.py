@@ -81,6 +81,7 @@ ALLOWED = {
     "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
     "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
+    "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
     "paths": _COMMON | {"ansible", "salt", "man", "completion"},

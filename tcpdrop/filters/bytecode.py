@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 JMP, S_GE, S_LE, D_GE, D_LE, S_COND, D_COND, DEV_COND, CGROUP_COND = 1, 2, 3, 4, 5, 7, 8, 9, 13
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
 ANY_PORT = -1
+#: The program runs on every socket and its check is quadratic; beyond this a set in user space is faster.
+MAX_OPS = 64
 
 # A condition is one Op, or And/Or of several, or Not of one.
 
@@ -113,8 +115,17 @@ def bound_to(ifindex: int) -> Condition:
 
 
 def in_cgroup(number: int) -> Condition:
-    """Linux 5.8."""
+    """Where has_cgroup_op()."""
     return Op(CGROUP_COND, pack("=Q", number))
+
+
+def has_cgroup_op() -> bool:
+    """Linux 5.8 or later; an older one would refuse the whole program."""
+    from os import uname
+
+    major, _, rest = uname().release.partition(".")
+    minor = rest.partition(".")[0].partition("-")[0]
+    return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (5, 8)
 
 
 # ---- assembly

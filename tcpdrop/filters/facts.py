@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..model.rows import LISTEN, LPORT, ROW
 from ..system import kernel
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Linux's default, and that of every new network namespace.
 EPHEMERAL = (32768, 60999)
+#: where the unified hierarchy is mounted unless the list of mounts says otherwise
+_CGROUPS = "/sys/fs/cgroup"
 
 
 class Facts:
@@ -51,9 +55,7 @@ class Facts:
         if not self.cgroups:
             return None
         if path not in self._cgroup_ids:
-            from .cgroups import ids_below
-
-            self._cgroup_ids[path] = ids_below(path)
+            self._cgroup_ids[path] = _cgroups_below(path)
         return self._cgroup_ids[path]
 
 
@@ -76,7 +78,7 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
     now = None
     if CLOCK in needs:
-        from ..model import clock
+        from ..model import clock  # where there are creation times
 
         now = clock.now()
     return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
@@ -90,3 +92,49 @@ def _ephemeral_ports() -> tuple[int, int]:
             return int(lo), int(hi)
     except (OSError, ValueError):
         return EPHEMERAL
+
+
+# ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system
+
+
+def _cgroup_mount() -> str:
+    """Where the unified hierarchy is mounted."""
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
+            for line in mounts:
+                fields = line.split(" ")
+                if len(fields) > 2 and fields[2] == "cgroup2":
+                    return fields[1]
+    except OSError:
+        pass
+    return _CGROUPS
+
+
+def _cgroups_below(path: str) -> frozenset[int] | None:
+    """The ids of the cgroup and of all below it; None when it is not there or may not be read.
+
+    path: '/system.slice/nginx.service', or with the mount point in front.
+    """
+    root = _cgroup_mount()
+    inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
+    top = root + "/" + inside.strip("/")
+    if ".." in inside.split("/"):
+        return None
+    found: set[int] = set()
+    try:
+        if not os.path.isdir(top):
+            return None
+        for directory, _, _ in os.walk(top, onerror=_vanished):
+            try:
+                found.add(os.stat(directory).st_ino)
+            except FileNotFoundError:
+                continue  # ended during the walk
+    except OSError:
+        return None
+    return frozenset(found) or None
+
+
+def _vanished(error: OSError) -> None:
+    """A cgroup that ends during the walk is none of ours; any other failure leaves the set unknown."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

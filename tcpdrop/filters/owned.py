@@ -10,48 +10,57 @@ from __future__ import annotations
 import os
 
 from ..model.rows import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
+from . import bytecode
+from .lexer import quoted
 from .nodes import CGROUPS, OWNERS, PIDS, Mergeable, Node
-from .words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..model.rows import Info, Row
+    from ..system.holders import Owners
+    from .bytecode import Condition
     from .facts import Facts
-    from .nodes import Answer
+    from .nodes import Answer, Test
 
 
 class Pid(Mergeable):
     """Held (illumos: or created) by one of these processes: args is ("pid", number, ...), ascending."""
 
     __slots__ = ()
+    word = "pid"
 
     @property
     def pids(self) -> tuple[int, ...]:
         return self.args[1:]
 
     @classmethod
-    def of(cls, pids: set[int]) -> Pid:
-        return cls("pid", *sorted(pids))
+    def of(cls, pids: Iterable[int]) -> Pid:
+        return cls("pid", *sorted(set(pids)))
 
     @classmethod
-    def joined(cls, nodes: list[Pid]) -> Node:
-        return cls.of({pid for node in nodes for pid in node.pids})
+    def joined(cls, nodes: list[Pid]) -> Pid:
+        return cls.of(pid for node in nodes for pid in node.pids)
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        if row[PID] in self.pids:  # a creator's, which is never 0
-            return True
-        if facts.owners is None:
-            return None
-        answer: Answer = False
-        for pid in self.pids:
-            one = facts.owners.has(pid, row)
-            if one:
+    def compiled(self) -> Test:
+        pids = self.pids
+
+        def held(row: Row, info: Info | None, facts: Facts) -> Answer:
+            if row[PID] in pids:  # a creator's, which is never 0
                 return True
-            if one is None:
-                answer = None
-        return answer
+            if facts.owners is None:
+                return None
+            answer: Answer = False
+            for pid in pids:
+                one = facts.owners.has(pid, row)
+                if one:
+                    return True
+                if one is None:
+                    answer = None
+            return answer
+
+        return held
 
     def needs(self) -> frozenset[str]:
         return frozenset([PIDS])
@@ -65,12 +74,15 @@ class _Holder(Node):
 
     __slots__ = ()
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        if not row[INODE] or facts.owners is None:
-            return None
-        return facts.owners.any_holder(row[INODE], self, self.is_it(facts))
+    def compiled(self) -> Test:
+        def held(row: Row, info: Info | None, facts: Facts) -> Answer:
+            if not row[INODE] or facts.owners is None:
+                return None
+            return facts.owners.any_holder(row[INODE], self, self.is_it(facts.owners))
 
-    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
+        return held
+
+    def is_it(self, owners: Owners) -> Callable[[int], Answer]:
         """The test of one pid."""
         raise NotImplementedError
 
@@ -82,10 +94,10 @@ class Comm(_Holder):
     """The command's name, which the kernel cuts at 15 bytes, matches the glob."""
 
     __slots__ = ()
+    word = "comm"
 
-    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
-        assert facts.owners is not None  # noqa: S101
-        comm, matches = facts.owners.processes.comm, glob(self.args[0])
+    def is_it(self, owners: Owners) -> Callable[[int], Answer]:
+        comm, matches = owners.processes.comm, glob(self.args[0])
 
         def named(pid: int) -> Answer:
             name = comm(pid)
@@ -124,21 +136,20 @@ class User(_Holder):
     """The socket's user or a holder's, real or effective: args is (uid,)."""
 
     __slots__ = ()
+    word = "user"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        if row[INODE] and row[FLAGS] & ROW_UID and row[UID] == self.args[0]:
-            return True
-        return super().test(row, info, facts)
+    def compiled(self) -> Test:
+        (uid,), held = self.args, super().compiled()
 
-    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
-        assert facts.owners is not None  # noqa: S101
-        uids, uid = facts.owners.processes.uids, self.args[0]
+        def used(row: Row, info: Info | None, facts: Facts) -> Answer:
+            if row[INODE] and row[FLAGS] & ROW_UID and row[UID] == uid:
+                return True
+            return held(row, info, facts)
 
-        def runs_as(pid: int) -> Answer:
-            known = uids(pid)
-            return None if known is None else uid in known
+        return used
 
-        return runs_as
+    def is_it(self, owners: Owners) -> Callable[[int], Answer]:
+        return _runs_as(owners, self.args[0])
 
     def __str__(self) -> str:
         return f"user {self.args[0]}"
@@ -148,29 +159,33 @@ class Mine(_Holder):
     """A process of the caller's own user holds it, whoever made it."""
 
     __slots__ = ()
+    word = "mine"
 
-    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
-        assert facts.owners is not None  # noqa: S101
-        uids, uid = facts.owners.processes.uids, os.geteuid()
-
-        def is_mine(pid: int) -> Answer:
-            known = uids(pid)
-            return None if known is None else uid in known
-
-        return is_mine
+    def is_it(self, owners: Owners) -> Callable[[int], Answer]:
+        return _runs_as(owners, os.geteuid())
 
     def __str__(self) -> str:
         return "mine"
+
+
+def _runs_as(owners: Owners, uid: int) -> Callable[[int], Answer]:
+    uids = owners.processes.uids
+
+    def runs_as(pid: int) -> Answer:
+        known = uids(pid)
+        return None if known is None else uid in known
+
+    return runs_as
 
 
 class Unit(_Holder):
     """A holder runs in this systemd unit: args is (name with suffix,)."""
 
     __slots__ = ()
+    word = "unit"
 
-    def is_it(self, facts: Facts) -> Callable[[int], Answer]:
-        assert facts.owners is not None  # noqa: S101
-        in_unit, name = facts.owners.processes.in_unit, self.args[0]
+    def is_it(self, owners: Owners) -> Callable[[int], Answer]:
+        in_unit, name = owners.processes.in_unit, self.args[0]
         return lambda pid: in_unit(pid, name)
 
     def __str__(self) -> str:
@@ -184,12 +199,23 @@ class Cgroup(Node):
     """
 
     __slots__ = ()
+    word = "cgroup"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        ids = facts.cgroup_ids(self.args[0])
-        if ids is None or not row[FLAGS] & ROW_CGROUP:
-            return None
-        return row[CGROUP] in ids
+    def compiled(self) -> Test:
+        (path,) = self.args
+
+        def inside(row: Row, info: Info | None, facts: Facts) -> Answer:
+            ids = facts.cgroup_ids(path)
+            return row[CGROUP] in ids if ids is not None and row[FLAGS] & ROW_CGROUP else None
+
+        return inside
+
+    def condition(self, facts: Facts | None) -> tuple[Condition | None, bool]:
+        ids = facts.cgroup_ids(self.args[0]) if facts is not None else None
+        if not ids or len(ids) > bytecode.MAX_OPS or not bytecode.has_cgroup_op():
+            return None, False
+        # Not exact: mini sockets have no cgroup, which is unknown and not another one.
+        return bytecode.some([bytecode.in_cgroup(number) for number in sorted(ids)]), False
 
     def needs(self) -> frozenset[str]:
         return frozenset([CGROUPS])
@@ -205,12 +231,16 @@ class Kernel(Node):
     """
 
     __slots__ = ()
+    word = "kernel"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        if not row[INODE]:
-            return False
-        owner = facts.owners.of(row[INODE]) if facts.owners is not None else None
-        return None if owner is None else not owner.pids
+    def compiled(self) -> Test:
+        def unheld(row: Row, info: Info | None, facts: Facts) -> Answer:
+            if not row[INODE]:
+                return False
+            owner = facts.owners.of(row[INODE]) if facts.owners is not None else None
+            return None if owner is None else not owner.pids
+
+        return unheld
 
     def needs(self) -> frozenset[str]:
         return frozenset([OWNERS])

@@ -3,34 +3,25 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from ..model.connection import Owner
-from ..model.rows import (
-    ALL_STATES,
-    CLOSED,
-    COOKIE,
-    IFINDEX,
-    INFO,
-    INODE,
-    LISTEN,
-    LPORT,
-    PID,
-    ROW,
-    RPORT,
-    STATE,
-    USUAL_STATES,
-    ends_of,
-)
+from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
 from ..system import kernel, netns, platform
+from .decision import decide, unpacked
+from .facts import gather
+from .nodes import DETAILS, OWNERS, PIDS
+from .plan import plan_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from ..filters import Facts, Filter
     from ..model.rows import Info, Row
     from ..system.holders import Owners
     from ..system.netns import Namespace
+    from .filter import Filter
 
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
@@ -72,47 +63,14 @@ def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, deta
     scope = namespace.scope
     if chosen is None:
         return Batch(kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope), None, namespace=namespace), 0
-    from ..filters import plan_for
-
-    needs = chosen.needs()
-    facts = _gather(chosen, scope)
+    facts = gather(chosen.needs(), scope)
     plan = plan_for(chosen, facts=facts)
-    table = kernel.list_connections(
-        plan.states & states,
-        plan.program,
-        plan.sport,
-        plan.dport,
-        details=details or "details" in needs,
-        threads=threads,
-        scope=scope,
-    )
-    indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-    every = len(indices) == len(table)
-    return Batch(table, None if every else indices, namespace=namespace, owner_of=_owner_of(facts.owners)), undecided
-
-
-def _decide(chosen: Filter, table: kernel.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
-    """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
-    if table.stride == ROW.size:
-        from .columnwise import matching
-
-        data = table.tobytes()
-        found = matching(chosen.node, data, len(table))
-        if found is not None:
-            return found, 0
-        if simple:  # nothing beside the row is needed, nothing is unknown
-            test = chosen.test
-            return [number for number, row in enumerate(ROW.iter_unpack(data)) if test(row, None, facts)], 0
-    from ..filters import select as decide
-
-    decided = decide(chosen, table, facts)
-    return list(decided.indices), decided.undecided
-
-
-def _gather(chosen: Filter, scope: int | None) -> Facts:
-    from ..filters import gather
-
-    return gather(chosen.needs(), scope)
+    details = details or DETAILS in chosen.needs()
+    request = (plan.states & states, plan.program, plan.sport, plan.dport)
+    table = kernel.list_connections(*request, details=details, threads=threads, scope=scope)
+    matching, unsure = decide(chosen, table, facts)
+    every = len(matching) == len(table)
+    return Batch(table, None if every else matching, namespace=namespace, owner_of=_owner_of(facts.owners)), unsure
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
@@ -125,7 +83,7 @@ def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
 
 def _find_owners(batch: Batch) -> None:
     """Look for the holders of every selected socket."""
-    from ..system.holders import scan
+    from ..system.holders import scan  # few lists show who holds what
 
     batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
 
@@ -137,19 +95,14 @@ def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tu
     among: rows of a selection.  A dump is not a snapshot: those that it missed
     are looked up one by one.
     """
-    facts = _gather(rule, scope)
-    details = "details" in rule.needs()
+    facts = gather(rule.needs(), scope)
+    details = DETAILS in rule.needs()
     table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
     missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
-    if rule.needs() & {"owners", "pids"}:
+    if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
     test = rule.test
-    for raw in table:
-        row = ROW.unpack_from(raw)
-        answer = test(row, _info(raw), facts)
-        if answer is not False:
-            yield row, answer
-    for row, info in missed:
+    for row, info in chain(map(unpacked, table), missed):
         answer = test(row, info, facts)
         if answer is not False:
             yield row, answer
@@ -182,10 +135,10 @@ def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterato
 
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
     """The same for a few sockets that were looked up: what the rule says of each."""
-    facts, needs = _gather(rule, scope), rule.needs()
-    if needs & {"owners", "pids"}:
+    facts, needs = gather(rule.needs(), scope), rule.needs()
+    if needs & {OWNERS, PIDS}:
         facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
-    return [rule.test(row, _details(row, scope) if "details" in needs else None, facts) for row in rows]
+    return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]
 
 
 def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
@@ -197,10 +150,7 @@ def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
 def _details(row: Row, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
     for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
-        if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
-            return _info(raw)
+        now, info = unpacked(raw)
+        if now[COOKIE] == row[COOKIE]:
+            return info
     return None
-
-
-def _info(raw: bytes) -> Info | None:
-    return INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None

@@ -10,13 +10,10 @@ from __future__ import annotations
 from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable
 from ..model.rows import state_number
 from .sockets import STATE_GROUPS
-from .units import parse_duration as duration
-
-__all__ = ["address", "comm", "duration", "name", "pid", "port", "port_range", "state_mask", "uid"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .prefixes import Value
+    from .endpoints import Value
 
 MAX_PID = 1 << 31
 #: (uid_t)-1 is nobody's.
@@ -105,6 +102,13 @@ def state_mask(text: str) -> int:
     if not mask:
         raise ValueError(f"'{printable(text)}' is not a TCP state")
     return mask
+
+
+def family(text: str) -> int:
+    number = {"inet": 4, "inet6": 6}.get(text)
+    if number is None:
+        raise ValueError(f"expected inet or inet6, not '{text}'" if text.isprintable() else "expected inet or inet6")
+    return number
 
 
 def pid(text: str) -> int:

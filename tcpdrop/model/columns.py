@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from struct import Struct, calcsize
 
-from .rows import FAMILY, ROW
+from .rows import FAMILY, INFO, ROW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _layout() -> list[tuple[str, int]]:
-    """The format and the offset of every field, in the order of the places in model.py."""
-    found, offset, count = [], 0, ""
-    for letter in ROW.format[1:]:
+def _layout(row_format: str, first: int = 0) -> list[tuple[str, int]]:
+    """The format and the offset of every field, in the order of the names in rows.py."""
+    found, offset, count = [], first, ""
+    for letter in row_format[1:]:
         if letter.isdigit():
             count += letter
             continue
@@ -31,18 +31,29 @@ def _layout() -> list[tuple[str, int]]:
     return found
 
 
-_LAYOUT = _layout()
+_LAYOUT = _layout(ROW.format)
 
 
-def column(data: bytes, place: int) -> Sequence[object]:
-    """The field at this place (LPORT, COOKIE, ...) of each row in packed rows that stand one behind the other."""
-    form, offset = _LAYOUT[place]
+def column(data: bytes, field: int, stride: int = ROW.size) -> Sequence[object]:
+    """The field (LPORT, COOKIE, ...) of each row in packed rows that stand one after the other.
+
+    stride: a row's bytes, which are more than ROW.size where it carries its details.
+    """
+    return _read(data, *_LAYOUT[field], stride)
+
+
+def details_column(data: bytes, field: int) -> Sequence[object]:
+    """A field of the details (BYTES_SENT, RTT, ...) of each row in rows that carry them."""
+    return _read(data, *_layout(INFO.format, ROW.size)[field], ROW.size + INFO.size)
+
+
+def _read(data: bytes, form: str, offset: int, stride: int) -> Sequence[object]:
     size = calcsize("=" + form)
     if form == "B":
-        return data[offset :: ROW.size]
+        return data[offset::stride]
     if form in "HIQ":  # each stands at a multiple of its size
-        return memoryview(data).cast(form)[offset // size :: ROW.size // size].tolist()  # type: ignore[call-overload,no-any-return]
-    return [value for (value,) in Struct(f"={offset}x{form}{ROW.size - offset - size}x").iter_unpack(data)]
+        return memoryview(data).cast(form)[offset // size :: stride // size].tolist()  # type: ignore[call-overload,no-any-return]
+    return [value for (value,) in Struct(f"={offset}x{form}{stride - offset - size}x").iter_unpack(data)]
 
 
 def addresses(data: bytes, place: int) -> set[tuple[int, bytes]]:

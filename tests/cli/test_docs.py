@@ -19,8 +19,8 @@ from tcpdrop.cli import exit_status as status
 from tcpdrop.cli import fields, help, options
 from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.filters import Filter
-from tcpdrop.filters.predicates import PREDICATES
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
+from tcpdrop.filters.vocabulary import WORDS
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
@@ -86,7 +86,7 @@ def test_the_manual_has_every_word_of_the_filter_language():
             if not re.fullmatch(r"[a-z][a-z-]*|\|", word) or word in ("inet", "inet6"):
                 break
             found += [word] if word != "|" else []
-    assert sorted(found) == sorted(PREDICATES)
+    assert sorted(found) == sorted(WORDS)
 
 
 def test_the_manual_has_every_state():
@@ -202,7 +202,7 @@ def test_help_has_every_option_and_fits():
 def test_help_has_every_predicate_that_has_no_other_name():
     """ss's names (src, dst, sport, dport) stand in the manual page only."""
     shown = help.HELP.partition("a filter:")[2].partition("\n\n")[0]
-    assert set(PREDICATES) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
+    assert set(WORDS) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
 
 
 # ---- the completion file
@@ -241,7 +241,7 @@ def test_completion_knows_the_states_and_the_predicates():
     states = {spelled(number) for number in range(1, len(STATE_NAMES))} | set(STATE_GROUPS)
     for words in (["-s", ""], ["list", "--state", ""], ["list", "--state="], ["drop", "state", ""], ["drop", "exclude", ""]):
         assert completed(*words) == states
-    assert completed("list", "") == {*PREDICATES, "and", "or", "not"}
+    assert completed("list", "") == {*WORDS, "and", "or", "not"}
     assert completed("list", "--order", "") == set(ORDERS)
     assert completed("list", "--summary-by", "") == set(fields.SUMMARIES)
     assert "all" in completed("drop", "--netns", "")

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from support import private
-from support.command import NO_CAPABILITIES, line, needs, tcpdrop
+from support.command import NEARLY_NOBODY, NO_CAPABILITIES, line, needs, tcpdrop
 from support.crowd import Crowd
 
 import tcpdrop as package
@@ -118,9 +118,7 @@ def test_so_does_the_classic_form(closed, option):
 def test_undecidable_rows_are_never_touched(holder):
     """Without rights to see who holds root's sockets, `pid N` may match any of them."""
     pair = holder.pair()
-    wrapper = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search,+net_admin",
-               "--ambient-caps=-all,+dac_read_search,+net_admin", "--bounding-set=-all,+dac_read_search,+net_admin")  # fmt: skip
-    needs(*wrapper)
+    wrapper = needs(*NEARLY_NOBODY)
     for selection in (f"pid {holder.pid}", f"not pid {holder.pid} and lport {pair.lport}"):
         done = tcpdrop("drop", "--yes", "--json", selection, wrapper=wrapper)
         assert done.status == 3, done
@@ -216,13 +214,6 @@ def test_largest_first(holder):
 
 
 # ---- the audit
-
-
-@pytest.fixture
-def log(tmp_path):
-    made = private.Log(tmp_path)
-    yield made
-    made.socket.close()
 
 
 def test_one_line_a_run_when_root(holder, log):

@@ -7,10 +7,12 @@ import subprocess
 import sys
 
 import pytest
+from support.filter_cases import matching
 
-from tcpdrop.filters import Filter, gather, plan_for, select
+from tcpdrop.filters import Filter, gather, plan_for
+from tcpdrop.filters.decision import decide
 from tcpdrop.filters.facts import UNKNOWN, Facts
-from tcpdrop.model.rows import INODE, ROW_UID
+from tcpdrop.model.rows import INODE, ROW, ROW_UID
 from tcpdrop.system import holders as owners
 from tcpdrop.system import processes
 
@@ -174,11 +176,11 @@ def test_selecting_by_owner_looks_up_only_open_rows(child):
     chosen = Filter(f"state established and pid {child.pid} and (lport {child.port} or rport {child.port})")
     plan = plan_for(chosen)
     table = owners_table(plan)
-    hits = select(chosen, table, facts)
-    assert {r[INODE] for _, r, _ in hits.hits} == set(child.inodes[1:]) and not hits.undecided
+    numbers, undecided = decide(chosen, table, facts)
+    assert {ROW.unpack_from(table[number])[INODE] for number in numbers} == set(child.inodes[1:]) and not undecided
     assert facts.owners.read == {child.pid}, "pid N reads one process"
     facts = gather(frozenset())
-    select(Filter(f"lport {child.port} and comm *"), table, facts)
+    decide(Filter(f"lport {child.port} and comm *"), table, facts)
     assert set(facts.owners.holders) == {child.inodes[2]}
 
 
@@ -210,6 +212,6 @@ def test_the_cgroup_of_a_socket_is_a_directory():
         if facts.cgroup_ids("/") is None:
             pytest.skip("no cgroup2 here")
         assert plan_for(chosen, facts).program
-        assert len(select(chosen, table, facts).hits) == 1
-        assert not select(Filter("cgroup /no/such"), table, facts).hits
-        assert not select(Filter("not cgroup /no/such"), table, facts).hits
+        assert len(matching(chosen, table, facts)) == 1
+        assert not matching(Filter("cgroup /no/such"), table, facts)
+        assert not matching(Filter("not cgroup /no/such"), table, facts)

@@ -6,16 +6,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import test_drop_status
 from support.command import NOBODY, needs
 from support.crowd import Crowd
 from support.engine import module, modules
 from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
-
-# A /dev/log of ours.
-log = test_drop_status.log
 
 #: what an AnsibleModule puts there, or means by it
 RESERVED = {"failed", "skipped", "rc", "results", "exception", "warnings", "ansible_facts", "stdout", "stderr", "deprecations"}

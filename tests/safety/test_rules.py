@@ -9,7 +9,7 @@ import os
 
 import pytest
 from support import private
-from support.command import NO_CAPABILITIES, line, needs, tcpdrop, words
+from support.command import NEARLY_NOBODY, NO_CAPABILITIES, line, needs, tcpdrop, words
 
 from tcpdrop.system import procfs
 
@@ -207,13 +207,6 @@ def test_protect_spares_the_mirror(holder):
     done = tcpdrop("drop", "--protect", f"lport {pair.lport}", f"lport {pair.rport}")
     assert (done.status, done.out) == (4, "")
     assert pair.alive()
-
-
-#: may drop, and may not look into other users' processes
-NEARLY_NOBODY = (
-    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search,+net_admin"),
-    *("--ambient-caps=-all,+dac_read_search,+net_admin", "--bounding-set=-all,+dac_read_search,+net_admin"),
-)
 
 
 @pytest.mark.only_on("linux", reason="names of holders")

@@ -1,23 +1,106 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Predicates on addresses: local, remote, host; sets of any size in one look-up per prefix length."""
+"""Predicates on one end or either: ports and addresses; sets of any size in one look-up, addresses in one per prefix length."""
 
 from __future__ import annotations
 
 from ..model.addresses import MAPPED, unpack_exactly
-from ..model.rows import FAMILY, packed_addr
-from .nodes import Mergeable
-from .sockets import ENDS
+from ..model.rows import FAMILY, LADDR, LPORT, RADDR, RPORT
+from . import bytecode
+from .nodes import Mergeable, negate
+from .sockets import nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..model.rows import Info, Row
+    from .bytecode import Condition
     from .facts import Facts
     from .nodes import Answer, Node, Test
 
     #: (4 or 16 bytes, prefix length, port or 0)
     Value = tuple[bytes, int, int]
+
+
+#: Which end a predicate looks at -> the fields of its port and its address in a row.
+ENDS = {"local": ((LPORT, LADDR),), "remote": ((RPORT, RADDR),), "host": ((LPORT, LADDR), (RPORT, RADDR))}
+#: The same for bytecode: is it the local end, for each end meant.
+_IS_LOCAL = {"local": (True,), "remote": (False,), "host": (True, False)}
+PORT_WORDS = {"local": "lport", "remote": "rport", "host": "port"}
+
+
+class Port(Mergeable):
+    """A port in one of these ranges: args is (end, (lo, hi), ...), sorted and disjoint."""
+
+    __slots__ = ()
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        return () if self.end == "host" else (ENDS[self.end][0][0],)
+
+    @property
+    def word(self) -> str:
+        return PORT_WORDS[self.end]
+
+    @property
+    def end(self) -> str:
+        return self.args[0]  # type: ignore[no-any-return]
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        return self.args[1:]
+
+    @classmethod
+    def of(cls, end: str, ranges: Iterable[tuple[int, int]]) -> Port:
+        """Any ranges, in any order."""
+        merged: list[tuple[int, int]] = []
+        for lo, hi in sorted(ranges):
+            if merged and lo <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(hi, merged[-1][1]))
+            else:
+                merged.append((lo, hi))
+        return cls(end, *merged)
+
+    @classmethod
+    def compared(cls, end: str, comparison: str, ranges: list[tuple[int, int]]) -> Node:
+        """`port OP ranges`; ValueError when only one port can be meant.  What no port can be matches nothing."""
+        if comparison == "=":
+            return cls.of(end, ranges)
+        if comparison == "!=":
+            # Of port, either end: `port != 22` is said of connections that 22 has no part in.
+            return negate(cls.of(end, ranges))
+        (port, last), *more = ranges
+        if more or port != last:
+            raise ValueError(f"{comparison} takes one port")
+        lo, hi = {"<": (0, port - 1), "<=": (0, port), ">": (port + 1, 65535), ">=": (port, 65535)}[comparison]
+        return cls.of(end, [(lo, hi)]) if lo <= hi else nothing()
+
+    @classmethod
+    def joined(cls, nodes: list[Port]) -> Port:
+        return nodes[0] if len(nodes) == 1 else cls.of(nodes[0].end, [pair for node in nodes for pair in node.ranges])
+
+    def compiled(self) -> Test:
+        at = ENDS[self.end][0][0]
+        if len(self.ranges) == 1:
+            ((lo, hi),) = self.ranges
+            if self.end != "host":
+                return lambda row, info, facts: lo <= row[at] <= hi
+            return lambda row, info, facts: lo <= row[LPORT] <= hi or lo <= row[RPORT] <= hi
+        table = bytearray(65536)
+        for lo, hi in self.ranges:
+            table[lo : hi + 1] = b"\1" * (hi + 1 - lo)
+        if self.end != "host":
+            return lambda row, info, facts: table[row[at]] == 1
+        return lambda row, info, facts: table[row[LPORT]] == 1 or table[row[RPORT]] == 1
+
+    def condition(self, facts: Facts | None) -> tuple[Condition | None, bool]:
+        if len(self.ranges) > bytecode.MAX_OPS:
+            return None, False
+        ports = [bytecode.ports_between(local, lo, hi) for local in _IS_LOCAL[self.end] for lo, hi in self.ranges]
+        return bytecode.some(ports), True
+
+    def __str__(self) -> str:
+        return self.word + " " + ",".join(str(lo) if lo == hi and lo else f"{lo}-{hi}" for lo, hi in self.ranges)
 
 
 class Address(Mergeable):
@@ -52,15 +135,8 @@ class Address(Mergeable):
         return cls(end, *sorted(set(values)))
 
     @classmethod
-    def joined(cls, nodes: list[Address]) -> Node:
+    def joined(cls, nodes: list[Address]) -> Address:
         return nodes[0] if len(nodes) == 1 else cls.of(nodes[0].end, [value for node in nodes for value in node.values])
-
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        return any(
-            _has_prefix(packed_addr(row, addr_at), packed, bits) and port in (0, row[port_at])
-            for port_at, addr_at in ENDS[self.end]
-            for packed, bits, port in self.values
-        )
 
     def compiled(self) -> Test:
         by_port: dict[int, list[Value]] = {}
@@ -72,15 +148,18 @@ class Address(Mergeable):
         one, other = tests
         return lambda row, info, facts: one(row, info, facts) or other(row, info, facts)
 
+    def condition(self, facts: Facts | None) -> tuple[Condition | None, bool]:
+        if len(self.values) > bytecode.MAX_OPS:
+            return None, False
+        conditions = [
+            bytecode.has_prefix(local, packed, bits, port or bytecode.ANY_PORT)
+            for local in _IS_LOCAL[self.end]
+            for packed, bits, port in self.values
+        ]
+        return bytecode.some(conditions), True
+
     def __str__(self) -> str:
         return f"{self.end} " + ",".join(address_text(value) for value in self.values)
-
-
-def _has_prefix(addr: bytes, packed: bytes, bits: int) -> bool:
-    if len(addr) != len(packed):
-        return False
-    shift = 8 * len(addr) - bits
-    return int.from_bytes(addr, "big") >> shift == int.from_bytes(packed, "big") >> shift
 
 
 def address_text(value: Value) -> str:
