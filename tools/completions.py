@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tcpdrop.cli import VERBS
 from tcpdrop.cli.fields import FIELDS, SUMMARIES
-from tcpdrop.cli.options import ALLOWED, FLAG, MAYBE, OPTIONS
+from tcpdrop.cli.options import ALLOWED, FLAG, MAYBE, OPTIONS, SELECTORS
 from tcpdrop.engine.methods import METHODS
-from tcpdrop.filters.predicates import PREDICATES
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
+from tcpdrop.filters.vocabulary import WORDS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
 
@@ -48,7 +48,7 @@ def options(form):
 def values():
     """Those of VALUES that there are, and the words that take any value."""
     take = [spelling for kind, spellings in OPTIONS.values() if kind not in (FLAG, MAYBE) for spelling in spellings]
-    known = {*take, *PREDICATES}
+    known = {*take, *WORDS}
     return {tuple(word for word in words if word in known): found for words, found in VALUES.items() if known & set(words)}, take
 
 
@@ -61,6 +61,7 @@ def script(name, template):
     else:
         shown = "\n".join(f"\t{' | '.join(words)}) echo '{' '.join(found)}' ;;" for words, found in known.items())
     forms = (*VERBS, "classic")
+    filtered = [verb for verb in VERBS if ALLOWED[verb] >= SELECTORS]
     return (
         template.replace("@MADE@", "Made by tools/completions.py, not by hand.")
         .replace("@ENDS@", (ROOT / "tools/completion/ends.awk").read_text(encoding="utf-8").rstrip("\n"))
@@ -73,7 +74,10 @@ def script(name, template):
         .replace(
             "@OPTIONS_FISH@", "\n".join(f"        case {form}\n            printf '%s\\n' {' '.join(options(form))}" for form in forms)
         )
-        .replace("@FILTER@", " ".join([*PREDICATES, "and", "or", "not"]))
+        .replace("@FILTERED@", " ".join(filtered))
+        .replace("@FILTERED,[!-]*@", " | ".join(f"{verb}, | {verb},[!-]*" for verb in filtered))
+        .replace("@FILTERED,[^-]*@", " | ".join(f"{verb}, | {verb},[^-]*" for verb in filtered))
+        .replace("@FILTER@", " ".join([*WORDS, "and", "or", "not"]))
     )
 
 

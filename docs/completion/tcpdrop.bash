@@ -52,20 +52,21 @@ _tcpdrop() {
 		*) word=${word//[\\\'\"]/} operands+=("$word") prev=$word ;;
 		esac
 	done
-	case ${operands[0]-} in list | drop | check | demo | paths) verb=${operands[0]} ;; esac
+	case ${operands[0]-} in list | drop | top | check | demo | paths) verb=${operands[0]} ;; esac
 	[[ $cur != --*=* ]] || prev=${cur%%=*} cur=${cur#*=}
 	if [[ $prev == --from ]]; then
 		compopt -o default
 		return
 	elif ! words=$(_tcpdrop_values "$prev"); then
 		case $verb,$cur in
-		list,[!-]* | list, | drop,[!-]* | drop,) words='state exclude local src remote dst host lport sport rport dport port family in out loopback kernel mine dev cc comm user unit cgroup pid idle age rtt recvq sendq bytes-sent bytes-received retrans and or not' ;;
+		list, | list,[!-]* | drop, | drop,[!-]* | top, | top,[!-]*) words='state exclude local src remote dst host lport sport rport dport port family in out loopback dev kernel pid comm user mine unit cgroup idle age rtt recvq sendq bytes-sent bytes-received retrans cc and or not' ;;
 		classic,[!-]* | classic,)
-			((${#operands[@]})) || words='list drop check demo paths '
+			((${#operands[@]})) || words='list drop top check demo paths '
 			words+=$(_tcpdrop_ends "${COMP_WORDS[0]}" ${#operands[@]} "${operands[@]}")
 			;;
 		list,*) words='-h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
 		drop,*) words='-h --help -V --version -n --dry-run -y --yes -a --all -l --max-drops --limit --order --mine --method --include-self --protect --for --until-gone --interval --rate -4 -6 --netns --zone --json --jsonl -q --quiet -c --count --from --allow-none --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
+		top,*) words='-h --help -V --version -n --dry-run --mine --method --include-self --protect --interval -4 -6 --netns --zone --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
 		check,*) words='-h --help -V --version --json --jsonl' ;;
 		demo,*) words='-h --help -V --version' ;;
 		paths,*) words='-h --help -V --version --json --jsonl --ansible --salt --man --completion' ;;

@@ -71,7 +71,7 @@ function __tcpdrop
                 set prev $word
         end
     end
-    contains -- "$operands[1]" list drop check demo paths
+    contains -- "$operands[1]" list drop top check demo paths
     and set verb $operands[1]
     set -l lead ''
     if string match -q -- '--*=*' $cur
@@ -87,12 +87,12 @@ function __tcpdrop
     end
     if not string match -q -- '-*' $cur
         switch $verb
-            case list drop
-                printf '%s\n' state exclude local src remote dst host lport sport rport dport port family in out loopback kernel mine dev cc comm user unit cgroup pid idle age rtt recvq sendq bytes-sent bytes-received retrans and or not
+            case list drop top
+                printf '%s\n' state exclude local src remote dst host lport sport rport dport port family in out loopback dev kernel pid comm user mine unit cgroup idle age rtt recvq sendq bytes-sent bytes-received retrans cc and or not
                 return
             case classic
                 test (count $operands) -eq 0
-                and printf '%s\n' list drop check demo paths
+                and printf '%s\n' list drop top check demo paths
                 __tcpdrop_ends $typed[1] (count $operands) $operands
                 return
         end
@@ -102,6 +102,8 @@ function __tcpdrop
             printf '%s\n' -h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
         case drop
             printf '%s\n' -h --help -V --version -n --dry-run -y --yes -a --all -l --max-drops --limit --order --mine --method --include-self --protect --for --until-gone --interval --rate -4 -6 --netns --zone --json --jsonl -q --quiet -c --count --from --allow-none --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
+        case top
+            printf '%s\n' -h --help -V --version -n --dry-run --mine --method --include-self --protect --interval -4 -6 --netns --zone --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
         case check
             printf '%s\n' -h --help -V --version --json --jsonl
         case demo
