@@ -59,7 +59,7 @@ def connections(
 def check_zone(zone: str | int | None) -> None:
     """Raise NotSupported unless this is the caller's own zone."""
     if zone is not None:
-        from .system.zones import check_visible
+        from .system.sunos_zones import check_visible
 
         check_visible(zone)
 
@@ -324,7 +324,7 @@ def drop_one(
         check_method(method)
     if zone is not None:
         from .engine import other_zone
-        from .system import zones
+        from .system import sunos_zones as zones
 
         number = zones.number_of(zone)
         if number != zones.OWN:

@@ -81,7 +81,7 @@ def _other_zone(parsed: Parsed) -> int | None:
     text = parsed.text("zone")
     if text is None:
         return None
-    from ..system import zones
+    from ..system import sunos_zones as zones
 
     zone = zones.number_of(text)
     if zone == zones.OWN:
@@ -144,7 +144,7 @@ def _why_absent(quad: FourTuple, scope: int | None) -> str:
     if scope is None and next(netns.others(), None) is not None:
         return "in this network namespace; there are others: --netns"
     if platform.ZONES:
-        from ..system import zones
+        from ..system import sunos_zones as zones
 
         if zones.others():
             return "in this zone; there are others: --zone"

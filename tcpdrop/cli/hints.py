@@ -23,7 +23,7 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     if next(netns.others(), None) is not None:
         return "nothing matched in this network namespace; there are others: --netns"
     if platform.ZONES:
-        from ..system import zones
+        from ..system import sunos_zones as zones
 
         if zones.others():
             return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."

@@ -60,7 +60,7 @@ def _fields(parsed: Parsed) -> list[str]:
 
 
 def _explain(chosen: Filter | None, streams: Streams) -> int:
-    from ..filters import explain, gather, plan_for
+    from ..filters import explain, gather, plan_for  # `explain` is for --explain alone
 
     assert chosen is not None  # noqa: S101 - _filter() saw to it
     streams.data(explain(chosen, plan_for(chosen, facts=gather(chosen.needs()))))
@@ -69,7 +69,7 @@ def _explain(chosen: Filter | None, streams: Streams) -> int:
 
 def _print(connections: Connections, parsed: Parsed, names: list[str], streams: Streams) -> None:
     if parsed.machine:
-        from .as_json import list_as_json
+        from .as_json import list_as_json  # --json, --jsonl
 
         list_as_json(connections, parsed, streams)
     elif parsed.flag("count"):
@@ -81,7 +81,7 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
     elif names:
         streams.data("\n".join(fields.columns(connections, names)))
     else:
-        from .output import HEADER, table_lines
+        from .output import HEADER, table_lines  # only where rows are printed as text
 
         label = len(connections.batches) > 1
         for batch in connections.batches:

@@ -59,7 +59,7 @@ def table_lines(connections: Connections) -> list[str]:
     return lines
 
 
-def classic_lines(connections: Connections, behind: str = "") -> str:
-    """LADDR LPORT RADDR RPORT and what stands behind it, one line a connection, without the last line's end."""
-    lines = [kernel.classic_lines(batch.data(), behind.encode()) for batch in connections.batches if len(batch)]
+def classic_lines(connections: Connections, ending: str = "") -> str:
+    """LADDR LPORT RADDR RPORT and the ending, one line a connection, without the last line's end."""
+    lines = [kernel.classic_lines(batch.data(), ending.encode()) for batch in connections.batches if len(batch)]
     return b"\n".join(lines).decode("ascii")

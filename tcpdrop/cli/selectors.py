@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     """None when nothing was selected at all.  Raises FilterError, UsageError."""
     if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
-        return None  # before the filter language is loaded
-    from ..filters import Filter, all_of, from_selectors
+        return None
+    from ..filters import Filter, all_of, from_selectors  # nothing of it where nothing is selected
 
     filters = []
     literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
@@ -40,7 +40,7 @@ def check_zone(parsed: Parsed) -> None:
     """Raise NotSupported for a zone whose connections do not show, ValueError for what is none."""
     zone = parsed.text("zone")
     if zone is not None:
-        from ..system.zones import check_visible
+        from ..system.sunos_zones import check_visible  # few systems have zones
 
         check_visible(zone)
 
@@ -70,11 +70,11 @@ def arrangement(parsed: Parsed) -> tuple[str | None, int | None]:
 
 def seconds(parsed: Parsed, dest: str, name: str) -> float | None:
     """A duration like 500ms, 30s, 10m given to an option."""
-    from ..filters.units import parse_duration
-
     text = parsed.text(dest)
     if text is None:
         return None
+    from ..filters.units import parse_duration  # few command lines name a time
+
     try:
         return parse_duration(text) / 1000
     except ValueError as error:

@@ -288,7 +288,7 @@ def _processes(first: Sequence[int]) -> Iterator[int]:
     """Ourselves first, who need no right at all."""
     early = dict.fromkeys((os.getpid(), *first))
     yield from early
-    from ..system.holders import all_pids
+    from ..system.procfs import all_pids
 
     for pid in all_pids():
         if pid not in early:
@@ -296,6 +296,6 @@ def _processes(first: Sequence[int]) -> Iterator[int]:
 
 
 def _some_are_hidden() -> bool:
-    from ..system.holders import some_are_hidden
+    from ..system.procfs import some_are_hidden
 
     return some_are_hidden()

@@ -15,7 +15,7 @@ explanation  how a filter was read, for people
 
 from __future__ import annotations
 
-from .filter import Filter, all_of, any_of, from_selectors
+from .filter import Filter, all_of, from_selectors
 
 #: what only some callers need
 _HOMES = {"Facts": "facts", "Plan": "plan", "explain": "explanation", "gather": "facts", "plan_for": "plan", "select": "selection"}
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .plan import Plan, plan_for
     from .selection import select
 
-__all__ = ["Facts", "Filter", "Plan", "all_of", "any_of", "explain", "from_selectors", "gather", "plan_for", "select"]
+__all__ = ["Facts", "Filter", "Plan", "all_of", "explain", "from_selectors", "gather", "plan_for", "select"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Conditions to inet_diag bytecode, the filter that the Linux kernel runs on each socket of a dump.  Pure.
 
-An op is four bytes, code, yes and no, and what its code brings behind them.
+An op is four bytes, code, yes and no, and what its code brings after them.
 yes and no are distances in bytes, forwards only.  A walk that ends exactly
-behind the program accepts the socket, one that ends four bytes further
+after the program accepts the socket, one that ends four bytes further
 rejects it.  The kernel's checker takes a jump only to an op that following
 `yes` from the start reaches; so yes always leads to the next op, only `no`
 jumps, and what is to jump on success is an op followed by a JMP.
@@ -29,7 +29,7 @@ MAX_OPS = 64
 
 
 class Op:
-    """One comparison: its code and the bytes behind the op."""
+    """One comparison: its code and the bytes after the op."""
 
     __slots__ = ("code", "payload")
 
@@ -132,7 +132,7 @@ def has_cgroup_op() -> bool:
 
 
 class _Label:
-    """A place later in the program."""
+    """An offset later in the program, for jumps."""
 
     __slots__ = ("at",)
 
@@ -151,7 +151,7 @@ class _Assembler:
         self.code += pack("=BBH", code, 4 + len(payload), 0) + payload
 
     def put(self, condition: Condition, yes: _Label, no: _Label, follow: _Label) -> None:
-        """Code that goes to yes or no; `follow` is the label that will stand right behind it."""
+        """Code that goes to yes or no; `follow` is the label that will stand right after it."""
         if isinstance(condition, Op):
             self.op(condition.code, condition.payload, no)
             if yes is not follow:
@@ -160,9 +160,9 @@ class _Assembler:
             self.put(condition.part, no, yes, follow)
         else:
             for part in condition.parts[:-1]:
-                behind = _Label()
-                self.put(part, behind if condition.all else yes, no if condition.all else behind, behind)
-                behind.at = len(self.code)
+                following = _Label()
+                self.put(part, following if condition.all else yes, no if condition.all else following, following)
+                following.at = len(self.code)
             self.put(condition.parts[-1], yes, no, follow)
 
     def _jump_over(self, yes: _Label, no: _Label, follow: _Label) -> None:

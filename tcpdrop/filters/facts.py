@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 
-from ..model.rows import LISTEN, LPORT, ROW
-from ..system import kernel
+from ..system import kernel, procfs
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
@@ -71,14 +70,14 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
     listeners = interfaces = None
     ephemeral = EPHEMERAL
     if LISTENERS in needs:
-        listeners = {ROW.unpack_from(raw)[LPORT] for raw in kernel.list_connections(1 << LISTEN, scope=scope)}
+        listeners = kernel.listening_ports(scope)
         if scope is None:
             ephemeral = _ephemeral_ports()
     if INTERFACES in needs:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
     now = None
     if CLOCK in needs:
-        from ..model import clock  # where there are creation times
+        from ..model import sunos_clock as clock  # where there are creation times
 
         now = clock.now()
     return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
@@ -86,12 +85,8 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
 
 def _ephemeral_ports() -> tuple[int, int]:
     # The file shows the namespace of who reads it: another one's range is taken to be the default.
-    try:
-        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
-            lo, hi = file.read().split()
-            return int(lo), int(hi)
-    except (OSError, ValueError):
-        return EPHEMERAL
+    words = procfs.text_of("/proc/sys/net/ipv4/ip_local_port_range").split()
+    return (int(words[0]), int(words[1])) if words else EPHEMERAL
 
 
 # ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system
@@ -99,15 +94,8 @@ def _ephemeral_ports() -> tuple[int, int]:
 
 def _cgroup_mount() -> str:
     """Where the unified hierarchy is mounted."""
-    try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            for line in mounts:
-                fields = line.split(" ")
-                if len(fields) > 2 and fields[2] == "cgroup2":
-                    return fields[1]
-    except OSError:
-        pass
-    return _CGROUPS
+    found = (fields[1] for fields in procfs.mounts() if len(fields) > 2 and fields[2] == "cgroup2")
+    return next(found, _CGROUPS)
 
 
 def _cgroups_below(path: str) -> frozenset[int] | None:

@@ -9,7 +9,7 @@ from ..system import platform
 from .literal import compared, made
 from .nodes import Node, both, either, negate, walk
 from .parser import parse
-from .sockets import Family, State, nothing
+from .sockets import Family, State
 from .vocabulary import refusal
 
 TYPE_CHECKING = False
@@ -265,9 +265,3 @@ def from_selectors(**selectors: object) -> Filter | None:
 def all_of(filters: Iterable[Filter]) -> Filter:
     """Many filters and-ed at once, one at least."""
     return Filter.of(both([one.node for one in filters]))
-
-
-def any_of(filters: Iterable[Filter]) -> Filter:
-    """Many filters or-ed at once; none at all matches nothing."""
-    nodes = [one.node for one in filters]
-    return Filter.of(either(nodes) if nodes else nothing())

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from _operator import eq, ge, gt, le, lt, ne  # operator.py is a module in Python, to be loaded at every start
 
-from ..model.clock import age_ms
 from ..model.rows import (
     BYTES_RECEIVED,
     BYTES_SENT,
@@ -25,6 +24,7 @@ from ..model.rows import (
     RTT,
     SENDQ,
 )
+from ..model.sunos_clock import age_ms
 from ..system import platform
 from .lexer import quoted
 from .nodes import CLOCK, DETAILS, Node

@@ -9,7 +9,7 @@ round, and what may be unknown never is.
 
 from __future__ import annotations
 
-from ..model.rows import ALL_STATES, USUAL_STATES
+from ..model.rows import ALL_STATES
 from ..system import platform
 from . import bytecode
 from .endpoints import Address, Port
@@ -62,14 +62,12 @@ _NEVER = _Push(exact=True, never=True)
 _UNKNOWN = _Push(exact=False)
 
 
-def plan_for(chosen: Filter | None, facts: Facts | None = None, *, base: int | None = None, backend: str | None = None) -> Plan:
+def plan_for(chosen: Filter, facts: Facts | None = None, *, base: int | None = None, backend: str | None = None) -> Plan:
     """The request for a filter.
 
     base: the states to look in; None: the usual ones and those the filter names.
     facts: interfaces and cgroups, for `dev` and `cgroup`; without, user space decides those.
     """
-    if chosen is None:
-        return Plan(USUAL_STATES if base is None else base)
     node = chosen.node
     base = chosen.base_states if base is None else base
     states = base & possible_states(node)

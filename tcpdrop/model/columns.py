@@ -56,13 +56,13 @@ def _read(data: bytes, form: str, offset: int, stride: int) -> Sequence[object]:
     return [value for (value,) in Struct(f"={offset}x{form}{stride - offset - size}x").iter_unpack(data)]
 
 
-def addresses(data: bytes, place: int) -> set[tuple[int, bytes]]:
+def addresses(data: bytes, field: int) -> set[tuple[int, bytes]]:
     """(family, packed address) at LADDR or RADDR: each that occurs, once."""
     families = column(data, FAMILY)
     if set(families) != {4}:
-        return set(zip(families, column(data, place)))  # type: ignore[arg-type]
+        return set(zip(families, column(data, field)))  # type: ignore[arg-type]
     size = 4  # the rest is zero
-    numbers = set(memoryview(data).cast("I")[_LAYOUT[place][1] // size :: ROW.size // size].tolist())
+    numbers = set(memoryview(data).cast("I")[_LAYOUT[field][1] // size :: ROW.size // size].tolist())
     return {(4, number.to_bytes(size, sys.byteorder)) for number in numbers}
 
 
@@ -70,11 +70,11 @@ def places_of(codes: bytearray, wanted: int) -> Sequence[int]:
     """Where this code stands; a range where it stands everywhere."""
     if codes.count(wanted) == len(codes):
         return range(len(codes))
-    return [place for place, code in enumerate(codes) if code == wanted]
+    return [number for number, code in enumerate(codes) if code == wanted]
 
 
-def picked(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
-    """The values at these places."""
-    if isinstance(places, range):
-        return values[places.start : places.stop]
-    return [values[place] for place in places]
+def picked(values: Sequence[Any], numbers: Sequence[int]) -> Sequence[Any]:
+    """The values with these numbers."""
+    if isinstance(numbers, range):
+        return values[numbers.start : numbers.stop]
+    return [values[number] for number in numbers]

@@ -18,10 +18,10 @@ INFO = Struct(_tcpdrop.INFO_FORMAT)
 ROW_FIELDS = _tcpdrop.ROW_FIELDS.split()
 INFO_FIELDS = _tcpdrop.INFO_FIELDS.split()
 
-# Places in an unpacked row, in the order of ROW_FIELDS (a test compares).
+# Fields of an unpacked row, in the order of ROW_FIELDS (a test compares).
 LADDR, RADDR, COOKIE, INODE, CGROUP, CREATED, LPORT, RPORT, FAMILY, STATE = range(10)
 TIMER, BACKOFF, IFINDEX, UID, RECVQ, SENDQ, PID, FLAGS = range(10, 18)
-# Places in an unpacked info, in the order of INFO_FIELDS.
+# Fields of an unpacked info, in the order of INFO_FIELDS.
 BYTES_SENT, BYTES_RECEIVED, LAST_SENT, LAST_RECEIVED, RTT, RETRANS, CC, KNOWN = range(8)
 
 # Bits of FLAGS and of KNOWN (src/rows.h).

@@ -67,10 +67,10 @@ class Guard:
         # its way to a forwarded display, need not be what the operator came by.
         # The variable may be an older login's: in tmux, say, where every ancestor
         # can be read and none holds a connection, it tells nothing.
-        listening = logins.listening_ports()
+        listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
         found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
-        if not found and logins.may_stand_behind(session):
+        if not found and logins.may_be_ours(session):
             self._hidden = True
             self._spare_logins(kernel.list_connections(USUAL_STATES))
 
@@ -80,7 +80,7 @@ class Guard:
 
         data = table.tobytes()
         owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
-        listening = logins.listening_ports()
+        listening = kernel.listening_ports()
         suspects = logins.unseen_logins(owners)
         number, above = 0, set(ancestors()) - {1}
         for row in ROW.iter_unpack(data):

@@ -9,11 +9,9 @@ holds it" is said only after everybody was looked at.
 
 from __future__ import annotations
 
-import os
-
 from ..model.connection import Owner
 from ..model.rows import INODE
-from . import platform
+from . import platform, procfs
 from .processes import Processes
 
 TYPE_CHECKING = False
@@ -22,11 +20,9 @@ if TYPE_CHECKING:
     from typing import Optional
 
     from ..model.rows import Row
+    from .sunos_fdinfo import Held
 
     Answer = Optional[bool]
-
-#: /proc/self/ns/pid of the machine itself: the kernel's PROC_PID_INIT_INO.
-_FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 
 class Owners:
@@ -36,9 +32,10 @@ class Owners:
     unread: processes whose descriptors could not be read.
     hidden: there may be processes that /proc does not show.
     everyone: all processes that /proc shows were looked at, not only named ones.
+    by_ends: where descriptors do not name sockets by inode, what some processes hold.
     """
 
-    __slots__ = ("_possible", "everyone", "hidden", "holders", "processes", "read", "unread")
+    __slots__ = ("_possible", "by_ends", "everyone", "hidden", "holders", "processes", "read", "unread")
 
     def __init__(self, holders: dict[int, list[int]], read: set[int], unread: tuple[int, ...], *, hidden: bool, everyone: bool) -> None:
         self.holders = holders
@@ -46,6 +43,7 @@ class Owners:
         self.unread = unread
         self.hidden = hidden
         self.everyone = everyone
+        self.by_ends: Held | None = None
         self.processes = Processes()
         self._possible: dict[object, bool] = {}
 
@@ -63,6 +61,8 @@ class Owners:
 
     def has(self, pid: int, row: Row) -> Answer:
         """Has this process to do with the connection, as `pid` means it?  None: it cannot be told."""
+        if self.by_ends is not None:
+            return self.by_ends.has(pid, row)
         return self.holds(pid, row[INODE]) if row[INODE] else None
 
     def holds(self, pid: int, inode: int) -> Answer:
@@ -94,13 +94,6 @@ class Owners:
             possible = self._possible[key] = any(test(pid) is not False for pid in self.unread)
         return None if possible else False
 
-    def holder_uids(self, inode: int) -> frozenset[int] | None:
-        """The users of all holders; None when the holders are unknown."""
-        found: set[int] = set()
-        for pid in self.holders.get(inode, ()):
-            found.update(self.processes.uids(pid) or ())
-        return frozenset(found) if found or (inode and self.complete) else None
-
 
 def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None, *, every_holder: bool = True) -> Owners:
     """Look for the holders of these sockets (None: of all) among these processes (None: all).
@@ -116,7 +109,7 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
     unread: list[int] = []
     nothing = wanted is not None and not wanted
     everyone = named is None and not nothing
-    for pid in () if nothing else all_pids() if named is None else named:
+    for pid in () if nothing else procfs.all_pids() if named is None else named:
         if _read_process(pid, wanted, holders):
             read.add(pid)
         else:
@@ -124,65 +117,35 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
         if not every_holder and wanted is not None and len(holders) == len(wanted):
             everyone = False
             break
-    return Owners(holders, read, tuple(unread), hidden=some_are_hidden(), everyone=everyone)
+    return Owners(holders, read, tuple(unread), hidden=procfs.some_are_hidden(), everyone=everyone)
 
 
 def scan_named(pids: Iterable[int], inodes: Iterable[int] | None = None) -> Owners:
     """What these processes hold, however this system tells it."""
     if platform.HELD_BY_ENDS:
-        from .fdinfo import Held
+        from .sunos_fdinfo import Held  # no system else needs it
 
-        return Held(pids)
+        found = Owners({}, set(), (), hidden=False, everyone=False)
+        found.by_ends = Held(pids)
+        return found
     return scan(inodes, pids)
-
-
-def all_pids() -> list[int]:
-    """Ascending: servers first, and their children, who inherit, behind them."""
-    try:
-        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
-    except OSError:
-        return []
 
 
 def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, list[int]]) -> bool:
     """Add the process to the holders of each socket it holds; False if it could not be read."""
-    try:
-        directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):
-        return True  # it is gone: it holds nothing
-    except OSError:
-        return False
-    readlink = os.readlink
-    readable = True
     mine: set[int] = set()
+    readable = True
     try:
-        for name in os.listdir(directory):
-            try:
-                link = readlink(name, dir_fd=directory)
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # closed meanwhile
-            except OSError:
-                readable = False
-                break
+        for _, link in procfs.descriptors_of(pid):
             if wanted is None:
                 if link.startswith("socket:["):
                     mine.add(int(link[8:-1]))
             elif link in wanted:
                 mine.add(wanted[link])
     except (FileNotFoundError, ProcessLookupError):
-        pass
+        pass  # it is gone: it holds nothing any more
     except OSError:
         readable = False
-    finally:
-        os.close(directory)
     for inode in mine:
         holders.setdefault(inode, []).append(pid)
     return readable
-
-
-def some_are_hidden() -> bool:
-    try:
-        os.stat("/proc/1")
-        return os.readlink("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE
-    except OSError:
-        return True

@@ -15,7 +15,7 @@ from struct import pack, unpack
 
 from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused
-from ..model.rows import COOKIE, IFINDEX, ROW, ends_of, spelled
+from ..model.rows import COOKIE, IFINDEX, LISTEN, LPORT, ROW, ends_of, spelled
 from .platform import HINTS, LISTING
 
 _UNSUPPORTED = {
@@ -28,7 +28,7 @@ _UNSUPPORTED = {
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeVar
 
     from .._tcpdrop import Table as Table
@@ -89,6 +89,15 @@ def list_connections(
         return _ask("", _tcpdrop.list_connections, states, program, sport, dport, details=int(details), threads=threads, scope=scope)
     except NotFound as error:  # the family's module is not there
         raise NotSupported("connections cannot be listed", errno=error.errno, step=error.step, hint=LISTING) from None
+
+
+def listeners(scope: int | None = None) -> Iterator[Row]:
+    """Every listening socket."""
+    return ROW.iter_unpack(list_connections(1 << LISTEN, scope=scope).tobytes())
+
+
+def listening_ports(scope: int | None = None) -> set[int]:
+    return {row[LPORT] for row in listeners(scope)}
 
 
 def look_up(ends: Ends, *, ifindex: int = 0, scope: int | None = None, what: str = "") -> Row | None:

@@ -148,8 +148,10 @@ def others() -> Iterator[str]:
     own = _inode(_OWN) if platform.NETNS else None
     if own is None:
         return
+    from .procfs import all_pids  # only who looks around
+
     names = [f"{NAMES}/{name}" for name in _listed(NAMES)]
-    processes = [f"/proc/{pid}/ns/net" for pid in _listed("/proc") if is_number(pid)]
+    processes = [f"/proc/{pid}/ns/net" for pid in all_pids()]
     for path in names + processes:
         if _inode(path) not in (own, None):
             yield path

@@ -2,6 +2,8 @@
 """What the system behind the C module can do: the one place in Python that knows systems by name.
 
 The rest asks for the trait, so that a port is described here and nowhere else.
+What a trait chooses for Solaris and illumos alone stands in files named sunos_*:
+model/sunos_clock.py, and here sunos_zones.py, sunos_fdinfo.py, sunos_psinfo.py.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ LOOKS_BY_WALK = _SUNOS
 TRIES_INTERFACES = not _SUNOS
 #: there are network namespaces
 NETNS = _LINUX
-#: a row tells when its connection was made, by the clock of clock.py
+#: a row tells when its connection was made, by the clock of sunos_clock.py
 CREATION_TIMES = _SUNOS
-#: /proc tells what a process holds by both ends, not by inode: fdinfo.py
+#: /proc tells what a process holds by both ends, not by inode: sunos_fdinfo.py
 HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS

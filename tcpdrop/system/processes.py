@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+from . import procfs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .procfs import PsInfo
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _UNIT_SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap")
 
@@ -23,12 +28,7 @@ class Processes:
     def comm(self, pid: int) -> str | None:
         """The command's name, at most 15 bytes; bytes that are not UTF-8 as surrogates."""
         if pid not in self._comms:
-            raw = _read(pid, "comm")
-            if raw is None:
-                info = _psinfo(pid)
-                self._comms[pid] = None if info is None else info.command
-            else:
-                self._comms[pid] = (raw[:-1] if raw.endswith(b"\n") else raw).decode("utf-8", "surrogateescape")
+            self._comms[pid] = _known(procfs.command_of, pid)
         return self._comms[pid]
 
     def remember(self, pid: int, comm: str) -> None:
@@ -38,15 +38,13 @@ class Processes:
     def uids(self, pid: int) -> frozenset[int] | None:
         """The real and the effective user."""
         if pid not in self._uids:
-            raw = _read(pid, "status")  # Solaris has a file of that name too, of other contents
-            info = _psinfo(pid) if raw is None or not raw.startswith(b"Name:") else None
-            self._uids[pid] = _parse_uids(raw) if info is None else info.uids
+            self._uids[pid] = _known(procfs.uids_of, pid)
         return self._uids[pid]
 
     def cgroup(self, pid: int) -> str | None:
         """The path in the unified hierarchy, or else in systemd's own: '/system.slice/cron.service'."""
         if pid not in self._cgroups:
-            self._cgroups[pid] = _parse_cgroup(_read(pid, "cgroup"))
+            self._cgroups[pid] = _known(_cgroup_of, pid)
         return self._cgroups[pid]
 
     def unit(self, pid: int) -> str | None:
@@ -68,35 +66,20 @@ def unit_name(text: str) -> str:
     return text if text.endswith((*_UNIT_SUFFIXES, ".slice")) else text + ".service"
 
 
-def _read(pid: int, name: str) -> bytes | None:
+def _known(ask: Callable[[int], T], pid: int) -> T | None:
+    """What can be read of the process."""
     try:
-        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
-            return file.read()
+        return ask(pid)
     except OSError:
         return None
 
 
-def _psinfo(pid: int) -> PsInfo | None:
-    """How Solaris and illumos tell name and users."""
-    from .procfs import psinfo
-
-    try:
-        return psinfo(pid)
-    except OSError:
-        return None
+def _cgroup_of(pid: int) -> str | None:
+    return _parse_cgroup(procfs.read(f"/proc/{pid}/cgroup"))
 
 
-def _parse_uids(status: bytes | None) -> frozenset[int] | None:
-    for line in (status or b"").split(b"\n"):
-        if line.startswith(b"Uid:"):
-            return frozenset(int(number) for number in line.split()[1:3])
-    return None
-
-
-def _parse_cgroup(text: bytes | None) -> str | None:
+def _parse_cgroup(text: bytes) -> str | None:
     """Lines are number:controllers:path."""
-    if text is None:
-        return None
     unified = systemd = None
     for line in text.decode("utf-8", "surrogateescape").split("\n"):
         number, _, rest = line.partition(":")

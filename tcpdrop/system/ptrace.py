@@ -11,8 +11,7 @@ import errno
 import os
 
 from ..errors import Error
-from . import kernel
-from .holders import all_pids
+from . import kernel, procfs
 from .processes import Processes
 
 #: a number that no process has open: borrowing it fails with EBADF where borrowing is permitted
@@ -43,7 +42,7 @@ def any_lends(*, mine: bool) -> bool | None:
     """
     processes, own = Processes(), os.getpid()
     answer: bool | None = None
-    for pid in all_pids():
+    for pid in procfs.all_pids():
         uids = processes.uids(pid)
         if pid == own or uids is None or (os.geteuid() in uids) is not mine:
             continue
@@ -57,21 +56,15 @@ def any_lends(*, mine: bool) -> bool | None:
 
 def may_borrow_all() -> bool:
     """Has the caller CAP_SYS_PTRACE, so that nothing but Yama could refuse?  capabilities(7)."""
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-            effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
-    except (OSError, ValueError, StopIteration):
-        return False
+    lines = procfs.text_of("/proc/self/status").splitlines()
+    effective = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
     return bool(effective >> CAP_SYS_PTRACE & 1) and yama() != 3
 
 
 def yama() -> int | None:
     """kernel.yama.ptrace_scope; None where there is no Yama."""
-    try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None
+    text = procfs.text_of("/proc/sys/kernel/yama/ptrace_scope")
+    return int(text) if text else None
 
 
 def hint() -> str:

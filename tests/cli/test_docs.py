@@ -14,17 +14,15 @@ from support.command import COMMAND, run, tcpdrop
 from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
-from tcpdrop.cli import as_json as report
-from tcpdrop.cli import exit_status as status
-from tcpdrop.cli import fields, help, options
+from tcpdrop.cli import as_json, exit_status, fields, help, options
 from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.filters import Filter
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
-from tcpdrop.filters.vocabulary import WORDS
+from tcpdrop.filters.vocabulary import COMPARED, WORDS
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
-from tcpdrop.safety import rules as config
+from tcpdrop.safety import rules
 
 pytestmark = pytest.mark.pure
 
@@ -34,6 +32,9 @@ COMPLETION = ROOT / "docs" / "completion" / "tcpdrop.bash"
 EXAMPLE = ROOT / "docs" / "tcpdrop.conf.example"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+#: of the filter language
+ROWS = list(dict.fromkeys(WORDS.values()))
 
 linux = pytest.mark.only_on("linux", reason="the page's examples are of Linux")
 
@@ -89,6 +90,19 @@ def test_the_manual_has_every_word_of_the_filter_language():
     assert sorted(found) == sorted(WORDS)
 
 
+def test_the_manual_gives_the_aliases_where_it_gives_the_word():
+    heads = [" ".join(words[1:]) for words in entries("FILTERS", "Cm")]
+    for word in ROWS:
+        for alias in word.aliases:
+            assert any(f"{head} ".startswith(f"{word.name} | {alias} ") for head in heads), alias
+
+
+def test_the_manual_says_what_other_systems_cannot_answer():
+    said = "\n".join(section("FILTERS")).partition("\nOn Solaris and illumos\n")[2].partition("\ncannot be answered")[0]
+    words = [word for word in said.replace(".Cm ", "").split() if word not in (",", "and")]
+    assert words and set(words) == {word.name for word in ROWS if "sunos" not in word.systems}
+
+
 def test_the_manual_has_every_state():
     text = " ".join(section("FILTERS"))
     for number in range(1, len(STATE_NAMES)):
@@ -100,7 +114,7 @@ def test_the_manual_has_every_state():
 
 
 def test_the_exit_statuses_are_those_of_the_program():
-    numbers = {value for name, value in vars(status).items() if name.isupper() and isinstance(value, int)}
+    numbers = {value for name, value in vars(exit_status).items() if name.isupper() and isinstance(value, int)}
     said = [int(line[4:]) for line in section("EXIT STATUS") if re.fullmatch(r"\.It \d+", line)]
     assert len(said) == len(numbers)
     assert set(said) == numbers
@@ -112,7 +126,7 @@ def test_the_keys_of_json_are_those_of_the_program():
     found = []
     for words in entries("JSON", "Cm"):
         found += [word for word in words[1:] if word != ","]
-    assert found == [*JSON_KEYS, *report._DROP_KEYS]
+    assert found == [*JSON_KEYS, *as_json._DROP_KEYS]
     said = " ".join(section("JSON")).partition(".It Cm outcome ")[2].partition(" .It")[0]
     assert {word for word in re.findall(r"[a-z_]+", said) if word != "or"} == set(OUTCOMES)
 
@@ -174,18 +188,18 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file = tmp_path / "tcpdrop.conf"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
-    monkeypatch.setattr(config, "PATH", str(file))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    rules = config.rules()
-    assert len(rules) >= 7
+    monkeypatch.setattr(rules, "PATH", str(file))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    found = rules.rules()
+    assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
-        assert any(port in str(rule) for rule in rules)
+        assert any(port in str(rule) for rule in found)
 
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    assert config.rules() == []
+    monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    assert rules.rules() == []
 
 
 # ---- --help
@@ -199,10 +213,10 @@ def test_help_has_every_option_and_fits():
         assert re.search(rf"^       tcpdrop {verb}\b", help.USAGE, re.M)
 
 
-def test_help_has_every_predicate_that_has_no_other_name():
+def test_help_has_every_word_of_the_filter_language_but_no_alias():
     """ss's names (src, dst, sport, dport) stand in the manual page only."""
     shown = help.HELP.partition("a filter:")[2].partition("\n\n")[0]
-    assert set(WORDS) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
+    assert set(WORDS) & set(re.findall(r"[a-z-]+", shown)) == {word.name for word in ROWS}
 
 
 # ---- the completion file
@@ -340,6 +354,12 @@ def test_the_api_page_names_every_constructor_of_a_filter():
     said = API.partition("\nThe static methods: ")[2].partition("\n\n")[0]
     names = set(re.findall(r"`([a-z_]+)`", said))
     assert names == {name for name, value in vars(Filter).items() if isinstance(value, staticmethod)}
+    for word in ROWS:
+        if word.keyword and word.takes != COMPARED:
+            assert word.keyword.replace("_addr", "") in names, word.name
+    measures = API.partition("\n`measure` also takes ")[2].partition(". ")[0]
+    compared = {word.name for word in ROWS if word.takes == COMPARED}
+    assert set(re.findall("`([a-z-]+)`", measures)) == compared - names
 
 
 # ---- what is installed, and the source distribution

@@ -10,9 +10,8 @@ from support.command import line, run, tcpdrop, words
 
 import tcpdrop as api
 from tcpdrop import _tcpdrop
-from tcpdrop.safety import guard as safety
-from tcpdrop.system import holders as owners
-from tcpdrop.system import processes, procfs
+from tcpdrop.safety import guard, logins
+from tcpdrop.system import holders, processes, procfs
 
 SUNOS = pytest.mark.only_on("sunos", reason="drops are queued, and zones exist")
 pytestmark = pytest.mark.privileged
@@ -182,7 +181,7 @@ def test_each_refusal_of_a_device_has_a_sentence(holder, verb, number, says):
 
 @SUNOS
 def test_that_there_are_other_zones_is_said(tmp_path):
-    code = f"import sys, tcpdrop.system.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+    code = f"import sys, tcpdrop.system.sunos_zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
     (tmp_path / "web.zoneadmd_door").touch()
     done = run(sys.executable, "-I", "-c", code, "127.0.0.1", "1", "127.0.0.1", "2")
     assert (done.status, done.err) == (1, "127.0.0.1 1 127.0.0.1 2: not found (in this zone; there are others: --zone)\n")
@@ -206,18 +205,17 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
         raise OSError(22, "no link")
 
     monkeypatch.setattr(procfs, "socket_inodes", no)
-    monkeypatch.setattr(owners, "_read_process", lambda *args: False)
-    monkeypatch.setattr(owners, "some_are_hidden", lambda: True)
+    monkeypatch.setattr(holders, "_read_process", lambda *args: False)
+    monkeypatch.setattr(procfs, "some_are_hidden", lambda: True)
     pair, other = holder.pair(victim="server"), holder.pair()
     if creator == "a login service":
-        monkeypatch.setattr(safety.logins, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
+        monkeypatch.setattr(logins, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
     elif creator == "an ancestor":
-        monkeypatch.setattr(safety, "ancestors", lambda: iter([holder.pid, 1]))
+        monkeypatch.setattr(guard, "ancestors", lambda: iter([holder.pid, 1]))
     else:
         holder.listener(port=pair.lport)
         monkeypatch.setattr(processes.Processes, "comm", lambda self, pid: None)
-    guard = safety.Guard()
-    assert "cannot tell which connection carries your session" in guard.warning
+    assert "cannot tell which connection carries your session" in guard.Guard().warning
     report = api.drop(f"lport {pair.lport}")
     assert report.counts == {"protected": 1}
     assert "your own login cannot be told" in report.protected[0].error.hint

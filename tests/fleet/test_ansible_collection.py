@@ -15,7 +15,7 @@ from support.command import run
 from support.engine import BIN, collections
 
 import tcpdrop as package
-from tcpdrop.cli import as_json as report
+from tcpdrop.cli import as_json
 from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.model.connection import JSON_KEYS
 
@@ -88,7 +88,7 @@ def test_the_documentation_is_complete(documented):
         assert set(entry["doc"]["options"]) == wanted[name]
         assert all(option["description"] for option in entry["doc"]["options"].values())
         rows = entry["return"]["connections"]["contains"]
-        assert set(rows) == {*JSON_KEYS, *report._DROP_KEYS}
+        assert set(rows) == {*JSON_KEYS, *as_json._DROP_KEYS}
         assert entry["doc"]["attributes"]["check_mode"]["support"] == "full"
         for task in yaml.safe_load(entry["examples"]):
             for action in set(task) & {f"tcpdrop.net.{module}" for module in MODULES}:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tcpdrop import _tcpdrop
 from tcpdrop.model.columns import addresses, column
-from tcpdrop.model.connection import Connection, from_bytes
+from tcpdrop.model.connection import Connection
 from tcpdrop.model.rows import COOKIE, FAMILY, LADDR, LPORT, RADDR, ROW, ROW_FIELDS, RPORT, packed_addr
 
 octets = st.binary(min_size=4, max_size=4)
@@ -58,8 +58,9 @@ def test_the_longest_line():
     data = ROW.pack(longest, longest, 0, 0, 0, 0, 65535, 65535, 6, *[0] * 9)
     end = ":".join(["1111"] * 8)
     assert _tcpdrop.classic_lines(data * 3) == b"\n".join([f"{end} 65535 {end} 65535".encode()] * 3)
-    assert from_bytes(data)._row[LPORT] == from_bytes(data)._row[RPORT] == 65535
-    assert packed_addr(from_bytes(data)._row, LADDR) == longest
+    row = ROW.unpack(data)
+    assert row[LPORT] == row[RPORT] == 65535
+    assert packed_addr(row, LADDR) == longest
 
 
 @pytest.mark.parametrize("rows", [b"x", bytes(ROW.size - 1), bytes(ROW.size + 1)])

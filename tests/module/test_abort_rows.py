@@ -18,10 +18,10 @@ from support.crowd import Crowd
 
 import tcpdrop as package
 from tcpdrop import _tcpdrop
-from tcpdrop.engine import outcome as report
-from tcpdrop.engine import run as dropping
+from tcpdrop.engine import run
+from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.model.rows import COOKIE, LISTEN, LPORT, ROW, ROW_FIELDS, RPORT, STATE, USUAL_STATES
-from tcpdrop.safety import guard as safety
+from tcpdrop.safety.guard import Guard
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="batches and cookies of sock_diag")]
 
@@ -128,12 +128,12 @@ def test_signals_without_end_do_not_disturb_it():
 
 
 def test_between_slices_a_run_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(dropping, "SLICE", 1000)
+    monkeypatch.setattr(run, "SLICE", 1000)
     asked = []
     with Crowd(3000) as crowd:
-        run = dropping.Run(safety.Guard(), stopped=lambda: len(asked) > 1 or asked.append(1))
-        run.round(package.connections(crowd.servers))
-        assert run.report.counts == {"dropped": 2000, "listed": 1000}
+        stopped = run.Run(Guard(), stopped=lambda: len(asked) > 1 or asked.append(1))
+        stopped.round(package.connections(crowd.servers))
+        assert stopped.report.counts == {"dropped": 2000, "listed": 1000}
         assert crowd.alive() == (1000, 1000)
 
 
@@ -283,8 +283,8 @@ def test_an_errno_is_an_outcome():
         errno.EIO: "failed",
     }
     for number, name in names.items():
-        code, error = dropping.outcome_of(number, "1.2.3.4 5 6.7.8.9 10")
-        assert report.OUTCOMES[code] == name
+        code, error = run.outcome_of(number, "1.2.3.4 5 6.7.8.9 10")
+        assert OUTCOMES[code] == name
         assert (error is None) == (number == 0)
         if error is not None:
             assert error.errno == number

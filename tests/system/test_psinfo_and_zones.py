@@ -6,7 +6,8 @@ import struct
 import pytest
 
 from tcpdrop import errors
-from tcpdrop.system import procfs, zones
+from tcpdrop.system import sunos_zones as zones
+from tcpdrop.system.sunos_psinfo import PsInfo
 
 LONG = struct.calcsize("P")
 
@@ -26,14 +27,14 @@ def psinfo(pid=812, parent=7, name=b"sshd", zone=5):
 
 
 def test_psinfo():
-    info = procfs.PsInfo(psinfo(), 812)
+    info = PsInfo(psinfo(), 812)
     assert (info.parent, info.command, info.uids, info.zone) == (7, "sshd", {10, 11}, 5)
 
 
 @pytest.mark.parametrize("raw", [b"", psinfo()[:100], psinfo(pid=813), bytes(416)], ids=["empty", "cut", "another", "zeroes"])
 def test_what_is_not_psinfo_is_unreadable(raw):
     with pytest.raises(OSError, match="psinfo"):
-        procfs.PsInfo(raw, 812)
+        PsInfo(raw, 812)
 
 
 def test_zones_by_name():

@@ -14,8 +14,7 @@ import sys
 from struct import Struct
 
 from ..model.addresses import unmapped
-from ..model.rows import LADDR, LPORT, PID, RADDR, RPORT, packed_addr
-from .holders import Owners
+from ..model.rows import PID, ends_of
 from .procfs import psinfo
 
 PROC = "/proc"
@@ -30,30 +29,31 @@ _INET, _INET6, _STREAM, _IS_SOCKET = 2, 26, 2, 0xC000
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Optional
 
     from ..model.rows import Row
-    from .holders import Answer
+
+    Answer = Optional[bool]
 
     #: address, port of both ends
     Ends = tuple[bytes, int, bytes, int]
 
 
-class Held(Owners):
+class Held:
     """What some processes hold.
 
-    told: this system has fdinfo at all; without, who made a socket is all that is asked.
+    exists: this system has fdinfo at all; without, who made a socket is all that is asked.
     ends: pid -> its connections, None: unknown.  maybe: TLI endpoints with these ends, which may be TCP.
     """
 
-    __slots__ = ("ends", "maybe", "told")
+    __slots__ = ("ends", "exists", "maybe")
 
     def __init__(self, pids: Iterable[int]) -> None:
-        super().__init__({}, set(), (), hidden=False, everyone=False)
-        self.told = _is_told()
+        self.exists = _exists()
         self.ends: dict[int, set[Ends] | None] = {}
         self.maybe: dict[int, set[Ends]] = {}
         own = _zone_of(os.getpid())
-        for pid in sorted(set(pids)) if self.told else ():
+        for pid in sorted(set(pids)) if self.exists else ():
             self.maybe[pid] = set()
             # In another zone the same ends may be another connection.
             self.ends[pid] = self._read(pid) if own in (_zone_of(pid, own), None) else None
@@ -62,7 +62,7 @@ class Held(Owners):
         found: set[Ends] = set()
         try:
             for raw in _files(pid):
-                ends, sure = ends_of(raw)
+                ends, sure = connection_of(raw)
                 if ends is not None:
                     (found if sure else self.maybe[pid]).add(ends)
         except OSError:
@@ -73,16 +73,16 @@ class Held(Owners):
         """Did this process make the connection, or does it hold it?"""
         if row[PID] == pid:
             return True
-        key = packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+        key = ends_of(row)
         held = self.ends.get(pid)
         if held is not None and key in held:
             return True
-        if not row[PID] or (self.told and (held is None or key in self.maybe[pid])):
+        if not row[PID] or (self.exists and (held is None or key in self.maybe[pid])):
             return None
         return False
 
 
-def ends_of(raw: bytes) -> tuple[Ends | None, bool]:
+def connection_of(raw: bytes) -> tuple[Ends | None, bool]:
     """The ends of the connection that a descriptor is, if any, and whether it is surely one of TCP.
 
     Raises OSError for what is no prfdinfo_t.
@@ -147,7 +147,7 @@ def _read_at_once(path: str) -> bytes:
         os.close(file)
 
 
-def _is_told() -> bool:
+def _exists() -> bool:
     """Is there fdinfo of this kind?  Linux has a directory of that name, of text."""
     try:
         names = os.listdir(f"{PROC}/self/fdinfo")

@@ -8,9 +8,7 @@ import pytest
 
 import tcpdrop
 from tcpdrop import _tcpdrop, capabilities
-from tcpdrop import capabilities as surroundings
-from tcpdrop.system import environment as host
-from tcpdrop.system import ptrace
+from tcpdrop.system import environment, procfs, ptrace
 
 pytestmark = pytest.mark.only_on("linux", reason="what is in the way there")
 
@@ -30,7 +28,7 @@ def test_selinux_denies(monkeypatch):
         raise OSError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(_tcpdrop, "list_connections", denied)
-    monkeypatch.setattr(host, "selinux", lambda: "enforcing")
+    monkeypatch.setattr(environment, "selinux", lambda: "enforcing")
     one = tcpdrop.check()
     assert (one.ok, one.listing, one.selinux) == (False, False, "enforcing")
     assert one.problems[0].startswith("connections cannot be listed: ")
@@ -50,25 +48,25 @@ def test_selinux_denies(monkeypatch):
 )
 def test_the_one_line_that_would_help(found, monkeypatch, root, supported, container, fix):
     found.supported, found.container = supported, container
-    monkeypatch.setattr(surroundings.os, "geteuid", lambda: 0 if root else 1000)
-    assert surroundings._fix(found).startswith(fix)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    assert capabilities._fix(found).startswith(fix)
 
 
 def test_nothing_has_to_be_mended(found):
     found.permitted = True
-    assert surroundings._fix(found) == ""
+    assert capabilities._fix(found) == ""
     found.supported, found.permitted, found.descriptors["others"] = False, None, True
-    assert surroundings._fix(found).startswith("CONFIG_INET_DIAG_DESTROY=y in the kernel, for connections that no process holds")
+    assert capabilities._fix(found).startswith("CONFIG_INET_DIAG_DESTROY=y in the kernel, for connections that no process holds")
 
 
 @pytest.mark.parametrize("scope", [1, 2, 3])
 def test_yama(found, monkeypatch, scope):
     found.yama = scope
-    surroundings._say_descriptors(found)
+    capabilities._say_descriptors(found)
     (problem,) = found.problems
     assert problem.startswith(f"kernel.yama.ptrace_scope={scope} keeps your processes' descriptors from each other: ")
     monkeypatch.setattr(ptrace, "yama", lambda: scope)
-    monkeypatch.setattr(ptrace.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert f"kernel.yama.ptrace_scope={3 if scope == 3 else 0}" in ptrace.hint()
     assert not (scope == 3 and ptrace.may_borrow_all())
 
@@ -76,20 +74,20 @@ def test_yama(found, monkeypatch, scope):
 def test_containers(monkeypatch, tmp_path):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     mark = tmp_path / "mark"
-    monkeypatch.setattr(host, "_MARKS", ((str(mark), "podman"),))
-    monkeypatch.setattr(host, "_text", lambda path: "0::/kubepods/burstable/pod1\n" if path == "/proc/1/cgroup" else "")
-    assert host.container() == "kubernetes"
+    monkeypatch.setattr(environment, "_MARKS", ((str(mark), "podman"),))
+    monkeypatch.setattr(environment, "text_of", lambda path: "0::/kubepods/burstable/pod1\n" if path == "/proc/1/cgroup" else "")
+    assert environment.container() == "kubernetes"
     mark.touch()
-    assert host.container() == "podman"
+    assert environment.container() == "podman"
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
-    assert host.container() == "kubernetes"
+    assert environment.container() == "kubernetes"
 
 
 def test_hidepid_is_that_of_the_last_mount(monkeypatch):
-    mounts = "proc /proc proc rw,hidepid=invisible 0 0\n"
-    for more, expected in (("", "invisible"), ("proc /proc proc rw,relatime 0 0\n", None), ("proc /proc proc rw,hidepid=2 0 0\n", "2")):
-        monkeypatch.setattr(host, "_text", lambda path, text=mounts + more: text)
-        assert host.hidepid() == expected
+    mounts = b"proc /proc proc rw,hidepid=invisible 0 0\n"
+    for more, expected in ((b"", "invisible"), (b"proc /proc proc rw,relatime 0 0\n", None), (b"proc /proc proc rw,hidepid=2 0 0\n", "2")):
+        monkeypatch.setattr(procfs, "read", lambda path, raw=mounts + more: raw)
+        assert environment.hidepid() == expected
 
 
 def test_a_probe_borrows_nothing(holder):

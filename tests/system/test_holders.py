@@ -13,8 +13,7 @@ from tcpdrop.filters import Filter, gather, plan_for
 from tcpdrop.filters.decision import decide
 from tcpdrop.filters.facts import UNKNOWN, Facts
 from tcpdrop.model.rows import INODE, ROW, ROW_UID
-from tcpdrop.system import holders as owners
-from tcpdrop.system import processes
+from tcpdrop.system import holders, processes, procfs
 
 pytestmark = pytest.mark.only_on("linux", reason="/proc/PID/fd")
 
@@ -57,20 +56,19 @@ def child():
 
 
 def test_the_holder_is_found(child):
-    found = owners.scan(child.inodes)
+    found = holders.scan(child.inodes)
     assert all(found.of(inode).pids == (child.pid,) for inode in child.inodes)
     with open(f"/proc/{child.pid}/comm", encoding="ascii") as f:
         assert found.of(child.inodes[0]).process == f.read().strip()
-    assert found.holder_uids(child.inodes[0]) == {os.getuid()}
     assert set(found.holders) == set(child.inodes), "nothing else is kept"
-    assert owners.scan().of(child.inodes[1]).pids == (child.pid,)
+    assert holders.scan().of(child.inodes[1]).pids == (child.pid,)
 
 
 def test_only_the_named_process_is_read(child, monkeypatch):
     opened = []
     real = os.open
     monkeypatch.setattr(os, "open", lambda path, *a, **k: opened.append(path) or real(path, *a, **k))
-    found = owners.scan(pids=[child.pid])
+    found = holders.scan(pids=[child.pid])
     assert opened == [f"/proc/{child.pid}/fd"]
     assert found.holds(child.pid, child.inodes[0]) is True
     assert found.holds(child.pid, 1) is False
@@ -81,14 +79,14 @@ def test_only_the_named_process_is_read(child, monkeypatch):
 
 def test_it_stops_when_one_holder_of_each_is_enough(child, monkeypatch):
     read = []
-    real = owners._read_process
-    monkeypatch.setattr(owners, "all_pids", lambda: [child.pid, os.getpid()])
-    monkeypatch.setattr(owners, "_read_process", lambda pid, *a: read.append(pid) or real(pid, *a))
-    found = owners.scan(child.inodes, every_holder=False)
+    real = holders._read_process
+    monkeypatch.setattr(procfs, "all_pids", lambda: [child.pid, os.getpid()])
+    monkeypatch.setattr(holders, "_read_process", lambda pid, *a: read.append(pid) or real(pid, *a))
+    found = holders.scan(child.inodes, every_holder=False)
     assert read == [child.pid] and found.of(child.inodes[0]).pids == (child.pid,)
     assert found.of(1) is None and found.any_holder(child.inodes[0], "k", lambda pid: False) is None
     read.clear()
-    assert not owners.scan([]).holders and not read
+    assert not holders.scan([]).holders and not read
 
 
 def test_all_holders_of_a_shared_socket():
@@ -97,7 +95,7 @@ def test_all_holders_of_a_shared_socket():
         helper = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[server.fileno()])
         try:
             until_exec = processes.Processes()
-            found = owners.scan([inode])
+            found = holders.scan([inode])
             assert found.of(inode).pids == tuple(sorted([os.getpid(), helper.pid]))
             assert until_exec.uids(helper.pid) == {os.getuid()}
         finally:
@@ -109,7 +107,7 @@ def test_all_holders_of_a_shared_socket():
 def test_a_name_may_have_any_bytes():
     name = b"\x1b[31m\xff a\n)"
     with Child(os.fsdecode(name)) as odd:
-        found = owners.scan(odd.inodes)
+        found = holders.scan(odd.inodes)
         text = found.of(odd.inodes[0]).process
         assert text.encode("utf-8", "surrogateescape") == name
         chosen = Filter.process(text)
@@ -118,7 +116,7 @@ def test_a_name_may_have_any_bytes():
 
 
 def test_a_process_that_is_gone_holds_nothing():
-    found = owners.scan(pids=[2**22 - 1])
+    found = holders.scan(pids=[2**22 - 1])
     assert found.holds(2**22 - 1, 7) is False
 
 
@@ -127,8 +125,8 @@ def row(inode, uid=4242):
     return (empty, empty, 1, inode, 0, 0, 1, 2, 4, 1, 0, 0, 0, uid, 0, 0, 0, ROW_UID if inode else 0)
 
 
-def scanned(holders, unread=(), *, hidden=False, everyone=True, comms=()):
-    found = owners.Owners(holders, {5}, tuple(unread), hidden=hidden, everyone=everyone)
+def scanned(held, unread=(), *, hidden=False, everyone=True, comms=()):
+    found = holders.Owners(held, {5}, tuple(unread), hidden=hidden, everyone=everyone)
     for pid, comm in comms:
         found.processes.remember(pid, comm)
     return Facts(owners=found)
@@ -160,15 +158,15 @@ def test_a_users_scan_admits_what_it_cannot_see(run):
         out = run(
             f"""
 import os
-from tcpdrop.system import holders as owners
+from tcpdrop.system import holders
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-found = owners.scan()
+found = holders.scan()
 print(found.complete, {roots.pid} in found.unread, found.of({roots.inodes[0]}), found.holds({roots.pid}, {roots.inodes[0]}))
 print(found.of({nobodys.inodes[0]}).pids == ({nobodys.pid},))
 """
         )
         assert out.split("\n")[:2] == ["False True None None", "True"]
-        assert Filter("user 65534").test(row(nobodys.inodes[0], 0), None, Facts(owners=owners.scan())) is True
+        assert Filter("user 65534").test(row(nobodys.inodes[0], 0), None, Facts(owners=holders.scan())) is True
 
 
 def test_selecting_by_owner_looks_up_only_open_rows(child):
@@ -201,7 +199,8 @@ def test_units_and_cgroups():
     parse = processes._parse_cgroup
     assert parse(b"0::/system.slice/x.service\n") == "/system.slice/x.service"
     assert parse(b"1:name=systemd:/system.slice/x.service\n0::/\n") == "/system.slice/x.service"
-    assert parse(b"4:memory:/m\n0::/a:b\n") == "/a:b" and parse(None) is None
+    assert parse(b"4:memory:/m\n0::/a:b\n") == "/a:b"
+    assert processes.Processes().cgroup(1 << 22) is None, "nobody has that number"
 
 
 def test_the_cgroup_of_a_socket_is_a_directory():

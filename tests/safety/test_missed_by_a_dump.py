@@ -7,6 +7,7 @@ import tcpdrop
 from tcpdrop.filters import selection
 from tcpdrop.model.rows import LPORT, ROW, RPORT
 from tcpdrop.safety import session
+from tcpdrop.system import kernel
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="how Linux walks its tables")]
 
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="how L
 @pytest.fixture
 def blind(monkeypatch):
     """blind(lport, rport): every dump of a rule leaves this socket out, as one under churn may."""
-    dump, victims = selection.kernel.list_connections, set()
+    dump, victims = kernel.list_connections, set()
 
     def missing(states, *args, **kwargs):
         table = dump(states, *args, **kwargs)
@@ -22,7 +23,7 @@ def blind(monkeypatch):
             return table
         return [raw for raw in table if (ROW.unpack_from(raw)[LPORT], ROW.unpack_from(raw)[RPORT]) not in victims]
 
-    monkeypatch.setattr(selection.kernel, "list_connections", missing)
+    monkeypatch.setattr(kernel, "list_connections", missing)
     return lambda *ports: victims.add(ports)
 
 

@@ -151,13 +151,13 @@ def test_a_signal_before_the_first_slice_drops_nothing():
     """From Python's side: the flag is asked before each slice, also the first."""
     code = """
 import sys
-from tcpdrop.cli import drop as dropping
-class Stopped(dropping.Stop):
+from tcpdrop.cli import drop
+class Stopped(drop.Stop):
     def __enter__(self):
         super().__enter__()
         self.number = 2
         return self
-dropping.Stop = Stopped
+drop.Stop = Stopped
 from tcpdrop.cli import main
 sys.exit(main())
 """

@@ -8,7 +8,7 @@ import pytest
 from support.command import line, tcpdrop, words
 
 import tcpdrop as api
-from tcpdrop.model import clock
+from tcpdrop.model import sunos_clock as clock
 from tcpdrop.model.rows import COOKIE
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("sunos", reason="keeps no creation time")]

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 from support.command import line, run, words
-from support.fdinfo import CHARACTER, DATAGRAM, LOCAL, PATHNAME, Proc, connection, fdinfo, sockaddr
+from support.fdinfo import CHARACTER, DATAGRAM, LOCAL, PATHNAME, Proc, connection, raw_fdinfo, sockaddr
 
 import tcpdrop as api
 from tcpdrop.filters import Filter
-from tcpdrop.system import fdinfo as reader
+from tcpdrop.model import rows
+from tcpdrop.system import sunos_fdinfo
 
 SUNOS = pytest.mark.only_on("sunos", reason="elsewhere descriptors name sockets by inode")
 HERE, THERE = ("10.0.0.1", 22), ("10.0.0.2", 5000)
@@ -19,7 +20,7 @@ ENDS = (b"\x0a\0\0\1", 22, b"\x0a\0\0\2", 5000)
 
 @pytest.fixture
 def proc(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, "PROC", os.fspath(tmp_path))
+    monkeypatch.setattr(sunos_fdinfo, "PROC", os.fspath(tmp_path))
     return Proc(tmp_path)
 
 
@@ -37,14 +38,14 @@ def proc(tmp_path, monkeypatch):
         ),
         (connection(4, HERE, THERE, kind=DATAGRAM), (None, False)),
         (connection(4, HERE, THERE, mode=CHARACTER), (ENDS, False)),  # TLI
-        (fdinfo(4, [(LOCAL, sockaddr(*HERE))]), (None, False)),  # a listener
-        (fdinfo(4, [(PATHNAME, b"/etc/passwd\0")], 0x8000), (None, False)),
-        (fdinfo(4), (None, False)),
+        (raw_fdinfo(4, [(LOCAL, sockaddr(*HERE))]), (None, False)),  # a listener
+        (raw_fdinfo(4, [(PATHNAME, b"/etc/passwd\0")], 0x8000), (None, False)),
+        (raw_fdinfo(4), (None, False)),
     ],
     ids=["inet", "mapped", "inet6", "udp", "tli", "listener", "file", "nothing"],
 )
 def test_what_a_descriptor_is(raw, expected):
-    assert reader.ends_of(raw) == expected
+    assert sunos_fdinfo.connection_of(raw) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_what_a_descriptor_is(raw, expected):
 )
 def test_what_is_no_fdinfo_is_unreadable(raw):
     with pytest.raises(OSError, match="fdinfo"):
-        reader.ends_of(raw)
+        sunos_fdinfo.connection_of(raw)
 
 
 # ---- what a process has to do with a connection
@@ -62,8 +63,8 @@ def test_what_is_no_fdinfo_is_unreadable(raw):
 
 def row(pid):
     found = [b"\0" * 16] * 2 + [0] * 16
-    found[reader.LADDR], found[reader.LPORT], found[reader.RADDR], found[reader.RPORT] = ENDS[0] + bytes(12), 22, ENDS[2] + bytes(12), 5000
-    found[8], found[reader.PID] = 4, pid
+    found[rows.LADDR], found[rows.LPORT], found[rows.RADDR], found[rows.RPORT] = ENDS[0] + bytes(12), 22, ENDS[2] + bytes(12), 5000
+    found[8], found[rows.PID] = 4, pid
     return tuple(found)
 
 
@@ -72,7 +73,7 @@ def test_holder_creator_neither_and_unknown(proc):
     proc.add(8, {4: connection(4, HERE, ("10.0.0.2", 5001))})
     proc.add(9, {4: b"of another layout"})
     proc.add(10, {4: connection(4, HERE, THERE, mode=CHARACTER)})
-    held = reader.Held([7, 8, 9, 10, 11])
+    held = sunos_fdinfo.Held([7, 8, 9, 10, 11])
     assert [held.has(pid, row(100)) for pid in (7, 8, 9, 10, 11)] == [True, False, None, None, False]
     assert held.has(100, row(100)) is True
     assert held.has(8, row(0)) is None, "who made it is not told"
@@ -83,26 +84,26 @@ def test_an_unreadable_process_may_hold_anything(proc, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     held_by = proc.add(7, {4: connection(4, HERE, THERE)})
-    monkeypatch.setattr(reader, "_is_told", lambda: True)
-    monkeypatch.setattr(reader.os, "listdir", no)
+    monkeypatch.setattr(sunos_fdinfo, "_exists", lambda: True)
+    monkeypatch.setattr(os, "listdir", no)
     assert held_by.is_dir()
-    assert reader.Held([7]).has(7, row(100)) is None
+    assert sunos_fdinfo.Held([7]).has(7, row(100)) is None
 
 
 def test_in_another_zone_the_same_ends_may_be_another_connection(proc, monkeypatch):
     proc.add(7, {4: connection(4, HERE, THERE)})
     zones = {os.getpid(): 0, 7: 3}
-    monkeypatch.setattr(reader, "psinfo", lambda pid: SimpleNamespace(zone=zones[pid]))
-    assert reader.Held([7]).has(7, row(100)) is None
+    monkeypatch.setattr(sunos_fdinfo, "psinfo", lambda pid: SimpleNamespace(zone=zones[pid]))
+    assert sunos_fdinfo.Held([7]).has(7, row(100)) is None
     zones[7] = 0
-    assert reader.Held([7]).has(7, row(100)) is True
+    assert sunos_fdinfo.Held([7]).has(7, row(100)) is True
 
 
 def test_without_fdinfo_the_creator_is_all_there_is(tmp_path, monkeypatch):
     """Solaris, illumos before 2020; and Linux, whose fdinfo is text."""
     for place in (os.fspath(tmp_path), "/proc"):
-        monkeypatch.setattr(reader, "PROC", place)
-        held = reader.Held([7, 100])
+        monkeypatch.setattr(sunos_fdinfo, "PROC", place)
+        held = sunos_fdinfo.Held([7, 100])
         assert [held.has(pid, row(100)) for pid in (7, 100)] == [False, True]
 
 

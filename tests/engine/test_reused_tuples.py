@@ -11,6 +11,8 @@ from support.holder import fresh_ports
 from support.wait import until
 
 import tcpdrop as package
+from tcpdrop.engine import single
+from tcpdrop.engine.run import Run
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -126,10 +128,8 @@ def test_a_classic_line_has_no_identity_and_means_whoever_has_the_ends(reusable,
 
 def test_between_the_look_up_and_the_destroy(reusable, monkeypatch):
     """drop_one() destroys the socket that it looked up, not the tuple."""
-    from tcpdrop.engine import single as exact
-
-    find = exact.find
-    monkeypatch.setattr(exact, "find", lambda *args: (find(*args), reusable.again())[0])
+    find = single.find
+    monkeypatch.setattr(single, "find", lambda *args: (find(*args), reusable.again())[0])
     client, server = (end.name() for end in reusable.ends)
     with pytest.raises(package.NotFound):
         package.drop_one(client, server)
@@ -138,10 +138,8 @@ def test_between_the_look_up_and_the_destroy(reusable, monkeypatch):
 
 def test_between_the_selection_and_the_drop(reusable, monkeypatch):
     """Whatever takes its time between them: here the check of rights."""
-    from tcpdrop.engine import run as dropping
-
-    check = dropping.Run._check_rights
-    monkeypatch.setattr(dropping.Run, "_check_rights", lambda run, selection: (check(run, selection), reusable.again())[0])
+    check = Run._check_rights
+    monkeypatch.setattr(Run, "_check_rights", lambda run, selection: (check(run, selection), reusable.again())[0])
     report = package.drop(f"port {reusable.port}")
     assert report.counts == {"gone": 2}
     assert reusable.alive()

@@ -8,11 +8,12 @@ import time
 
 import pytest
 from support import procnet
+from support.answers import answer
 from support.crowd import Crowd
 
 import tcpdrop
-from tcpdrop.engine import run as dropping
 from tcpdrop.engine.outcome import FAILED, OUTCOMES
+from tcpdrop.engine.run import Run
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -150,7 +151,7 @@ def test_a_missing_right_raises_before_the_first_drop(pair, other, monkeypatch):
     def no(*args, **kwargs):
         raise tcpdrop.NotPermitted("not permitted", errno=errno.EPERM)
 
-    monkeypatch.setattr(dropping.Run, "_check_rights", no)
+    monkeypatch.setattr(Run, "_check_rights", no)
     with pytest.raises(tcpdrop.NotPermitted):
         tcpdrop.drop([*tcpdrop.connections(chosen(pair)), *tcpdrop.connections(chosen(other))])
     assert pair.alive()
@@ -194,7 +195,7 @@ def test_the_report(holder, pair, other):
 def test_failures_are_raised_on_demand(pair, other, monkeypatch):
     answers = {errno.EPERM: tcpdrop.NotPermitted, errno.EOPNOTSUPP: tcpdrop.NotSupported, errno.EIO: tcpdrop.Error}
     for number, kind in answers.items():
-        monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope, number=number: [number] * len(places))
+        answer(monkeypatch, number)
         report = tcpdrop.drop(chosen(pair), method="destroy")
         assert not report
         assert len(report.failed) == 1
@@ -208,8 +209,7 @@ def test_failures_are_raised_on_demand(pair, other, monkeypatch):
 @pytest.mark.only_on("linux", reason="a kernel that lies, which test_queued.py has here")
 def test_what_is_called_dropped_and_still_there_is_a_failure(pair, monkeypatch):
     """The kernel says yes and the socket lives: the second look finds it."""
-    monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope: [0] * len(places))
-    monkeypatch.setattr(dropping, "abort_row", lambda row, scope: 0)
+    answer(monkeypatch, 0)
     for target in (chosen(pair), tcpdrop.connections(chosen(pair)), list(tcpdrop.connections(chosen(pair)))):
         report = tcpdrop.drop(target)
         assert report.counts == {OUTCOMES[FAILED]: 1}
@@ -221,7 +221,7 @@ def test_what_is_called_dropped_and_still_there_is_a_failure(pair, monkeypatch):
 @pytest.mark.only_on("linux", reason="a half-open connection that becomes a full one")
 def test_what_outlived_a_drop_is_dropped_once_more(pair, monkeypatch):
     """As a half-open connection does that becomes a full one meanwhile."""
-    monkeypatch.setattr(dropping.Run, "_abort", lambda run, part, places, scope: [0] * len(places))
+    answer(monkeypatch, 0, once=True)
     assert tcpdrop.drop(chosen(pair)).counts == {"dropped": 1}
     assert pair.state() is None
 

@@ -14,14 +14,14 @@ from support.marks import drops_on_linux
 
 import tcpdrop
 from tcpdrop import errors
-from tcpdrop.engine import single as exact
+from tcpdrop.engine.single import FourTuple, find
 from tcpdrop.model.connection import JSON_KEYS
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
 
 
 def connection_of(pair):
-    return exact.find(exact.FourTuple(*pair.tuple))
+    return find(FourTuple(*pair.tuple))
 
 
 CLASSES = [errors.Error, errors.NotFound, errors.NotPermitted, errors.NotSupported, errors.Refused, errors.Protected, errors.TooMany]
@@ -123,7 +123,7 @@ def test_equal_is_the_same_socket_whatever_happened_to_it(holder):
     assert second.recvq >= 3
     assert first == second
     assert len({first, second}) == 1
-    mirrored = exact.find(exact.FourTuple(*pair.mirrored))
+    mirrored = find(FourTuple(*pair.mirrored))
     assert mirrored != first
     assert first != str(first)
 
@@ -149,7 +149,7 @@ SCHEMA = (
 
 @drops_on_linux
 def test_the_keys_of_as_dict_are_the_schema(connection):
-    """design.md 4.5, the same on every system; report.py adds those of a drop."""
+    """design.md 4.5, the same on every system; cli/as_json.py adds those of a drop."""
     entry = connection.as_dict()
     assert tuple(entry) == SCHEMA == JSON_KEYS
     assert entry["state"] == "ESTABLISHED"

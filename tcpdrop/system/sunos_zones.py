@@ -13,6 +13,7 @@ import os
 from ..errors import Error, NotSupported
 from ..model.addresses import is_number, printable
 from . import platform
+from .procfs import psinfo
 
 #: in whichever zone it is; only on request, since it may hit the same tuple of another zone
 ALL = -1
@@ -24,10 +25,6 @@ LARGEST = 2**31 - 2
 ZONEADM = "/usr/sbin/zoneadm"
 #: ZONES_TMPDIR, sys/zone.h
 RUNNING = "/var/run/zones"
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
 
 
 def number_of(zone: str | int) -> int:
@@ -75,8 +72,6 @@ def others() -> bool:
 
 def _own() -> int | None:
     """The id of the caller's own zone; None when it cannot be read."""
-    from .procfs import psinfo
-
     try:
         return psinfo(os.getpid()).zone
     except OSError:
