@@ -9,11 +9,9 @@ are.
 
 from __future__ import annotations
 
-from struct import Struct
-
 from ..errors import Protected
 from ..model.addresses import MAPPED
-from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
+from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr, reader
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel
 from ..system.mptcp import tied
@@ -21,8 +19,7 @@ from . import logins
 from .rules import rules_with
 from .session import OwnSession, ancestors
 
-#: laddr, raddr, inode, lport, rport of a packed row
-_KEYED = Struct("=16s16s8xQ16xHH28x")
+_KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,19 +11,18 @@ a tuple protects its mirror.
 from __future__ import annotations
 
 import os
-from struct import Struct
 from time import monotonic
 
 from ..errors import Error
 from ..model.addresses import pack
-from ..model.rows import INODE, ROW, USUAL_STATES
+from ..model.rows import INODE, ROW, USUAL_STATES, reader
 from ..system import kernel, procfs
 
 #: seconds; what our ancestors hold was seen so long ago at most when one connection is dropped
 FRESH = 0.1
 
 #: the inode of a packed row
-_INODES = Struct("=40xQ48x")
+_INODES = reader(INODE)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ model/sunos_clock.py, and here sunos_zones.py, sunos_fdinfo.py, sunos_psinfo.py.
 from __future__ import annotations
 
 import errno
+import os
 
 from .. import _tcpdrop
+from ..model.addresses import is_number
 
 NAME = _tcpdrop.BACKEND
 _LINUX, _SUNOS = NAME == "linux", NAME == "sunos"
@@ -65,3 +67,10 @@ if _SUNOS:
     }
     if hasattr(errno, "ENOSR"):
         HINTS[errno.ENOSR] = "the kernel has no STREAMS resources or memory left just now; try again"
+
+
+def release() -> tuple[int, int]:
+    """The kernel's version, major and minor; (0, 0) where it is no such thing."""
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return (int(major), int(minor or 0)) if is_number(major) else (0, 0)
