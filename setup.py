@@ -116,6 +116,8 @@ setup(
     data_files=[
         ("share/man/man8", ["docs/tcpdrop.8"]),
         ("share/bash-completion/completions", ["docs/completion/tcpdrop.bash"]),
+        ("share/zsh/site-functions", ["docs/completion/_tcpdrop"]),
+        ("share/fish/vendor_completions.d", ["docs/completion/tcpdrop.fish"]),
         ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
     ],
 )
