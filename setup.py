@@ -16,16 +16,18 @@ import sysconfig
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
+COMMON = [f"_{part}.c" for part in ("tcpdrop", "table", "lookup", "arguments", "descriptor", "text", "process", "route")]
+COMMON += ["rows.c", "tuple.c", "text.c"]
 
-LINUX = ["inet_diag.c", "linux.c", *(f"linux_{part}.c" for part in ("scope", "list", "drop", "threads", "descriptor", "mptcp", "process"))]
+LINUX_PARTS = ("scope", "list", "drop", "threads", "descriptor", "mptcp", "process", "route")
+LINUX = ["netlink.c", "inet_diag.c", "rtnetlink.c", "linux.c", *(f"linux_{part}.c" for part in LINUX_PARTS)]
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
 
 # sys.platform starts with this -> (name, sources, libraries); none starts with sunos-sim
 BACKENDS = {
     "linux": ("linux", LINUX, ["pthread"]),
-    "sunos-sim": ("sunos-sim", [*SUNOS, "inet_diag.c", *SIMULATOR], ["pthread"]),
+    "sunos-sim": ("sunos-sim", [*SUNOS, "netlink.c", "inet_diag.c", *SIMULATOR], ["pthread"]),
     "sunos": ("sunos", SUNOS, ["socket", "nsl"]),
     "": ("unsupported", ["unsupported.c"], []),
 }

@@ -20,8 +20,8 @@ extern PyType_Spec td_table_spec;
 	{name, (PyCFunction)(void (*)(void))(function), \
 	    METH_VARARGS | METH_KEYWORDS, doc}
 
-/* The functions of _descriptor.c; the rest are _tcpdrop.c's own. */
-extern PyMethodDef td_descriptor_functions[];
+/* The functions of _descriptor.c and _route.c; the rest are _tcpdrop.c's own. */
+extern PyMethodDef td_descriptor_functions[], td_route_functions[];
 
 /* A new Table that owns `rows`; they are freed on failure. */
 PyObject *td_table_new(PyObject *table_type, struct td_rows *rows);

@@ -295,6 +295,7 @@ module_exec(PyObject *module)
 	}
 	if (PyModule_AddStringConstant(module, "BACKEND", td_backend) != 0 ||
 	    PyModule_AddFunctions(module, td_descriptor_functions) != 0 ||
+	    PyModule_AddFunctions(module, td_route_functions) != 0 ||
 	    PyModule_AddStringConstant(module, "ROW_FORMAT", td_row_format) ||
 	    PyModule_AddStringConstant(module, "ROW_FIELDS", td_row_fields) ||
 	    PyModule_AddStringConstant(module, "INFO_FORMAT", td_info_format) ||

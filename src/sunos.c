@@ -300,10 +300,10 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 
 int
 td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
-    int scope, int dry_run, int *mptcp, const char **step)
+    int scope, int dry_run, int *kind, const char **step)
 {
 	(void)pid, (void)fd, (void)tuple, (void)inode;
-	(void)scope, (void)dry_run, (void)mptcp;
+	(void)scope, (void)dry_run, (void)kind;
 	*step = "descriptor";
 	return -ENOTSUP;
 }
@@ -342,6 +342,33 @@ td_thread_tables(int pid, int **tids, size_t *n, const char **step)
 }
 
 /* ---- the rest ----------------------------------------------------------- */
+
+/* No reset is sent, so nobody asks which way it would go. */
+int
+td_routes(const struct td_row *rows, size_t n, int scope,
+    struct td_route *routes, const char **step)
+{
+	(void)rows, (void)n, (void)scope, (void)routes;
+	*step = "route";
+	return -ENOTSUP;
+}
+
+int
+td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step)
+{
+	(void)scope, (void)ipv4, (void)ipv6;
+	*step = "route";
+	return -ENOTSUP;
+}
+
+int
+td_links(const uint32_t *ifindices, size_t n, int scope, struct td_link *links,
+    const char **step)
+{
+	(void)ifindices, (void)n, (void)scope, (void)links;
+	*step = "route";
+	return -ENOTSUP;
+}
 
 int
 td_interfaces(int scope, struct td_interface **list, size_t *n,

@@ -15,12 +15,8 @@ from .system.rights import MARK_COND, missing_right, missing_support, own_comman
 class Capabilities:
     """What check() found.  None is "could not be told", or there is no such thing on this system."""
 
-    __slots__ = (
-        *("backend", "command", "container", "descriptors", "fix", "fails", "hidepid", "listing", "namespace"),
-        *("permitted", "problems", "seccomp", "selinux", "session", "supported", "system", "works", "yama"),
-    )
-
     def __init__(self, system: str, backend: str) -> None:
+        # In the order of JSON, which has all of them.
         self.system = system
         self.backend = backend
         #: can connections be listed?
@@ -57,23 +53,20 @@ class Capabilities:
         return (bool(self.supported) and self.permitted is not False) or bool(self.listing and self.descriptors["others"])
 
     def as_dict(self) -> dict[str, object]:
-        names = (
-            *("system", "backend", "listing", "supported", "permitted", "descriptors", "yama", "hidepid", "seccomp", "selinux"),
-            *("namespace", "container", "session", "works", "fails", "problems", "fix", "command"),
-        )
-        return {"ok": self.ok, **{name: getattr(self, name) for name in names}}
+        return {"ok": self.ok, **vars(self)}
 
 
 def check() -> Capabilities:
     """Ask the kernel what it can and the caller may.  Needs no privilege, drops nothing, never raises OSError."""
     uname = os.uname()
     found = Capabilities(f"{uname.sysname} {uname.release}", platform.NAME)
-    _check_listing(found)
-    if found.listing:
+    refusal = _check_listing(found)
+    if refusal is None:
         _check_support(found)
         _check_right(found)
     if platform.DESCRIPTORS:
         _look_around(found)
+        found.fix = _fix(found, refusal)
     # As uid 0 without the right, sudo would change nothing.
     if found.ok or (found.supported and os.geteuid()):
         prefix = "" if found.ok else "sudo "
@@ -81,15 +74,17 @@ def check() -> Capabilities:
     return found
 
 
-def _check_listing(found: Capabilities) -> None:
+def _check_listing(found: Capabilities) -> Error | None:
     try:
         kernel.list_connections(0)
-        found.listing = True
     except Error as error:
         if found.backend == "unsupported":
             found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
         else:
             found.problems.append(f"connections cannot be listed: {_reason(error)}; {platform.LISTING}")
+        return error
+    found.listing = True
+    return None
 
 
 def _check_support(found: Capabilities) -> None:
@@ -151,7 +146,6 @@ def _look_around(found: Capabilities) -> None:
     found.session = {"known": session.known, "connections": session.connections, "text": str(session)}
     _say_descriptors(found)
     _conclude(found)
-    found.fix = _fix(found)
 
 
 def _say_descriptors(found: Capabilities) -> None:
@@ -198,12 +192,12 @@ def _conclude(found: Capabilities) -> None:
     found.fails.append(_UNHELD)
 
 
-def _fix(found: Capabilities) -> str:
-    """One line."""
+def _fix(found: Capabilities, refusal: Error | None = None) -> str:
+    """One line.  refusal: why connections cannot be listed."""
     if found.ok:
         return "" if found.supported is not False else f"CONFIG_INET_DIAG_DESTROY=y in the kernel, for {_UNHELD}"
     if not found.listing:
-        if found.selinux == "enforcing" and found.problems and "Permission denied" in found.problems[0]:
+        if found.selinux == "enforcing" and refusal is not None and refusal.errno == errno.EACCES:
             return "SELinux: allow netlink_tcpdiag_socket to this domain (ausearch -m avc -ts recent), or run unconfined"
         return "INET_DIAG and INET_TCP_DIAG in the kernel (modprobe tcp_diag)"
     if os.geteuid():

@@ -200,7 +200,7 @@ class Reporter:
             entry["outcome"] = outcome
             if outcome == "dropped":
                 entry["method"], entry["victim_sees"] = way or ("destroy", None)
-                entry["peer_told"] = _peer_told(connection, self._parsed.text("netns"))
+                entry["peer_told"] = _peer_told(connection, self._parsed.text("netns"), way)
             if error is not None:
                 entry["errno"], entry["error"] = error.errno, error.message
                 if outcome == "protected":
@@ -222,14 +222,13 @@ class Reporter:
             self._streams.data(dumps({"schema": SCHEMA, "connections": self._objects, "summary": summary}))
 
 
-def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
+def _peer_told(connection: Connection | None, where: str | None, way: Way | None) -> bool | None:
     """As a Report says it of a selection."""
     from ..system import platform
 
     if connection is None:
         return None if platform.TELLS_PEER else False
-    from ..engine.peer_told import absent_addresses, told
-    from ..model.table import Connections, batch_of
+    from ..engine.peer_told import Peers
+    from ..model.table import batch_of
 
-    absent = absent_addresses(Connections([batch_of([connection], Namespace(where))]))
-    return told(connection._row, absent, elsewhere=where is not None)
+    return Peers(batch_of([connection], Namespace(where)), [0], {} if way is None else {0: way}).told(0)

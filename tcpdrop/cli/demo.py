@@ -68,8 +68,8 @@ def _show(
         "5. The second client "
         + ("still talks to the server, and the server accepts new ones." if untouched else "WAS HURT. This is a bug.")
     )
-    told = "Error" in ends[0] and ("Error" in ends[1] or not platform.TELLS_PEER)
-    return DONE if told and untouched else FAILED
+    noticed = "Error" in ends[0] and ("Error" in ends[1] or not platform.TELLS_PEER)
+    return DONE if noticed and untouched else FAILED
 
 
 def _quad(sock: socket.socket) -> FourTuple:

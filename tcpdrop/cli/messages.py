@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..engine.outcome import DROPPED, WOULD_DROP, Report, Round
 from ..model.addresses import unpack
 from ..model.table import Connections
+from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
 from .options import Parsed
 from .output import classic_lines
 from .streams import Streams
@@ -20,6 +21,12 @@ _WORDS = {
     "not_supported": "not supported",
     "failed": "failed",
     "listed": "not attempted",
+}
+#: why a reset could not leave; in the place of %s the first address, and how many more
+_NOT_TOLD = {
+    NO_ADDRESS: "this host has no address %s any more",
+    NO_ROUTE: "there is no route to %s",
+    DOWN: "the device to %s is down",
 }
 
 
@@ -75,8 +82,14 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
 
 def say_hint(report: Report, streams: Streams) -> None:
     """What people run into next, once, where a person reads it."""
-    gone = {address for this in report.rounds if this.codes.count(DROPPED) for address in this.absent}
-    for address in gone:
-        streams.note(f"tcpdrop: this host has no address {unpack(address)} any more: those peers were not told")
+    behind: dict[str, dict[bytes, None]] = {}
+    for this in report.rounds:
+        for peers in this.peers:
+            for why, address in peers.untold():
+                behind.setdefault(why, {})[address] = None
+    for why, addresses in behind.items():
+        first, more = unpack(next(iter(addresses))), len(addresses) - 1
+        words = _NOT_TOLD[why] % (f"{first} and {more} more" if more else first)
+        streams.note(f"tcpdrop: {words}: those peers were not told")
     if streams.interactive and report.counts.get("dropped"):
         streams.note("tcpdrop: clients may reconnect: block them first, or use --for")

@@ -7,16 +7,12 @@ the row's layout, addresses and the columns before them are made once each.
 
 from __future__ import annotations
 
-from struct import Struct
-
 from ..model.addresses import unpack
-from ..model.rows import STATE_NAMES
+from ..model.rows import FAMILY, LADDR, LPORT, RADDR, RECVQ, RPORT, SENDQ, STATE, STATE_NAMES, reader
 from ..model.table import Connections
 from ..system import kernel
 
-#: laddr, raddr, lport, rport, family, state, (recvq, sendq) of a packed row
-_SHOWN = Struct("=16s16s32xHHBB10x8s8x")
-_QUEUES = Struct("=II")
+_SHOWN = reader(LADDR, RADDR, LPORT, RPORT, FAMILY, STATE, RECVQ, SENDQ)
 
 HEADER = f"{'STATE':<11} {'RECVQ':>6} {'SENDQ':>6} {'LOCAL':<25} REMOTE"
 _PADS = tuple(" " * max(1, 26 - length) for length in range(64))
@@ -37,11 +33,11 @@ class _Addresses(dict):  # type: ignore[type-arg]
 
 
 class _Heads(dict):  # type: ignore[type-arg]
-    """(state, packed queues) -> the first three columns."""
+    """(state, recvq, sendq) -> the first three columns."""
 
-    def __missing__(self, key: tuple[int, bytes]) -> str:
-        recvq, sendq = _QUEUES.unpack(key[1])
-        value = self[key] = f"{STATE_NAMES[key[0]]:<11} {recvq:>6} {sendq:>6} "
+    def __missing__(self, key: tuple[int, int, int]) -> str:
+        state, recvq, sendq = key
+        value = self[key] = f"{STATE_NAMES[state]:<11} {recvq:>6} {sendq:>6} "
         return value
 
 
@@ -52,14 +48,14 @@ def table_lines(connections: Connections) -> list[str]:
     lines: list[str] = []
     add = lines.append
     for batch in connections.batches:
-        for laddr, raddr, lport, rport, family, state, queues in _SHOWN.iter_unpack(batch.data()):
+        for laddr, raddr, lport, rport, family, state, recvq, sendq in _SHOWN.iter_unpack(batch.data()):
             texts = caches[family]
             local = f"{texts[laddr]}{lport}"
-            add(f"{heads[state, queues]}{local}{pads[len(local)]}{texts[raddr]}{rport}")
+            add(f"{heads[state, recvq, sendq]}{local}{pads[len(local)]}{texts[raddr]}{rport}")
     return lines
 
 
-def classic_lines(connections: Connections, behind: str = "") -> str:
-    """LADDR LPORT RADDR RPORT and what stands behind it, one line a connection, without the last line's end."""
-    lines = [kernel.classic_lines(batch.data(), behind.encode()) for batch in connections.batches if len(batch)]
+def classic_lines(connections: Connections, ending: str = "") -> str:
+    """LADDR LPORT RADDR RPORT and the ending, one line a connection, without the last line's end."""
+    lines = [kernel.classic_lines(batch.data(), ending.encode()) for batch in connections.batches if len(batch)]
     return b"\n".join(lines).decode("ascii")

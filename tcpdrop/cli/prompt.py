@@ -7,7 +7,9 @@ import sys
 
 from ..errors import Refused, TooMany
 from ..model.addresses import printable
+from ..model.rows import INODE, LPORT
 from ..model.table import Connections
+from ..system import kernel
 from .options import Parsed
 from .signals import AtOnce
 from .streams import Streams
@@ -30,7 +32,7 @@ class Asker:
         #: named one by one: never asked
         self._exact = exact
         self._approved = False
-        #: " more" behind the first look
+        #: " more" after the first look
         self._more = ""
 
     def approve(self, victims: Connections) -> None:
@@ -83,10 +85,10 @@ def question(victims: Connections) -> str:
     for connection in victims:
         peers.add(connection.remote.addr)
         lport, rport = connection.local.port, connection.remote.port
-        place = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
-        groups[place] = groups.get(place, 0) + 1
+        group = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
+        groups[group] = groups.get(group, 0) + 1
     ordered = sorted(groups.items(), key=lambda item: -item[1])
-    shown = [f"{count} {place}" for place, count in ordered[:5]]
+    shown = [f"{count} {group}" for group, count in ordered[:5]]
     if len(ordered) > 5:
         shown.append(f"{sum(count for _, count in ordered[5:])} elsewhere")
     many = f"{len(peers)} peer{'s' if len(peers) > 1 else ''}"
@@ -95,9 +97,7 @@ def question(victims: Connections) -> str:
 
 def _listener_names(victims: Connections) -> dict[int, str]:
     """port -> ' (nginx)' of each local port that listens; the name is left out where it cannot be read."""
-    from ..model.rows import INODE, LPORT
-    from ..system import kernel
-    from ..system.holders import scan
+    from ..system.holders import scan  # only who is asked
 
     ports: dict[int, int] = {}
     for batch in victims.batches:

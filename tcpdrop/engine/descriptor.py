@@ -17,13 +17,14 @@ from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.rows import COOKIE, IFINDEX, INODE, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
 from ..system import procfs
-from ..system.kernel import from_os_error
+from ..system.kernel import MPTCP, from_os_error
 
 #: how often /proc is read for sockets whose descriptors move meanwhile
 LOOKS = 3
 
-#: what the program that holds the connection gets from this way: TCP, MPTCP.  connect(2)
-SEES, SEES_MPTCP = "ECONNRESET", "ENOTCONN"
+#: what the program that holds the connection gets from this way, by what abort_held() found: TCP, MPTCP,
+#: and TCP in repair, whose peer hears nothing.  connect(2)
+SEES = ("ECONNRESET", "ENOTCONN", "ECONNABORTED")
 
 #: SOCK_DESTROY failed with this: try the other way
 INSTEAD = frozenset((errno.EPERM, errno.EACCES, errno.EOPNOTSUPP))
@@ -118,7 +119,7 @@ class Drops:
         places = self._wanted[inode]
         for place in places:
             try:
-                mptcp = _abort(pid, fd, self.rows[place], self._scope, dry_run=self._dry_run)
+                kind = _abort(pid, fd, self.rows[place], self._scope, dry_run=self._dry_run)
             except OSError as error:
                 self._note(place, error, pid)
                 continue
@@ -126,10 +127,10 @@ class Drops:
                 self._slipped.add(place)
                 continue
             # An MPTCP connection takes all its subflows along; else another place is the same socket, given twice.
-            for done in places if mptcp or self._dry_run else [place]:
-                self.answers[done] = SEES_MPTCP if mptcp else SEES
+            for done in places if kind == MPTCP or self._dry_run else [place]:
+                self.answers[done] = SEES[kind]
                 self.done += 1
-            for again in () if mptcp or self._dry_run else places:
+            for again in () if kind == MPTCP or self._dry_run else places:
                 if again != place:
                     self.answers[again] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[again]), step="look-up")
             self.lender = pid
@@ -215,8 +216,8 @@ def chosen(answer: Error, failure: Error | None) -> Error:
     return answer
 
 
-def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> bool:
-    """Is it MPTCP?  Raises OSError."""
+def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> int:
+    """What it was: a place in SEES.  Raises OSError."""
     return _tcpdrop.abort_held(
         pid,
         fd,

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from ..errors import Error
+from ..model.columns import places_of
 from ..model.connection import Connection
 from ..model.table import Connections
 from .methods import by_destroy
-from .peer_told import absent_addresses, told
+from .peer_told import Peers
 
 #: every outcome there is; a Report keeps their numbers, a byte a connection
 OUTCOMES = ("listed", "would_drop", "dropped", "gone", "protected", "not_permitted", "not_supported", "failed")
@@ -62,7 +63,7 @@ class Result:
 class Round:
     """One selection of a run and, place by place, what became of it."""
 
-    __slots__ = ("_absent", "codes", "connections", "errors", "ways")
+    __slots__ = ("_peers", "codes", "connections", "errors", "ways")
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
@@ -71,21 +72,27 @@ class Round:
         self.errors: dict[int, Error] = {}
         #: place -> how it was dropped, where that was not the usual way
         self.ways: dict[int, Way] = {}
-        self._absent: frozenset[bytes] | None = None
+        self._peers: list[Peers] | None = None
 
     @property
-    def absent(self) -> frozenset[bytes]:
-        """The local addresses that the host has no more: their peers are not told."""
-        if self._absent is None:
-            self._absent = absent_addresses(self.connections)
-        return self._absent
+    def peers(self) -> list[Peers]:
+        """Of each batch the peers of what was dropped: were they told?  Wanted when all is done."""
+        if self._peers is None:
+            self._peers = []
+            start = 0
+            for batch in self.connections.batches:
+                end = start + len(batch)
+                ways = {place - start: way for place, way in self.ways.items() if start <= place < end}
+                self._peers.append(Peers(batch, places_of(self.codes[start:end], DROPPED), ways))
+                start = end
+        return self._peers
 
     def results(self) -> Iterator[Result]:
         place = 0
-        for batch in self.connections.batches:
+        for batch, peers in zip(self.connections.batches, self.peers):
             for index in range(len(batch)):
                 connection, code = batch.connection(index), self.codes[place]
-                reset = told(connection._row, self.absent, elsewhere=batch.where is not None) if code == DROPPED else None
+                reset = peers.told(index) if code == DROPPED else None
                 yield Result(connection, OUTCOMES[code], self.errors.get(place), reset, self.ways.get(place))
                 place += 1
 

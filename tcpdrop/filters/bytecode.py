@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from struct import pack
 
+from ..system import platform
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Union
@@ -121,11 +123,7 @@ def in_cgroup(number: int) -> Condition:
 
 def has_cgroup_op() -> bool:
     """Linux 5.8 or later; an older one would refuse the whole program."""
-    from os import uname
-
-    major, _, rest = uname().release.partition(".")
-    minor = rest.partition(".")[0].partition("-")[0]
-    return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (5, 8)
+    return platform.release() >= (5, 8)
 
 
 # ---- assembly

@@ -158,7 +158,7 @@ class Connection:
 
     @property
     def state(self) -> State:
-        from .states import State
+        from .states import State  # an enumeration: importing enum costs more than a drop
 
         return State(self._row[STATE])
 
@@ -239,7 +239,7 @@ class Connection:
     def age_ms(self) -> int | None:
         """On illumos as old as it is now; on Linux, which keeps no creation time, at least this old, since data last moved."""
         if self._row[CREATED]:
-            from . import sunos_clock as clock
+            from . import sunos_clock as clock  # where there are creation times
 
             return clock.age_ms(self._row[CREATED], clock.now())
         info = self._known(INFO_TIMES)

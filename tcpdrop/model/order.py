@@ -56,13 +56,13 @@ def arrange(connections: Connections, order: str | None, limit: int | None) -> C
     cut = limit is not None and limit < len(connections)
     if order is None and not cut:
         return connections
-    places = list(range(len(connections)))
+    numbers = list(range(len(connections)))
     if order is not None:
         values = list(map(ORDERS[order], connections))
         if values and not any(value is not None for value in values) and (cut or not _measured(connections)):
             raise ValueError(f"nothing is known that order '{order}' could go by: of these connections nothing was measured")
-        places.sort(key=lambda place: (values[place] is None, values[place] or 0))
-    return connections.choose(places[:limit])
+        numbers.sort(key=lambda number: (values[number] is None, values[number] or 0))
+    return connections.choose(numbers[:limit])
 
 
 def _measured(connections: Connections) -> bool:

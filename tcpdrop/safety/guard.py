@@ -9,11 +9,9 @@ are.
 
 from __future__ import annotations
 
-from struct import Struct
-
 from ..errors import Protected
 from ..model.addresses import MAPPED
-from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
+from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr, reader
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel
 from ..system.mptcp import tied
@@ -21,8 +19,7 @@ from . import logins
 from .rules import rules_with
 from .session import OwnSession, ancestors
 
-#: laddr, raddr, inode, lport, rport of a packed row
-_KEYED = Struct("=16s16s8xQ16xHH28x")
+_KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +67,7 @@ class Guard:
         listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
         found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
-        if not found and logins.may_stand_behind(session):
+        if not found and logins.may_be_ours(session):
             self._hidden = True
             self._spare_logins(kernel.list_connections(USUAL_STATES))
 

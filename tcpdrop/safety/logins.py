@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Is the operator's session recognised?  What `check` tells of it, with the eyes of the guard."""
+"""Logins on this host: which services hold them, whether one may be the caller's that was not recognised.
+
+The guard spares all of them where the operator's own cannot be told; `check`
+says with recognise() what a drop would find.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,10 @@ if TYPE_CHECKING:
     from ..system.holders import Owners
 
     Key = tuple[bytes, bytes, int, int]
-    from ..model.rows import Row
 
 
-def may_stand_behind(session: OwnSession) -> bool:
-    """Is there a terminal, or an ancestry that cannot be seen, so that a login may stand behind us?"""
+def may_be_ours(session: OwnSession) -> bool:
+    """May the caller have come by a login: is there a terminal, or an ancestry that cannot be seen?"""
     if session.unreadable:
         return True
     try:
@@ -61,8 +64,8 @@ def unseen_logins(owners: Owners) -> frozenset[int]:
     return frozenset(users | {0} if owners.hidden else users)
 
 
-class Carrier:
-    """known: True recognised, False a login may stand behind us and cannot be told, None there is none."""
+class Recognition:
+    """known: True recognised, False the caller may have come by a login that cannot be told, None it has not."""
 
     def __init__(self) -> None:
         self.known: bool | None = None
@@ -77,9 +80,9 @@ class Carrier:
         return "carrier unknown: every connection of login services is protected"
 
 
-def recognise() -> Carrier:
+def recognise() -> Recognition:
     """Look where a drop would look.  Never raises."""
-    found = Carrier()
+    found = Recognition()
     try:
         session = OwnSession()
         listening = kernel.listening_ports()
@@ -88,20 +91,16 @@ def recognise() -> Carrier:
     except (Error, OSError):
         found.known = False  # then nothing can be dropped either
         return found
-    found.connections = sorted({_told(row) for row in rows})
+    found.connections = sorted({_spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT]) for row in rows})
     if not rows and session.unreadable:
         named = [(laddr, lport, raddr, rport) for laddr, lport, raddr, rport in session.tuples]
         alive = [end for end in named if is_alive((end[0], end[2], end[1], end[3]))]
         found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
     if found.connections:
         found.known = True
-    elif may_stand_behind(session):
+    elif may_be_ours(session):
         found.known = False
     return found
-
-
-def _told(row: Row) -> str:
-    return _spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT])
 
 
 def _spelled(peer: bytes, port: int, service: int) -> str:

@@ -63,7 +63,7 @@ def _check_trust(status: os.stat_result) -> None:
 
 
 def _rule(number: int, line: bytes) -> Filter:
-    from ..filters import Filter
+    from ..filters import Filter  # most hosts have no rules
 
     try:
         words = line.decode("utf-8").split("#")[0].split(None, 1)

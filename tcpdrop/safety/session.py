@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The operator's own session: what must not be cut because one sits on it.
+"""The operator's own session: the connections that must not be cut because the caller came by them.
 
 sshd drops the variable SSH_CONNECTION on the way through sudo, and a session
 may have none, so the sockets themselves are looked for: those that strict
@@ -11,19 +11,18 @@ a tuple protects its mirror.
 from __future__ import annotations
 
 import os
-from struct import Struct
 from time import monotonic
 
 from ..errors import Error
 from ..model.addresses import pack
-from ..model.rows import INODE, ROW, USUAL_STATES
+from ..model.rows import INODE, ROW, USUAL_STATES, reader
 from ..system import kernel, procfs
 
-#: seconds; what processes above us hold was seen so long ago at most when one connection is dropped
+#: seconds; what our ancestors hold was seen so long ago at most when one connection is dropped
 FRESH = 0.1
 
 #: the inode of a packed row
-_INODES = Struct("=40xQ48x")
+_INODES = reader(INODE)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class OwnSession:
     def __init__(self) -> None:
         #: socket inode -> (pid of the ancestor that holds it, its descriptor)
         self.holders: dict[int, tuple[int, int]] = {}
-        #: tuples told by SSH_CONNECTION, as (local, remote) of the server's end
+        #: four-tuples that SSH_CONNECTION names, as the server has them
         self.tuples: set[tuple[bytes, int, bytes, int]] = set()
         #: ancestors below PID 1 whose descriptors could not be read
         self.unreadable: list[int] = []
@@ -61,7 +60,7 @@ class OwnSession:
             pid = self._add_process(pid)
 
     def _add_process(self, pid: int) -> int:
-        """Note what the process holds and was told; its parent's pid."""
+        """Note what the process holds and its SSH_CONNECTION names; its parent's pid."""
         try:
             found = procfs.process(pid, b"SSH_CONNECTION")
         except OSError:
@@ -110,8 +109,8 @@ class OwnSession:
     def _rows_by_dump(self) -> list[tuple[Row, str]]:
         self.dumped = True
         table = kernel.list_connections(USUAL_STATES)
-        places = [place for place, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
-        rows = [ROW.unpack(table[place]) for place in places]
+        numbers = [number for number, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
+        rows = [ROW.unpack(table[number]) for number in numbers]
         return [(row, self.holder(row[INODE]) or "") for row in rows]
 
     def names(self, laddr: bytes, lport: int, raddr: bytes, rport: int) -> bool:

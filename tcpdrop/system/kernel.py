@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from struct import pack, unpack
+from struct import iter_unpack, pack, unpack
 
 from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused
@@ -139,6 +139,28 @@ def interfaces(scope: int | None = None, *, what: str = "") -> dict[bytes, int]:
     return _ask(what, _tcpdrop.interfaces, scope)
 
 
+# ---- the way out
+
+LINK_UP = 1
+#: what policy rules look at beside the destination; OTHER is what no row shows
+RULE_SOURCE, RULE_MARK, RULE_UID, RULE_PORTS, RULE_OTHER = 1, 2, 4, 8, 16
+
+
+def routes(rows: bytes, scope: int | None = None) -> list[tuple[int, int]]:
+    """For a packet of each packed row: (0, index of the device it leaves by), or (errno, 0) where there is no way."""
+    return list(iter_unpack("II", _ask("", _tcpdrop.routes, rows, scope)))
+
+
+def links(devices: Sequence[int], scope: int | None = None) -> list[tuple[int, int, int]]:
+    """For each device: (errno or 0, LINK_UP if it is up and has a carrier, index of the device it is a port of or 0)."""
+    return list(iter_unpack("III", _ask("", _tcpdrop.links, pack(f"{len(devices)}I", *devices), scope)))
+
+
+def rules(scope: int | None = None) -> tuple[int, int]:
+    """What the policy rules look at (RULE_SOURCE, ...), IPv4's and IPv6's."""
+    return _ask("", _tcpdrop.rules, scope)
+
+
 # ---- ending it
 
 
@@ -174,10 +196,14 @@ def abort_own(fd: int, ends: Ends, *, what: str = "") -> None:
     _ask(what, _tcpdrop.abort_descriptor, fd, *ends)
 
 
+#: what abort_held() found
+TCP, MPTCP, REPAIR = range(3)
+
+
 def abort_held(
     pid: int, fd: int, ends: Ends, *, cookie: int, inode: int, ifindex: int = 0, dry_run: bool = False, scope: int | None = None
-) -> bool:
-    """Drop exactly this socket through another process's descriptor; was it MPTCP?"""
+) -> int:
+    """Drop exactly this socket through another process's descriptor; it was TCP, MPTCP, or TCP in REPAIR."""
     options = {"ifindex": ifindex, "dry_run": dry_run, "scope": scope}
     return _ask("", _tcpdrop.abort_held, pid, fd, *ends, cookie=cookie, inode=inode, **options)
 

@@ -12,9 +12,7 @@ import errno
 from ..errors import NotSupported
 from ..model.rows import COOKIE, FLAGS, INODE, ROW, ROW_MPTCP, USUAL_STATES, ends_of
 from ..model.table import Batch
-from . import kernel, platform
-
-HINT = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
+from . import kernel, platform, rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,4 +55,4 @@ def _sockets(scope: int | None) -> tuple[set[int], set[tuple[object, ...]], set[
 
 
 def unsupported(what: str) -> NotSupported:
-    return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, step="mptcp", hint=HINT)
+    return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, step="mptcp", hint=rights.MPTCP)

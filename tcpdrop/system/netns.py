@@ -76,6 +76,10 @@ class Namespace:
         self._inode = int(str(where)[5:-1]) if str(where).startswith("net:[") else inode
 
     @property
+    def is_open(self) -> bool:
+        return self._descriptor is not None
+
+    @property
     def scope(self) -> int | None:
         """The kernel's scope: a descriptor, None for the caller's own.  Raises Error when it cannot be opened."""
         if self.path is not None and self._descriptor is None:

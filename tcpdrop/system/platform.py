@@ -2,13 +2,17 @@
 """What the system behind the C module can do: the one place in Python that knows systems by name.
 
 The rest asks for the trait, so that a port is described here and nowhere else.
+What a trait chooses for Solaris and illumos alone stands in files named sunos_*:
+model/sunos_clock.py, and here sunos_zones.py, sunos_fdinfo.py, sunos_psinfo.py.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 
 from .. import _tcpdrop
+from ..model.addresses import is_number
 
 NAME = _tcpdrop.BACKEND
 _LINUX, _SUNOS = NAME == "linux", NAME == "sunos"
@@ -21,9 +25,9 @@ LOOKS_BY_WALK = _SUNOS
 TRIES_INTERFACES = not _SUNOS
 #: there are network namespaces
 NETNS = _LINUX
-#: a row tells when its connection was made, by the clock of clock.py
+#: a row tells when its connection was made, by the clock of sunos_clock.py
 CREATION_TIMES = _SUNOS
-#: /proc tells what a process holds by both ends, not by inode: fdinfo.py
+#: /proc tells what a process holds by both ends, not by inode: sunos_fdinfo.py
 HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
@@ -63,3 +67,10 @@ if _SUNOS:
     }
     if hasattr(errno, "ENOSR"):
         HINTS[errno.ENOSR] = "the kernel has no STREAMS resources or memory left just now; try again"
+
+
+def release() -> tuple[int, int]:
+    """The kernel's version, major and minor; (0, 0) where it is no such thing."""
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return (int(major), int(minor or 0)) if is_number(major) else (0, 0)

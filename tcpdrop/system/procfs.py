@@ -143,7 +143,7 @@ def _by_parts(pid: int, variable: bytes) -> Process:
 
 def psinfo(pid: int) -> PsInfo:
     """What Solaris and illumos tell everybody of a process."""
-    from .sunos_psinfo import PsInfo
+    from .sunos_psinfo import PsInfo  # no system else has it
 
     return PsInfo(read(f"/proc/{pid}/psinfo"), pid)
 

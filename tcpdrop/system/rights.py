@@ -14,6 +14,9 @@ from . import kernel, netns, platform
 #: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
 MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
 
+#: why a subflow of MPTCP is not dropped so
+MPTCP = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
+
 
 def check_right(scope: int | None = None) -> None:
     """Raise what every drop in this namespace would fail with: NotPermitted, NotSupported, Error."""
@@ -39,9 +42,7 @@ def explained(error: Error) -> Error:
     if error.hint:  # the system's own
         return error
     if error.step == "mptcp":
-        from ..system.mptcp import HINT
-
-        error.hint = HINT
+        error.hint = MPTCP
     elif isinstance(error, NotPermitted):
         error.hint = missing_right()
     elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:

@@ -183,7 +183,7 @@ def test_steps_name_the_failing_call():
 def test_rows_have_the_places_that_python_names():
     assert [
         *("laddr", "raddr", "cookie", "inode", "cgroup", "created", "lport", "rport", "family", "state", "timer", "backoff"),
-        *("ifindex", "uid", "recvq", "sendq", "pid", "flags"),
+        *("ifindex", "uid", "recvq", "sendq", "pid", "flags", "mark", "zero"),
     ] == ROW_FIELDS
     for place, name in enumerate(ROW_FIELDS):
         assert getattr(layout, name.upper()) == place
@@ -193,7 +193,7 @@ def test_rows_have_the_places_that_python_names():
     for form, fields in ((_tcpdrop.ROW_FORMAT, ROW_FIELDS), (_tcpdrop.INFO_FORMAT, INFO_FIELDS)):
         assert form[0] == "="
         assert len(struct.unpack(form, bytes(struct.calcsize(form)))) == len(fields)
-    assert (ROW.size, INFO.size) == (96, 56)
+    assert (ROW.size, INFO.size) == (104, 56)
 
 
 def test_states_have_the_kernels_numbers():

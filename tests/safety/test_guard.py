@@ -15,6 +15,8 @@ from support.holder import end
 from support.terminal import Terminal
 
 import tcpdrop as package
+from tcpdrop.engine.run import Run
+from tcpdrop.filters.selection import select
 from tcpdrop.safety import logins, session
 from tcpdrop.safety.guard import Guard
 from tcpdrop.system import holders, procfs
@@ -241,7 +243,32 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
     own.unreadable = []
     for chain in ([], [4711]):
         monkeypatch.setattr(logins, "ancestors", lambda chain=chain: iter(chain))
-        assert logins.may_stand_behind(own)
+        assert logins.may_be_ours(own)
+
+
+# ---- a login that comes later may be one's own
+
+
+@pytest.fixture
+def holder_is_a_login_service(holder, monkeypatch):
+    """As in tmux; and the holder is a login service."""
+    monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
+    monkeypatch.setattr(logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
+
+
+@pytest.mark.only_on("linux", reason="sessions are found by /proc")
+@pytest.mark.usefixtures("holder_is_a_login_service")
+def test_a_login_that_comes_between_two_rounds_is_spared(holder):
+    """--for an hour, and the operator logs in again."""
+    first = holder.pair()
+    watch = Run(Guard())
+    assert watch.guard.warning
+    watch.round(select(package.Filter.local_port(first.lport), droppable=True))
+    again = holder.pair()
+    watch.round(select(package.Filter.local_port(again.lport), droppable=True))
+    assert watch.report.counts == {"protected": 2}
+    assert first.alive()
+    assert again.alive()
 
 
 # ---- what no process holds

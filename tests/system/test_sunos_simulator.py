@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tcpdrop.model.rows import ROW
+
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ROOT / "tests" / "sunos_smoke.py"
 
@@ -59,4 +61,4 @@ def test_every_generation_of_the_kernel(built, entries):
 
 def test_the_backend_says_its_name_and_can_list(built):
     done = run(built, "-c", "from tcpdrop import _tcpdrop as t; print(t.BACKEND, t.list_connections(0xFFE).stride)")
-    assert done.stdout.split() == ["sunos", "96"], done.stderr
+    assert done.stdout.split() == ["sunos", str(ROW.size)], done.stderr

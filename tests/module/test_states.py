@@ -8,6 +8,7 @@ The peer is a process of ours where two ends will do, and made of packets
 import errno
 import select
 import socket
+from pathlib import Path
 
 import pytest
 from support import procnet
@@ -17,6 +18,7 @@ from support.packets import ACK, FIN, HOST, PEER, SYN, Wire
 from support.wait import until
 
 from tcpdrop import _tcpdrop
+from tcpdrop.engine.peer_told import sends_reset
 from tcpdrop.model.rows import COOKIE, FLAGS, INODE, RECVQ, ROW_UID, SENDQ, STATE, STATE_NAMES
 
 pytestmark = pytest.mark.privileged
@@ -31,12 +33,14 @@ def in_state(tup, name):
 
 
 def drop(tup):
-    """Drop it by the cookie of its own row, and see it gone."""
-    cookie = row_of(tup)[COOKIE]
+    """Drop it by the cookie of its own row, and see it gone; is its peer said to be told?"""
+    row = row_of(tup)
+    cookie = row[COOKIE]
     _tcpdrop.abort(*tup, cookie=cookie)
     until(lambda: procnet.state(tup) is None, "the socket to vanish")
     assert listed(tup) is None
     refuses(errno.ENOENT, _tcpdrop.abort, *tup, cookie=cookie)
+    return sends_reset(row, None)
 
 
 # ---- two ends of ours ---------------------------------------------------------
@@ -224,7 +228,7 @@ def test_syn_sent(holder, wire, backend):
     connecting = sock.start("connect", peer.address)
     first = peer.expect(SYN)
     in_state(peer.tuple, "SYN_SENT")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is False
     assert connecting.errno() == backend.victim_errno
     assert peer.resets() == []
     again = sock.start("connect", peer.address)
@@ -241,7 +245,7 @@ def test_syn_recv(peer, listener):
     peer.expect(SYN)
     in_state(peer.tuple, "SYN_RECV")
     assert row_of(peer.tuple)[INODE] == 0
-    drop(peer.tuple)
+    assert drop(peer.tuple) is False
     assert peer.resets() == []
     peer.send(ACK)
     until(peer.resets, "the reset")
@@ -251,10 +255,27 @@ def test_syn_recv(peer, listener):
 
 
 @ON_THE_WIRE
+def test_syn_recv_with_a_socket(peer, listener):
+    """TCP Fast Open: data came with the SYN, and there is a socket already."""
+    knob = Path("/proc/sys/net/ipv4/tcp_fastopen")
+    before = knob.read_text()
+    knob.write_text(str(2 | 0x200))  # serves it, and asks for no cookie
+    try:
+        listener.call("setsockopt", socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 5)
+        peer.send(SYN, b"data")
+        peer.expect(SYN)
+        in_state(peer.tuple, "SYN_RECV")
+        assert drop(peer.tuple) is True
+        assert [str(s) for s in peer.resets()] == ["RST+ACK"]
+    finally:
+        knob.write_text(before)
+
+
+@ON_THE_WIRE
 def test_established_on_the_wire(served, backend):
     sock, peer = served
     in_state(peer.tuple, "ESTABLISHED")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [str(s) for s in peer.resets()] == ["RST+ACK"]
     assert sock.errno("recv", 10) == backend.victim_errno
 
@@ -267,7 +288,7 @@ def test_unsent_data_is_discarded(served):
     peer.send(ACK)
     sock.call("sendall", b"x" * 1000)
     until(lambda: row_of(peer.tuple)[SENDQ] == 1000, "unsent data")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [s.data for s in peer.resets()] == [b""]
 
 
@@ -277,7 +298,7 @@ def test_fin_wait1(served, backend):
     sock.call("shutdown", socket.SHUT_WR)
     peer.expect(FIN)
     in_state(peer.tuple, "FIN_WAIT1")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [str(s) for s in peer.resets()] == ["RST+ACK"]
     assert sock.errno("recv", 10) == backend.victim_errno
 
@@ -289,7 +310,7 @@ def test_fin_wait2_on_the_wire(served, backend):
     peer.expect(FIN)
     peer.send(ACK)
     in_state(peer.tuple, "FIN_WAIT2")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [str(s) for s in peer.resets()] == ["RST+ACK"]
     assert sock.errno("recv", 10) == backend.victim_errno
 
@@ -301,7 +322,7 @@ def test_fin_wait2_mini_on_the_wire(served):
     peer.expect(FIN)
     peer.send(ACK)
     in_state(peer.tuple, "FIN_WAIT2")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is False
     assert peer.resets() == []
 
 
@@ -310,7 +331,7 @@ def test_close_wait_on_the_wire(served, backend):
     sock, peer = served
     peer.send(FIN | ACK)
     in_state(peer.tuple, "CLOSE_WAIT")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [str(s) for s in peer.resets()] == ["RST+ACK"]
     assert sock.call("recv", 10) == b""
     assert sock.errno("sendall", b"x") == backend.victim_errno
@@ -325,7 +346,7 @@ def test_last_ack(served):
     sock.close()
     peer.expect(FIN)
     in_state(peer.tuple, "LAST_ACK")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is False
     assert peer.resets() == []
 
 
@@ -338,7 +359,7 @@ def test_closing(served, backend):
     peer.expect(FIN)
     peer.send(FIN | ACK, ack=before)
     in_state(peer.tuple, "CLOSING")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is False
     assert peer.resets() == []
     assert sock.call("recv", 10) == b""
 
@@ -350,7 +371,7 @@ def test_time_wait_on_the_wire(served):
     peer.expect(FIN)
     peer.send(FIN | ACK)
     in_state(peer.tuple, "TIME_WAIT")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is False
     assert peer.resets() == []
 
 
@@ -365,7 +386,7 @@ def test_an_orphan_still_sending(served):
     row = row_of(peer.tuple)
     assert row[INODE] == 0
     assert not row[FLAGS] & ROW_UID
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [str(s) for s in peer.resets()] == ["RST+ACK"]
 
 
@@ -373,7 +394,7 @@ def test_an_orphan_still_sending(served):
 def test_not_yet_accepted_on_the_wire(peer, listener, backend):
     peer.open()
     in_state(peer.tuple, "ESTABLISHED")
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert [str(s) for s in peer.resets()] == ["RST+ACK"]
     assert listener.accept().errno("recv", 10) == backend.victim_errno
 
@@ -382,7 +403,7 @@ def test_not_yet_accepted_on_the_wire(peer, listener, backend):
 def test_a_peer_that_goes_on_is_reset_again(served):
     """What the peer sends afterwards meets no socket."""
     _, peer = served
-    drop(peer.tuple)
+    assert drop(peer.tuple) is True
     assert len(peer.resets()) == 1
     peer.send(ACK, b"more")
     assert len(until(peer.resets, "a reset")) == 1
