@@ -54,6 +54,10 @@ def _run(arguments: list[str], streams: Streams) -> int:
         status = REFUSED if isinstance(error, Refused) else FAILED
     except OSError as error:  # out of descriptors, say, where no connection is concerned
         message, outcome, status = str(error), Error.outcome, FAILED
+    except ImportError as error:
+        if error.name != "tcpdrop._tcpdrop":
+            raise
+        message, outcome, status = str(error), Error.outcome, FAILED
     streams.note(f"tcpdrop: {message}")
     if machine:
         from .as_json import error_object

@@ -8,7 +8,7 @@ usage: tcpdrop [options] LADDR LPORT RADDR RPORT
        tcpdrop drop [options] FILTER...
        tcpdrop check [--json]
        tcpdrop demo
-       tcpdrop paths [--ansible | --salt]"""
+       tcpdrop paths [--ansible | --salt | --man | --completion SHELL]"""
 
 NO_OPERANDS = f"""\
 {USAGE}
@@ -26,7 +26,7 @@ LADDR.LPORT, [V6ADDR]:PORT, host and service names, ADDR%DEV.
   drop      drop every connection that matches
   check     can this host drop connections, and may I?
   demo      make a loopback connection, drop it, show what both ends saw
-  paths     where the files for Ansible and Salt are, to put on their path
+  paths     where the files for Ansible and Salt, man and a shell are
 
 a filter: predicates, neighbours and-ed, with and, or, not and parentheses
   state established     exclude close-wait          family inet6

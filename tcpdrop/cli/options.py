@@ -65,6 +65,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "age": (VALUE, ("--age",)),
     "ansible": (FLAG, ("--ansible",)),
     "salt": (FLAG, ("--salt",)),
+    "man": (FLAG, ("--man",)),
+    "completion": (VALUE, ("--completion",)),
 }
 
 SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spelling in spellings}
@@ -82,7 +84,7 @@ ALLOWED = {
     "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
-    "paths": _COMMON | {"ansible", "salt"},
+    "paths": _COMMON | {"ansible", "salt", "man", "completion"},
 }
 
 

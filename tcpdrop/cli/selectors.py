@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
+from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
 from ..model.order import ORDERS
 from .options import SELECTORS, Parsed, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..filters import Filter
 
 
 def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     """None when nothing was selected at all.  Raises FilterError, UsageError."""
     if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
         return None
-    from ..filters import Filter, all_of, from_selectors  # nothing of it where nothing is selected
-
     filters = []
     literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
     chosen = from_selectors(**literal)

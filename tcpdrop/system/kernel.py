@@ -26,6 +26,9 @@ _UNSUPPORTED = {
     errno.ENOSYS,
 }
 
+#: not every system has this number
+_TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +55,7 @@ def from_os_error(error: OSError, what: str = "") -> Error:
         return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
     if number in _UNSUPPORTED:
         return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
-    if number == errno.ENOTUNIQ:
+    if number == _TWO_HAVE_IT:
         hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
         return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
     text = f"{step}: {error.strerror}" if step else str(error.strerror)

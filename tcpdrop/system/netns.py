@@ -97,7 +97,7 @@ class Namespace:
     def _open(self, path: str) -> int:
         name = printable(str(self.where))
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError as error:
             raise Error(f"no network namespace '{name}'", errno=error.errno, step="open") from None
         except PermissionError as error:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def read(path: str) -> bytes:
     """A whole file; half the time of open(), which builds two objects around the descriptor."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY)
     try:
         text = part = os.read(file, 4096)
         while part:
@@ -236,7 +236,11 @@ def links_of(pid: int) -> Iterator[str]:
 
 def _descriptors(path: str) -> Iterator[tuple[str, str]]:
     readlink = os.readlink
+<<<<<<< HEAD
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+=======
+    directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+>>>>>>> main
     try:
         try:
             # Where descriptors may be counted but not read, do not list them first.
