@@ -236,11 +236,7 @@ def links_of(pid: int) -> Iterator[str]:
 
 def _descriptors(path: str) -> Iterator[tuple[str, str]]:
     readlink = os.readlink
-<<<<<<< HEAD
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-=======
-    directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
->>>>>>> main
+    directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         try:
             # Where descriptors may be counted but not read, do not list them first.
