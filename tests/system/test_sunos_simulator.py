@@ -127,9 +127,8 @@ APART = "import errno, sys; errno.ENOTSUP = 48; errno.errorcode[48] = 'ENOTSUP';
 def test_what_is_not_supported_is_so_by_either_number(apart, holder):
     """C says ENOTSUP for another zone, for descriptors and for /proc; each is told from a failure."""
     pair = holder.pair()
-    assert (
-        run(apart, "-c", "from tcpdrop import _tcpdrop as t\ntry: t.socket_of(1, 1)\nexcept OSError as e: print(e.errno)").stdout == "48\n"
-    )
+    asked = run(apart, "-c", "from tcpdrop import _tcpdrop as t\ntry: t.socket_of(1, 1)\nexcept OSError as error: print(error.errno)")
+    assert asked.stdout == "48\n", asked
     listed = run(apart, "-c", APART, "list", "--zone", "5")
     assert (listed.returncode, listed.stderr.count("\n")) == (3, 1), listed
     dropped = run(apart, "-c", APART, *words(pair))
