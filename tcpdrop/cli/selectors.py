@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..errors import FilterError
 from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
 from ..model.order import ORDERS
@@ -15,6 +16,7 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
         return None
     filters = []
     literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
+    literal.update(_from_files(parsed))
     chosen = from_selectors(**literal)
     if chosen is not None:
         filters.append(chosen)
@@ -29,6 +31,27 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if parsed.flag("mine"):
         filters.append(Filter.mine())
     return all_of(filters) if filters else None
+
+
+def protecting(parsed: Parsed) -> list[Filter]:
+    """The filters of --protect.  Raises FilterError."""
+    found = []
+    for text in parsed.texts("protect") or []:
+        try:
+            found.append(Filter(text))
+        except FilterError as error:
+            raise FilterError(f"--protect: {error}", error.column) from None
+    return found
+
+
+def _from_files(parsed: Parsed) -> dict[str, list[str]]:
+    """The address options of which a value names a file, with what stands in it."""
+    given: dict[str, list[str]] = {dest: parsed.texts(dest) or [] for dest in ("local_addr", "remote_addr") if dest in parsed.given}
+    if not any(value == "-" or value.startswith("@") for values in given.values() for value in values):
+        return {}
+    from .address_file import read_in
+
+    return read_in(given)
 
 
 def check_zone(parsed: Parsed) -> None:
