@@ -92,6 +92,18 @@ class Build(build_ext):
                 raise SystemExit(f"tcpdrop: {what}; or install the wheel, which needs neither")
         super().build_extensions()
 
+    def build_extension(self, ext):
+        """Where the headers of SunOS are not those that we know, the module lists and checks, and will not drop."""
+        from distutils.errors import CompileError  # setuptools' own
+
+        if "src/sunos.c" in ext.sources:
+            try:
+                self.compiler.compile(["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs)
+            except CompileError:
+                print("tcpdrop: the lines above say what this system has otherwise; dropping is left out", file=sys.stderr)
+                ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
+        super().build_extension(ext)
+
 
 module, limited = extension()
 setup(
@@ -104,6 +116,8 @@ setup(
     data_files=[
         ("share/man/man8", ["docs/tcpdrop.8"]),
         ("share/bash-completion/completions", ["docs/completion/tcpdrop.bash"]),
+        ("share/zsh/site-functions", ["docs/completion/_tcpdrop"]),
+        ("share/fish/vendor_completions.d", ["docs/completion/tcpdrop.fish"]),
         ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
     ],
 )

@@ -56,7 +56,7 @@ mount --bind "$roots/cache/$suite" var/cache/apt/archives
 mount --bind "$roots/cache/pip" cache
 mount --bind "$roots/out/$suite" out
 mount -t proc none proc
-mount -t sysfs none sys
+mount --rbind /sys sys
 mount --rbind /dev dev
 cat /etc/resolv.conf >etc/resolv.conf
 # A proxy of this site may have a certificate of its own.

@@ -54,6 +54,10 @@ def _run(arguments: list[str], streams: Streams) -> int:
         status = REFUSED if isinstance(error, Refused) else FAILED
     except OSError as error:  # out of descriptors, say, where no connection is concerned
         message, outcome, status = str(error), Error.outcome, FAILED
+    except ImportError as error:
+        if error.name != "tcpdrop._tcpdrop":
+            raise
+        message, outcome, status = str(error), Error.outcome, FAILED
     streams.note(f"tcpdrop: {message}")
     if machine:
         from .as_json import error_object
@@ -76,7 +80,7 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
     operands = parsed.operands
     if not parsed.classic_forced and operands and operands[0] in VERBS:
         return _verb(operands[0], parsed, streams)
-    if len(operands) in (2, 4):
+    if len(operands) in (2, 4) or any("->" in one for one in operands):
         from . import classic
 
         check_allowed(parsed, "classic")

@@ -34,6 +34,7 @@ def _lines(found: Capabilities) -> list[str]:
         lines += _surroundings(found)
     lines += [f"works            {one}" for one in found.works]
     lines += [f"does not work    {one}" for one in found.fails]
+    lines += [f"take care        {caution}" for caution in found.cautions]
     lines += [f"problem          {problem}" for problem in found.problems]
     if found.fix:
         lines.append(f"what would help  {found.fix}")

@@ -43,7 +43,8 @@ def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, wh
     """One line for the run, and with `each` one for every (connection, outcome) before it."""
     import syslog
 
-    syslog.openlog("tcpdrop", syslog.LOG_PID, syslog.LOG_AUTHPRIV)
+    # Solaris, and illumos before 2013, have the one facility for both.
+    syslog.openlog("tcpdrop", syslog.LOG_PID, getattr(syslog, "LOG_AUTHPRIV", syslog.LOG_AUTH))
     tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
     if each:
         for connection, outcome in outcomes:

@@ -13,9 +13,9 @@ import time
 from struct import pack, unpack
 
 from .. import _tcpdrop
-from ..errors import Error, TooMany
+from ..errors import Error, NotFound, TooMany
 from ..model.columns import column, picked, places_of
-from ..model.rows import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
+from ..model.rows import CLOSED, COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, STATE, packed_addr
 from ..model.table import Connections, Rows
 from ..system import platform
 from ..system.kernel import from_os_error
@@ -70,6 +70,8 @@ class Run:
         self.stopped = stopped
         self.report = Report(dry_run=dry_run)
         self.attempted = 0
+        #: sockets whose drop the kernel has queued and was not seen to carry out: queued.py
+        self._waiting: set[object] = set()
 
     def round(self, selection: Connections, approve: Approve | None = None) -> Round:
         """Spare, bound, approve, check rights, drop.  Raises Error with nothing of this round dropped."""
@@ -83,6 +85,7 @@ class Run:
         for place, why in spared.items():
             this.codes[place] = PROTECTED
             this.errors[place] = why
+        self._mark_absent(this)
         victims = this.codes.count(WOULD_DROP)
         self.report.rounds.append(this)
         try:
@@ -107,6 +110,21 @@ class Run:
             # A signal came first: untouched.
             this.codes = this.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
         return this
+
+    def _mark_absent(self, this: Round) -> None:
+        """Of connections that were named one by one, those that are not there: in a dry run that is looked up, as the drop would."""
+        start = 0
+        for batch in this.connections.batches:
+            if isinstance(batch.table, Rows):
+                places = [place for place in range(len(batch)) if this.codes[start + place] == WOULD_DROP]
+                there = [place for place in places if batch.row(place)[STATE] != CLOSED]
+                if self.report.dry_run and there:
+                    there = _existing(batch, there, batch.scope)
+                for place in sorted({*places} - {*there}):
+                    this.codes[start + place] = GONE
+                    what = str(batch.connection(place))
+                    this.errors[start + place] = NotFound("not found", errno=errno.ENOENT, what=what, step="look-up")
+            start += len(batch)
 
     def _check_bound(self, number: int) -> None:
         if self.max_drops is None or self.attempted + number <= self.max_drops:
@@ -205,7 +223,7 @@ class Run:
             self.progress(first, len(places))
             some = places[first : first + step]
             try:
-                answers = self._abort(batch, some, scope)
+                answers = self._abort_once(batch, some, scope) if platform.QUEUED else self._abort(batch, some, scope)
             except OSError as error:
                 raise from_os_error(error) from None
             self._note(batch, this, start, some, answers, scope)
@@ -216,14 +234,24 @@ class Run:
         from .queued import still_present, wait_until_gone
 
         accepted = [place for place in places if this.codes[start + place] == DROPPED]
+        rows = [batch.row(place) for place in accepted]
         try:
-            left = wait_until_gone([ROW.unpack_from(batch.table[batch.indices[place]]) for place in accepted], scope)
+            left = wait_until_gone(rows, scope)
         except Error as error:  # the outcomes so far must not be lost
             self.report.unverified = error
             return
+        self._waiting.difference_update(map(_identity, rows))
+        self._waiting.update(_identity(rows[number]) for number in left)
         for place in (accepted[number] for number in left):
             this.codes[start + place] = FAILED
             this.errors[start + place] = still_present(str(batch.connection(place)))
+
+    def _abort_once(self, batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
+        """The same where drops are queued: what waits there already is not asked for again."""
+        fresh = [place for place in places if _identity(batch.row(place)) not in self._waiting]
+        answers = dict(zip(fresh, self._abort(batch, fresh, scope) if fresh else ()))
+        self._waiting.update(_identity(batch.row(place)) for place, answer in answers.items() if answer == 0)
+        return [answers.get(place, 0) for place in places]
 
     def _abort(self, batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
         """One errno a place, 0 for dropped."""

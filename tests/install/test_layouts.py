@@ -106,7 +106,7 @@ def test_a_venv_whose_python_is_gone(tmp_path, wheels, works, version):
 
 def test_editable(tmp_path, source, works):
     place = venv(tmp_path / "venv", "--system-site-packages", python=sys.executable)
-    for need in ("setuptools", "wheel"):  # what builds, in the venv of these tests
+    for need in ("setuptools", "_distutils_hack", "wheel"):  # what builds, in the venv of these tests
         for found in Path(pytest.__file__).parents[1].glob(f"{need}*"):
             (next(place.glob("lib*/python3*/site-packages")) / found.name).symlink_to(found)
     pip(place / "bin/python3", "install", "--no-deps", "--no-build-isolation", "--editable", source)

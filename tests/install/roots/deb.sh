@@ -25,6 +25,7 @@ in_netns sh /src/debian/tests/drop
 mv /usr/sbin/tcpdrop /usr/bin/tcpdrop
 [ -e "$(tcpdrop paths --ansible)/ansible_collections/tcpdrop/net/galaxy.yml" ]
 [ -e /usr/share/ansible/collections/ansible_collections/tcpdrop/net/galaxy.yml ]
-[ -e /usr/share/bash-completion/completions/tcpdrop.bash ]
+for shell in bash zsh fish; do [ -s "$(tcpdrop paths --completion $shell)" ]; done
+[ -s "$(tcpdrop paths --man)" ]
 apt-get purge -y -qq tcpdrop >/dev/null
 nothing_left
