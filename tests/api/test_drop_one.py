@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from support import procnet
+from support.answers import forbid
 from support.command import NO_CAPABILITIES, needs, run, words
 from support.marks import drops_on_linux
 
 import tcpdrop
 from tcpdrop import _tcpdrop
-from tcpdrop.engine.single import FourTuple, find
+from tcpdrop.engine.single import find
+from tcpdrop.model.connection import Connection
+from tcpdrop.model.four_tuple import FourTuple
 from tcpdrop.system import netns
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
@@ -63,7 +66,7 @@ def test_getsockname_of_an_ipv4_client_on_a_dual_stack_server():
 @drops_on_linux
 def test_the_ends_of_a_connection_are_accepted(holder):
     pair = holder.pair()
-    connection = find(FourTuple(*pair.tuple))
+    connection = Connection(find(FourTuple(*pair.tuple)))
     tcpdrop.drop_one(connection.local, connection.remote)
     assert pair.state() is None
 
@@ -194,11 +197,7 @@ GOOD = ("127.0.0.1", 1)
 
 @pytest.fixture
 def closed(monkeypatch):
-    def opened(*_, **__):
-        raise AssertionError("opened")
-
-    for name in ("lookup", "abort", "interfaces", "list_connections"):
-        monkeypatch.setattr(_tcpdrop, name, opened)
+    forbid(monkeypatch)
 
 
 @pytest.mark.parametrize(
