@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .. import __version__
@@ -28,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     if streams.error is not None and status != USAGE:
         status = _after_write_error(status, streams)
     return status
+
+
+def command() -> None:
+    """The whole command: main(), and an end that does not take the interpreter apart, which costs as much as a drop."""
+    status = main()  # it has written everything out
+    os._exit(status)
 
 
 def _after_write_error(status: int, streams: Streams) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..engine import single
+from ..engine.methods import AUTO, check_method
 from ..errors import Error, NotFound
 from ..model.four_tuple import FourTuple, operands
 from .exit_status import FAILED, status_of
@@ -70,7 +71,7 @@ class Job:
     def __init__(self, parsed: Parsed, streams: Streams) -> None:
         self._parsed = parsed
         self._streams = streams
-        self._method = parsed.method
+        self._method = check_method(parsed.text("method") or AUTO)
         self._protect: list[Filter] = []
         if parsed.flag("protect"):
             from .selectors import protecting  # the filter language
