@@ -7,6 +7,7 @@ import os
 import sys
 
 from .. import __version__
+from ..errors import Error, Refused
 from .exit_status import DONE, FAILED, REFUSED, USAGE
 from .options import SELECTORS, Parsed, UsageError, check_allowed, parse
 from .streams import Streams, error_object
@@ -57,8 +58,6 @@ def _run(arguments: list[str], streams: Streams) -> int:
     except (OSError, ImportError) as error:  # one of ours, or out of descriptors, say, where no connection is concerned
         if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop":
             raise
-        from ..errors import Error, Refused  # only what failed
-
         message, outcome = str(error), getattr(error, "outcome", Error.outcome)
         status = REFUSED if isinstance(error, Refused) else FAILED
     streams.note(f"tcpdrop: {message}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import time
 
-from ..errors import Error, NotFound, TooMany
+from ..errors import DROPPED, GONE, LISTED, WOULD_DROP, Error, NotFound, TooMany
 from ..model.columns import picked
 from ..model.rows import CLOSED, COOKIE, STATE, ends_of, spelled
 from ..model.table import Connections
@@ -19,7 +19,7 @@ from ..system.rights import lacks_right
 from . import methods
 from .destroy import DESCRIPTOR, DESTROYED
 from .methods import AUTO
-from .outcome import DROPPED, GONE, LISTED, WOULD_DROP, Report, Round
+from .outcome import Report, Round
 from .pace import Pace, wait
 from .verify import present, still_present, survives, wait_until_gone
 
