@@ -4,13 +4,13 @@
 import json
 
 import pytest
+from support.answers import forbid
 from support.command import line, tcpdrop
 from support.crowd import Crowd
 
 import tcpdrop as package
-from tcpdrop import _tcpdrop, cli
+from tcpdrop import cli
 from tcpdrop.cli import drop
-from tcpdrop.safety import rules
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 BOTH_ENDS = pytest.mark.only_on("linux", reason="the other end of a connection goes with it")
@@ -64,11 +64,7 @@ def test_an_order_of_measured_connections_goes_by_what_was_measured(holder):
 
 @pytest.mark.parametrize("wrong", [{"order": "best"}, {"limit": -1}, {"limit": "1"}, {"rate": 0}, {"method": "best"}])
 def test_a_wrong_argument_is_refused_before_anything_is_opened(monkeypatch, wrong):
-    def opened(*_, **__):
-        raise AssertionError("opened")
-
-    monkeypatch.setattr(rules, "rules", opened)
-    monkeypatch.setattr(_tcpdrop, "list_connections", opened)
+    forbid(monkeypatch)
     with pytest.raises((TypeError, ValueError)):
         package.drop("lport 1", **wrong)
     if wrong.keys() & {"rate", "method"}:

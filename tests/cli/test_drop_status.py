@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from support import private
-from support.answers import answer
+from support.answers import answer, forbid
 from support.backends import BACKENDS
 from support.command import NEARLY_NOBODY, NO_CAPABILITIES, line, needs, tcpdrop
 from support.crowd import Crowd
@@ -77,16 +77,12 @@ def test_usage_errors_open_nothing(holder, usage):
 @pytest.fixture
 def closed(monkeypatch):
     """The host's rules, the kernel and the resolver: nobody may ask them."""
-    from tcpdrop import _tcpdrop
-    from tcpdrop.safety import rules
 
-    def opened(*_, **__):
-        raise AssertionError("opened")
+    def resolved(*_, **__):
+        raise AssertionError("the resolver was asked")
 
-    monkeypatch.setattr(rules, "rules", opened)
-    monkeypatch.setattr(socket, "getaddrinfo", opened)
-    for name in ("list_connections", "lookup", "lookup_each", "interfaces", "mptcp_sockets", "process", "probe"):
-        monkeypatch.setattr(_tcpdrop, name, opened)
+    forbid(monkeypatch)
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
 
 
 LATE = ["--limit=x", "--limit=-1", "--order=best", "--rate=x", "--rate=0", "--method=best", "--interval=1s", "--for=x", "--max-drops=x"]
