@@ -81,6 +81,27 @@ def test_a_limit_that_is_no_number_of_connections(holder, limit):
     assert all(pair.alive() for pair in pairs)
 
 
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
+def test_count_quiet_and_order(holder):
+    with Crowd(20) as crowd:
+        assert tcpdrop("drop", "-c", "-n", crowd.servers).out == "20\n"
+        assert tcpdrop("drop", "-q", "-n", crowd.servers).out == ""
+        for order in ("oldest", "newest", "idlest", "largest"):
+            assert tcpdrop("drop", "-c", "--limit=3", "--order", order, crowd.servers).out == "3\n"
+        assert crowd.alive() == (8, 8)
+
+
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
+def test_largest_first(holder):
+    pairs = [holder.pair() for _ in range(3)]
+    pairs[1].sock.call("sendall", b"x" * 1000)
+    pairs[1].peer.call("recv", 1000)
+    chosen = "lport " + ",".join(str(pair.lport) for pair in pairs)
+    assert tcpdrop("drop", "--limit=1", "--order=largest", chosen).out == f"{line(pairs[1])}: dropped\n"
+    assert pairs[0].alive()
+    assert pairs[2].alive()
+
+
 # ---- bounds
 
 
