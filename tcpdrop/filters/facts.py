@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: Linux's default, and that of every new network namespace.
 EPHEMERAL = (32768, 60999)
-#: where the unified hierarchy is mounted unless the list of mounts says otherwise
-_CGROUPS = "/sys/fs/cgroup"
 
 
 class Facts:
@@ -92,10 +90,15 @@ def _ephemeral_ports() -> tuple[int, int]:
 # ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system
 
 
-def _cgroup_mount() -> str:
-    """Where the unified hierarchy is mounted."""
-    found = (fields[1] for fields in procfs.mounts() if len(fields) > 2 and fields[2] == "cgroup2")
-    return next(found, _CGROUPS)
+def _cgroup_mount() -> str | None:
+    """Where the unified hierarchy is mounted and to be seen: not covered by another file system, as below `ip netns exec`."""
+    for place, device in procfs.mounts_of("cgroup2"):
+        try:
+            if os.stat(place).st_dev == device:
+                return place
+        except OSError:
+            continue
+    return None
 
 
 def _cgroups_below(path: str) -> frozenset[int] | None:
@@ -104,6 +107,8 @@ def _cgroups_below(path: str) -> frozenset[int] | None:
     path: '/system.slice/nginx.service', or with the mount point in front.
     """
     root = _cgroup_mount()
+    if root is None:
+        return None
     inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
     top = root + "/" + inside.strip("/")
     if ".." in inside.split("/"):

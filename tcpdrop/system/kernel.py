@@ -229,6 +229,17 @@ def process(pid: int, variable: bytes) -> tuple[int, bytes | int, bytes | int | 
     return _ask("", _tcpdrop.process, pid, variable)
 
 
+def thread_tables(pid: int) -> Sequence[int]:
+    """Threads of a process that have, or may have, a table of descriptors of their own."""
+    try:
+        packed = _tcpdrop.thread_tables(pid)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED or error.errno in (errno.ENOENT, errno.ESRCH):
+            return ()
+        raise
+    return memoryview(packed).cast("i").tolist() if packed else ()
+
+
 # ---- text
 
 
