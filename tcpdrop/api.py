@@ -6,8 +6,7 @@ from __future__ import annotations
 from .engine import single
 from .engine.pace import check_rate
 from .errors import FilterError
-from .model.addresses import pack, split_dev
-from .model.four_tuple import FourTuple
+from .model.four_tuple import FourTuple, pack_whole, split_dev
 from .model.table import Connections, batch_of
 from .system.netns import Namespace, identity, namespaces
 
@@ -313,11 +312,9 @@ def drop_one(
     connections have the tuple), Error; ValueError for what cannot name one
     connection, before anything is opened.  Linux: sock_diag(7), SOCK_DESTROY.
     """
-    laddr, lport, ldev = _end(local, "local")
-    raddr, rport, rdev = _end(remote, "remote")
-    if ldev and rdev and ldev != rdev:
-        raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
-    quad = FourTuple(laddr, lport, raddr, rport, ldev or rdev)
+    laddr, lport, *ldevs = _end(local, "local")
+    raddr, rport, *rdevs = _end(remote, "remote")
+    quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
     if method != "auto":
         from .engine.methods import check_method
 
@@ -338,14 +335,12 @@ def drop_one(
     audit.to_logging([Result(connection, "dropped", way=way)])
 
 
-def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:
-    """(address, port) or (address, port, flowinfo, scope id) to bytes, port, interface."""
+def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str, str]:
+    """(address, port) or (address, port, flowinfo, scope id) to bytes, port, and the interface as text and as scope id."""
     if not isinstance(end, tuple) or len(end) not in (2, 4):
         raise TypeError(f"{name}: (address, port) is needed, not {end!r}")
     address, port = end[0], end[1]
     if not isinstance(address, str) or not isinstance(port, int) or isinstance(port, bool):
         raise TypeError(f"{name}: (address, port) is (str, int), not {end!r}")
     text, dev = split_dev(address)
-    if not dev and len(end) == 4 and end[3]:
-        dev = str(end[3])
-    return pack(text), port, dev
+    return pack_whole(text), port, dev, str(end[3]) if len(end) == 4 and end[3] else ""

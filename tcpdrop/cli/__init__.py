@@ -80,7 +80,7 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
     operands = parsed.operands
     if not parsed.classic_forced and operands and operands[0] in VERBS:
         return _verb(operands[0], parsed, streams)
-    if len(operands) in (2, 4):
+    if len(operands) in (2, 4) or any("->" in one for one in operands):
         from . import classic
 
         check_allowed(parsed, "classic")

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from ..engine import single
 from ..errors import Error, NotFound
-from ..model.four_tuple import FourTuple
+from ..model.four_tuple import FourTuple, operands
 from ..system import netns, platform
 from ..system.netns import Namespace
-from . import operands
 from .as_json import SCHEMA, connection_object, dumps
 from .exit_status import FAILED, status_of
 from .options import Parsed
@@ -46,10 +45,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
 
 
 def _quads(parsed: Parsed) -> list[FourTuple]:
-    local, remote = operands.parse(parsed.operands)
-    if local.numeric_host and remote.numeric_host:
+    local, remote = operands(parsed.operands)
+    if local.numeric and remote.numeric:
         family = parsed.family
-        quad = FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev)
+        quad = FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev, remote.dev)
         if family and len(quad.laddr) != (4 if family == 4 else 16):
             raise ValueError(f"{quad} is not IPv{family}, as -{family} demands")
         return [quad]

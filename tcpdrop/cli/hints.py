@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..model.addresses import printable
 from ..system import netns, platform
 from .options import Parsed
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     """One line; it names the namespace of a process that was asked for."""
+    source = parsed.text("from")
+    if source is not None:
+        return f"--from {printable(source)} names no connection"
     if parsed.text("netns") is not None:
         return "nothing matched"
     own = netns.identity()

@@ -82,8 +82,10 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
     elif names:
         streams.data("\n".join(fields.columns(connections, names)))
     else:
+        from shlex import quote
+
         label = len(connections.batches) > 1
         for batch in connections.batches:
             lines = table_lines(Connections([batch]))
             if lines:
-                streams.data("\n".join([f"# {batch.netns}", HEADER, *lines] if label else [HEADER, *lines]))
+                streams.data("\n".join([f"# --netns={quote(str(batch.netns))}", HEADER, *lines] if label else [HEADER, *lines]))

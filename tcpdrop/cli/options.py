@@ -139,7 +139,7 @@ def parse(arguments: list[str]) -> Parsed:
         elif argument.startswith("--"):
             name, equals, value = argument.partition("=")
             _store(parsed, name, value if equals else None, rest)
-        elif argument.startswith("-") and len(argument) > 1:
+        elif argument.startswith("-") and len(argument) > 1 and argument != "->":
             _short(parsed, argument, rest)
         else:
             parsed.operands.append(argument)
@@ -181,9 +181,21 @@ def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
         raise UsageError(f"{name}: an empty value selects nothing by mistake; leave the option out")
     if kind in (LIST, TEXTS):
         values = parsed.given.setdefault(dest, [])
-        values += value.split(",") if kind == LIST else [value]  # type: ignore[operator]
+        values += _listed(name, value) if kind == LIST else [value]  # type: ignore[operator]
     elif parsed.given.setdefault(dest, value) != value:
         raise UsageError(f"{name} is given twice")
+
+
+def _listed(name: str, value: str) -> list[str]:
+    """The values of a comma list, which may have blanks around each and a comma at its end."""
+    if "," not in value:
+        return [value]
+    values = [one.strip(" \t") for one in value.split(",")]
+    if not values[-1]:
+        values.pop()
+    if not values or not all(values):
+        raise UsageError(f"{name}: '{printable(value)}' has an empty value (a variable that is not set?)")
+    return values
 
 
 def check_allowed(parsed: Parsed, form: str) -> None:

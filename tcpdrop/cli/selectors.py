@@ -15,6 +15,7 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
         return None
     filters = []
     literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
+    literal.update(_from_files(parsed))
     chosen = from_selectors(**literal)
     if chosen is not None:
         filters.append(chosen)
@@ -29,6 +30,16 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if parsed.flag("mine"):
         filters.append(Filter.mine())
     return all_of(filters) if filters else None
+
+
+def _from_files(parsed: Parsed) -> dict[str, list[str]]:
+    """The address options of which a value names a file, with what stands in it."""
+    given: dict[str, list[str]] = {dest: parsed.texts(dest) or [] for dest in ("local_addr", "remote_addr") if dest in parsed.given}
+    if not any(value == "-" or value.startswith("@") for values in given.values() for value in values):
+        return {}
+    from .address_file import read_in
+
+    return read_in(given)
 
 
 def check_zone(parsed: Parsed) -> None:

@@ -23,8 +23,8 @@ def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: lis
     from ..safety.rules import rules_with
     from ..safety.session import OwnSession
 
-    if quad.dev:
-        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{quad.dev} out")
+    if quad.devs:
+        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{quad.devs[0]} out")
     for name, _ in rules_with(protect or []):
         raise Protected("protected", what=str(quad), hint=f"by {name}, which cannot be decided in another zone")
     if not include_self and OwnSession().names(*quad.ends()):

@@ -13,9 +13,9 @@ import time
 from struct import pack, unpack
 
 from .. import _tcpdrop
-from ..errors import Error, TooMany
+from ..errors import Error, NotFound, TooMany
 from ..model.columns import column, picked, places_of
-from ..model.rows import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
+from ..model.rows import CLOSED, COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, STATE, packed_addr
 from ..model.table import Connections, Rows
 from ..system import platform
 from ..system.kernel import from_os_error
@@ -85,6 +85,7 @@ class Run:
         for place, why in spared.items():
             this.codes[place] = PROTECTED
             this.errors[place] = why
+        self._mark_absent(this)
         victims = this.codes.count(WOULD_DROP)
         self.report.rounds.append(this)
         try:
@@ -109,6 +110,21 @@ class Run:
             # A signal came first: untouched.
             this.codes = this.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
         return this
+
+    def _mark_absent(self, this: Round) -> None:
+        """Of connections that were named one by one, those that are not there: in a dry run that is looked up, as the drop would."""
+        start = 0
+        for batch in this.connections.batches:
+            if isinstance(batch.table, Rows):
+                places = [place for place in range(len(batch)) if this.codes[start + place] == WOULD_DROP]
+                there = [place for place in places if batch.row(place)[STATE] != CLOSED]
+                if self.report.dry_run and there:
+                    there = _existing(batch, there, batch.scope)
+                for place in sorted({*places} - {*there}):
+                    this.codes[start + place] = GONE
+                    what = str(batch.connection(place))
+                    this.errors[start + place] = NotFound("not found", errno=errno.ENOENT, what=what, step="look-up")
+            start += len(batch)
 
     def _check_bound(self, number: int) -> None:
         if self.max_drops is None or self.attempted + number <= self.max_drops:

@@ -7,16 +7,16 @@ Every exact drop goes this way, from Python and from the command line.
 from __future__ import annotations
 
 import errno
-from struct import pack
 
 from .. import _tcpdrop
 from ..errors import NotFound, Protected, Refused
-from ..model.addresses import is_number, printable
+from ..model.addresses import printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
 from ..model.rows import COOKIE, FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
 from ..system import platform
 from ..system.kernel import from_os_error
+from ..system.lookups import Lookups
 from ..system.rights import explained
 from .methods import by_destroy
 
@@ -31,58 +31,34 @@ if TYPE_CHECKING:
 def find(quad: FourTuple, scope: int | None = None) -> Connection:
     """The connection of this tuple.
 
-    A socket bound to an interface is only found with that interface's index,
-    so without %dev every interface is tried (Linux).  Raises NotFound; Refused
-    when two connections have the tuple; Error for the rest.
+    Raises NotFound; Refused when two connections have the tuple; Error for the rest.
     """
-    found = _rows(quad, scope)
+    lookups = Lookups(scope)
+    return the_one(lookups.rows(quad), quad, lookups)
+
+
+def the_one(found: list[Row], quad: FourTuple, lookups: Lookups) -> Connection:
+    """The one connection that was found to have this tuple.  Raises NotFound, Refused."""
     if not found:
-        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up")
+        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up", hint=_why_not_bound(quad, lookups))
     if len(found) > 1:
-        devices = ", ".join(_dev_name(row[IFINDEX], scope) for row in found)
+        devices = ", ".join(printable(lookups.name_of(row[IFINDEX])) for row in found)
         raise Refused("more than one connection has this tuple", what=str(quad), hint=f"choose one with %dev: {devices}")
     return Connection(found[0])
 
 
-def _rows(quad: FourTuple, scope: int | None) -> list[Row]:
-    """Every socket that has this tuple."""
-    indices = _indices(quad, scope)
-    try:
-        return list(ROW.iter_unpack(_tcpdrop.lookup_each(*quad.ends(), pack(f"{len(indices)}I", *indices), scope=scope)))
-    except OSError as error:
-        raise from_os_error(error, str(quad)) from None
+def _why_not_bound(quad: FourTuple, lookups: Lookups) -> str:
+    """%dev names only a socket that is bound to it."""
+    if not quad.devs or not lookups.rows(FourTuple(*quad.ends())):
+        return ""
+    return f"without %{printable(quad.devs[0])} there is one, which is not bound to that interface"
 
 
-def _indices(quad: FourTuple, scope: int | None) -> list[int]:
-    """Interface indices to ask for: the named one, or none and then each."""
-    if not quad.dev and not platform.TRIES_INTERFACES:
-        return [0]
-    if quad.interfaces is None:
-        try:
-            quad.interfaces = _tcpdrop.interfaces(scope)
-        except OSError as error:
-            raise from_os_error(error, str(quad)) from None
-    known = quad.interfaces
-    if not quad.dev:
-        return [0, *known.values()]
-    index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
-    if index is None and is_number(quad.dev):
-        index = next((number for number in known.values() if str(number) == quad.dev), None)
-    if index is None:
-        raise ValueError(f"there is no interface '{printable(quad.dev)}'")
-    return [index]
-
-
-def _dev_name(index: int, scope: int | None) -> str:
-    names = {number: name.decode("utf-8", "replace") for name, number in _tcpdrop.interfaces(scope).items()}
-    return printable(names.get(index, "no interface"))
-
-
-def protect_session(connection: Connection, quad: FourTuple, session: OwnSession, scope: int | None = None) -> None:
+def protect_session(connection: Connection, quad: FourTuple, session: OwnSession, lookups: Lookups) -> None:
     """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
     holder = session.holder(connection._row[INODE])
     if holder is None and session.holders:
-        holder = next(filter(None, (session.holder(row[INODE]) for row in _rows(quad.mirror(), scope))), None)
+        holder = next(filter(None, (session.holder(row[INODE]) for row in lookups.rows(quad.mirror()))), None)
     if holder is None and session.names(*quad.ends()):
         holder = "SSH_CONNECTION"
     if holder is not None:
@@ -90,17 +66,17 @@ def protect_session(connection: Connection, quad: FourTuple, session: OwnSession
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
-def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, quad: FourTuple, scope: int | None = None) -> None:
+def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, quad: FourTuple, lookups: Lookups) -> None:
     """Raise Protected if a rule matches the connection or its mirror, or may match it."""
     from ..filters.selection import answers_for
 
-    rows = [connection._row, *_rows(quad.mirror(), scope)]
+    rows = [connection._row, *lookups.rows(quad.mirror())]
     if connection._row[FLAGS] & ROW_MPTCP or not connection._row[FLAGS] & ROW_MARK:  # it is, or that is not shown to us
         from ..system.mptcp import tied
 
-        rows += map(ROW.unpack_from, tied(rows, scope))
+        rows += map(ROW.unpack_from, tied(rows, lookups.scope))
     for name, rule in rules:
-        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
+        answers = [answer for answer in answers_for(rule, rows, lookups.scope) if answer is not False]
         if answers:
             unsure = "" if True in answers else ", which cannot be decided here"
             raise Protected("protected", what=str(quad), hint=f"by {name}{unsure}")
@@ -142,11 +118,12 @@ def drop_quad(
     from ..safety.rules import rules_with
 
     rules = rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
-    connection = find(quad, scope)
+    lookups = Lookups(scope)
+    connection = the_one(lookups.rows(quad), quad, lookups)
     if rules:
-        protect_by_rules(rules, connection, quad, scope)
+        protect_by_rules(rules, connection, quad, lookups)
     if not include_self:
         from ..safety.session import own
 
-        protect_session(connection, quad, own(), scope)
+        protect_session(connection, quad, own(), lookups)
     return connection, None if dry_run else drop(connection, quad, scope, method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from ..model.four_tuple import interface
 from ..system import kernel, procfs
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
@@ -24,7 +25,7 @@ class Facts:
     now: a reading of the clock that a row's `created` is of (clock.py).
     """
 
-    __slots__ = ("_cgroup_ids", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
+    __slots__ = ("_cgroup_ids", "_indices", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
 
     def __init__(
         self,
@@ -42,10 +43,17 @@ class Facts:
         self.owners = owners
         self.cgroups = cgroups
         self.now = now
+        self._indices: dict[str, int | None] = {}
         self._cgroup_ids: dict[str, frozenset[int] | None] = {}
 
     def ifindex(self, name: str) -> int | None:
-        return None if self.interfaces is None else self.interfaces.get(name)
+        """The interface of this name or number; None where there is none, or two are meant."""
+        if name not in self._indices:
+            try:
+                self._indices[name] = None if self.interfaces is None else interface(name, self.interfaces)
+            except ValueError:
+                self._indices[name] = None
+        return self._indices[name]
 
     def cgroup_ids(self, path: str) -> frozenset[int] | None:
         """The ids of a cgroup and of all below it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import chain
 
 from ..model.connection import Owner
-from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
+from ..model.rows import ALL_STATES, CONNECTION_STATES, COOKIE, IFINDEX, INODE, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
 from ..system import kernel, netns, platform
 from .decision import decide, unpacked
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ..system.holders import Owners
     from ..system.netns import Namespace
     from .filter import Filter
-
-#: every state a connection can be in
-CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 
 
 def select(

@@ -61,6 +61,8 @@ def pack_prefix(text: str) -> tuple[bytes, int]:
     if not slash:
         return packed, bits
     if len(packed) == 4 and ":" in address:
+        if length == "128":
+            return packed, bits
         raise ValueError(f"'{printable(text)}': write the prefix of a v4-mapped address as IPv4")
     if not is_number(length) or len(length) > 3 or int(length) > bits:
         raise ValueError(f"'{printable(text)}': a prefix length is 0 to {bits}")
@@ -90,14 +92,6 @@ def parse_port(text: str) -> int:
     if len(text) > 5 or not 1 <= int(text) <= 65535:
         raise ValueError(f"port {printable(text)} is out of range: a port is 1 to 65535")
     return int(text)
-
-
-def split_dev(text: str) -> tuple[str, str]:
-    """'fe80::1%eth0' -> ('fe80::1', 'eth0'); no '%': ('...', '')."""
-    address, percent, dev = text.partition("%")
-    if percent and not dev:
-        raise ValueError(f"'{printable(text)}': an interface name must follow %")
-    return address, dev
 
 
 def printable(text: str) -> str:

@@ -48,6 +48,9 @@ ALL_STATES = 0xFFE
 #: what `list` and `drop` select when no state is named anywhere
 USUAL_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED | 1 << TIME_WAIT)
 
+#: every state a connection can be in
+CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

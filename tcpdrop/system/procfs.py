@@ -236,7 +236,7 @@ def links_of(pid: int) -> Iterator[str]:
 
 def _descriptors(path: str) -> Iterator[tuple[str, str]]:
     readlink = os.readlink
-    directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | os.O_CLOEXEC)
+    directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         try:
             # Where descriptors may be counted but not read, do not list them first.

@@ -169,9 +169,9 @@ def test_an_example_of_the_manual_is_understood(words):
         seconds(parsed, "duration", "--for")
         seconds(parsed, "interval", "--interval")
     else:
-        from tcpdrop.cli import operands
+        from tcpdrop.model.four_tuple import operands
 
-        operands.parse(parsed.operands)
+        operands(parsed.operands)
 
 
 def test_the_examples_begin_with_a_dry_run():

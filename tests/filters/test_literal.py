@@ -50,7 +50,7 @@ def test_an_empty_list_matches_nothing(name):
     assert not chosen.matches(connection()) and (~chosen).matches(connection())
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1 or all", "10.0.0.1,10.0.0.2", "10.0.0.1) or (in", "", "all", "10.0.0.1 ", "10.0.0.1/8"])
+@pytest.mark.parametrize("text", ["10.0.0.1 or all", "10.0.0.1,10.0.0.2", "10.0.0.1) or (in", "", "all", "10.0.0.1 x", "10.0.0.1/8"])
 def test_a_value_is_never_language(text):
     with pytest.raises(FilterError) as caught:
         Filter.remote(text)
