@@ -6,10 +6,9 @@ from __future__ import annotations
 from ..capabilities import Capabilities, check
 from ..model.addresses import printable
 from ..system import platform
-from .as_json import SCHEMA, dumps
 from .exit_status import DONE, FAILED
 from .options import Parsed
-from .streams import Streams
+from .streams import SCHEMA, Streams, dumps
 
 _WORDS = {True: "yes", False: "no", None: "unknown"}
 

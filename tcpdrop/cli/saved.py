@@ -24,7 +24,7 @@ from ..system import netns
 from ..system.lookups import Lookups
 from ..system.netns import Namespace
 from ..system.services import port_of
-from .as_json import SCHEMA
+from .streams import SCHEMA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: L
         raise FilterError(f"--from: line {one.line} may be either end of a connection, and both are here: write {either}")
     quad, rows = here[0] if here else readings[0]
     try:
-        return the_one(rows, quad, lookups)
+        return Connection(the_one(rows, quad, lookups))
     except NotFound:
         return _connection(quad, 0, 0, state=CLOSED)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..errors import FilterError
 from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
 from ..model.order import ORDERS
@@ -30,6 +31,17 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if parsed.flag("mine"):
         filters.append(Filter.mine())
     return all_of(filters) if filters else None
+
+
+def protecting(parsed: Parsed) -> list[Filter]:
+    """The filters of --protect.  Raises FilterError."""
+    found = []
+    for text in parsed.texts("protect") or []:
+        try:
+            found.append(Filter(text))
+        except FilterError as error:
+            raise FilterError(f"--protect: {error}", error.column) from None
+    return found
 
 
 def _from_files(parsed: Parsed) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from struct import iter_unpack, pack, unpack
+from _struct import iter_unpack, pack, unpack
 
 from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from struct import Struct
+from _struct import Struct
 
 from ..errors import NotSupported
 from ..model.addresses import printable

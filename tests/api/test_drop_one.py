@@ -16,7 +16,9 @@ from support.marks import drops_on_linux
 
 import tcpdrop
 from tcpdrop import _tcpdrop
-from tcpdrop.engine.single import FourTuple, find
+from tcpdrop.engine.single import find
+from tcpdrop.model.connection import Connection
+from tcpdrop.model.four_tuple import FourTuple
 from tcpdrop.system import netns
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
@@ -63,7 +65,7 @@ def test_getsockname_of_an_ipv4_client_on_a_dual_stack_server():
 @drops_on_linux
 def test_the_ends_of_a_connection_are_accepted(holder):
     pair = holder.pair()
-    connection = find(FourTuple(*pair.tuple))
+    connection = Connection(find(FourTuple(*pair.tuple)))
     tcpdrop.drop_one(connection.local, connection.remote)
     assert pair.state() is None
 
