@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from ..model.rows import STATE_NAMES
+from ..model.rows import CLOSED, LISTEN, STATE_NAMES
 from .endpoints import Address, Port
 from .measures import Measure
 from .nodes import And, Not, Or, merged, walk
@@ -24,7 +24,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .endpoints import Value
     from .filter import Filter
     from .nodes import Node
 
@@ -48,84 +47,93 @@ _DIRECTION = {"in": _sorts(lambda state, ipv6, accepted: accepted), "out": _sort
 
 def is_broad(chosen: Filter) -> bool:
     """Does it leave out nothing but states, families and directions, for certain?"""
-    looked_in = _sorts(lambda state, ipv6, accepted: bool(chosen.base_states >> state & 1))
-    narrow = {node for node, _ in walk(chosen.node) if _of_leaf(node) is None}
+    looked_in = chosen.base_states & ~(1 << LISTEN | 1 << CLOSED)  # where no connection is
+    sure = _sorts(lambda state, ipv6, accepted: bool(looked_in >> state & 1))
+    narrow = {node for node, _ in walk(chosen.node) if _differs(node)}
     if len(narrow) > _TRIED:
         narrow = set()
-    certain = looked_in
     for answers in product((0, _EVERY), repeat=len(narrow)):
-        certain &= _where(chosen.node, dict(zip(narrow, answers)))[1]
-        if not certain:
+        sure &= _where(chosen.node, dict(zip(narrow, answers)))[1]
+        if not sure:
             return False
     return True
+
+
+def _differs(node: Node) -> bool:
+    possible, certain = _of_leaf(node)
+    return possible != certain
 
 
 def _where(node: Node, assumed: dict[Node, int]) -> Sorts:
     if isinstance(node, Not):
         possible, certain = _where(node.args[0], assumed)
         return _EVERY & ~certain, _EVERY & ~possible
-    if isinstance(node, (And, Or)):
-        # As it is compiled: what looks at the same thing is one, so that halves make a whole.
-        pairs = [_where(part, assumed) for part in (*node.args, *merged(node))]
-        possible, certain = pairs[0]
-        for one, other in pairs[1:]:
-            if isinstance(node, And):
-                possible, certain = possible & one, certain & other
-            else:
-                possible, certain = possible | one, certain | other
-        return possible, certain
-    found = _of_leaf(node)
-    if found is None:
-        found = assumed.get(node)
-    return (_EVERY, 0) if found is None else (found, found)
+    if not isinstance(node, (And, Or)):
+        possible, certain = _of_leaf(node)
+        return (possible, certain) if node not in assumed else (certain | possible & assumed[node],) * 2
+    is_and = isinstance(node, And)
+    possible, certain = (_EVERY, _EVERY) if is_and else (0, 0)
+    for part in node.args:
+        one, other = _where(part, assumed)
+        possible, certain = (possible & one, certain & other) if is_and else (possible | one, certain | other)
+    for part in merged(node):  # what looks at the same thing is one, as where it is compiled: two halves are a whole
+        one, other = _where(part, {})
+        possible, certain = (possible & one, certain) if is_and else (possible, certain | other)
+    return possible, certain
 
 
-def _of_leaf(node: Node) -> int | None:
-    """The sorts in which a predicate holds for every connection, being False in the others; None: it tells connections apart."""
+def _of_leaf(node: Node) -> Sorts:
+    """Of a predicate; the same twice where it does not tell connections of one sort apart."""
+    possible, certain = _EVERY, 0
     if isinstance(node, State):
-        return _sorts(lambda state, ipv6, accepted: bool(node.mask >> state & 1))
-    if isinstance(node, Family):
-        return _FAMILY[node.args[0]]
-    if isinstance(node, Direction):
-        return _DIRECTION[node.word]
-    if isinstance(node, (Loopback, Kernel)):
-        return 0
-    if isinstance(node, Port):
-        return _of_port(node)
-    if isinstance(node, Address):
-        return _of_address(node)
-    if isinstance(node, Measure) and node.args[2] == 0:
-        return {">=": _EVERY, "<": 0}.get(node.args[1])
-    if isinstance(node, (Comm, Unit)):
-        return _EVERY if not node.args[0].strip("*") else None
+        possible = certain = _sorts(lambda state, ipv6, accepted: bool(node.mask >> state & 1))
+    elif isinstance(node, Family):
+        possible = certain = _FAMILY[node.args[0]]
+    elif isinstance(node, Direction):
+        possible = certain = _DIRECTION[node.word]
+    elif isinstance(node, (Loopback, Kernel)):
+        possible = 0
+    elif isinstance(node, Port):
+        real = [(max(lo, 1), hi) for lo, hi in node.ranges if hi]  # no connection has port 0
+        possible, certain = _EVERY if real else 0, _EVERY if real == [(1, 65535)] else 0
+    elif isinstance(node, Address):
+        possible, certain = _of_address(node)
+    elif isinstance(node, Measure) and node.args[1:] in ((">=", 0), ("<", 0)):
+        possible = certain = _EVERY if node.args[1] == ">=" else 0
+    elif _is_everybody(node):
+        certain = _EVERY
+    return possible, certain
+
+
+def _is_everybody(node: Node) -> bool:
+    """`comm *`, `unit *`, `cgroup /`"""
     if isinstance(node, Cgroup):
-        return _EVERY if not node.args[0].strip("/") else None
-    return None
+        return not node.args[0].strip("/")
+    if isinstance(node, Unit):
+        return not node.args[0].rpartition(".")[0].strip("*")
+    return isinstance(node, Comm) and not node.args[0].strip("*")
 
 
-def _of_port(node: Port) -> int | None:
-    """No connection has port 0."""
-    real = [(max(lo, 1), hi) for lo, hi in node.ranges if hi]
-    return 0 if not real else _EVERY if real == [(1, 65535)] else None
-
-
-def _of_address(node: Address) -> int | None:
-    """No connection has an unspecified address at an end."""
+def _of_address(node: Address) -> Sorts:
+    # No connection has an unspecified address at an end.
     real = [value for value in node.values if any(value[0]) or value[1] < 8 * len(value[0])]
-    whole = [family for family, size in ((4, 4), (6, 16)) if _is_whole(real, size)]
-    if not real or len(whole) == 2:
-        return _EVERY if real else 0
-    sizes = {len(packed) for packed, _, _ in real}
-    return _FAMILY[whole[0]] if whole and len(sizes) == 1 else None
+    possible = certain = 0
+    for family, size in ((4, 4), (6, 16)):
+        some = [(int.from_bytes(packed, "big"), 8 * size - bits, port) for packed, bits, port in real if len(packed) == size]
+        whole = _is_whole(some, size)
+        certain |= _FAMILY[family] if whole else 0
+        # `not remote 10.0.0.1` is not meant as "IPv6, and most of IPv4".
+        possible |= _FAMILY[family] if whole else _EVERY if some else 0
+    return possible, certain
 
 
-def _is_whole(values: list[Value], size: int) -> bool:
-    """Do these prefixes make up the whole family?"""
+def _is_whole(prefixes: list[tuple[int, int, int]], size: int) -> bool:
+    """Do these, each (first address, bits that are free, port), make up all addresses of so many bytes?"""
     reached = 0
-    for packed, bits, port in sorted(values, key=lambda value: value[0]):
-        if len(packed) == size and not port:
-            first = int.from_bytes(packed, "big")
-            if first > reached:
-                return False
-            reached = max(reached, first + (1 << (8 * size - bits)))
+    for first, free, port in sorted(prefixes):
+        if port:
+            continue
+        if first > reached:
+            return False
+        reached = max(reached, first + (1 << free))
     return reached == 1 << 8 * size
