@@ -118,7 +118,7 @@ def test_breadth_must_be_typed(service):
     protect = f"not lport {port} and not rport {port}"
     done = module("tcp_drop", states=["established"], filter="port ge 1", all=True, protect=protect)
     assert done.result["counts"]["dropped"] == 4  # both ends
-    assert not any(pair.alive() for pair in pairs)
+    assert all(pair.peer.errno("recv", 1) for pair in pairs)
 
 
 def test_the_bound(service):
