@@ -30,7 +30,7 @@ SALT_CONSTRAINTS := $(abspath tests/constraints-salt.txt)
 SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTRAINTS) $(SALT_VENV)/bin/python3 -m pip --quiet --disable-pip-version-check
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -97,6 +97,9 @@ check-c:  ## the C files alone: strict warnings, parser tests, musl
 	$(MAKE) -C tests/c check
 	tools/musl.sh
 	$(MAKE) -C tests/c -f sunos.mk sunos-check
+
+test-c-cross:  ## the C tests for s390x, sparc64, armhf and i386, under qemu (tools/cross.sh install)
+	tools/cross.sh
 
 sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
@@ -166,7 +169,7 @@ ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci rpm deb try-roots  ## that, and what takes half an hour more
+ci-full: ci test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
 
 prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built salt-built wheels
 	tools/pythons.sh prepare-python $(PYTHONS)

@@ -92,6 +92,18 @@ class Build(build_ext):
                 raise SystemExit(f"tcpdrop: {what}; or install the wheel, which needs neither")
         super().build_extensions()
 
+    def build_extension(self, ext):
+        """Where the headers of SunOS are not those that we know, the module lists and checks, and will not drop."""
+        from distutils.errors import CompileError  # setuptools' own
+
+        if "src/sunos.c" in ext.sources:
+            try:
+                self.compiler.compile(["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs)
+            except CompileError:
+                print("tcpdrop: the lines above say what this system has otherwise; dropping is left out", file=sys.stderr)
+                ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
+        super().build_extension(ext)
+
 
 module, limited = extension()
 setup(

@@ -122,6 +122,15 @@ int td_process(int pid, const char *variable, struct td_process *process,
     const char **step);
 void td_process_free(struct td_process *process);
 
+/* The descriptor of a socket that only another thread's table has. */
+#define TD_NO_DESCRIPTOR UINT64_MAX
+
+/*
+ * The threads of a process whose tables of descriptors are not its first
+ * thread's, or may not be.  malloc()ed; -ENOTSUP where the system has none.
+ */
+int td_thread_tables(int pid, int **tids, size_t *n, const char **step);
+
 /* What td_abort_held() found; one in repair (TCP_REPAIR) ends without a word. */
 enum { TD_HELD_TCP, TD_HELD_MPTCP, TD_HELD_REPAIR };
 

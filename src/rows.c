@@ -67,6 +67,13 @@ td_rows_at(const struct td_rows *rows, size_t i)
 	return (struct td_row *)(void *)(rows->data + i * rows->stride);
 }
 
+int
+td_row_is_connection(const struct td_row *row)
+{
+	return row->state != 0 && row->state != TD_STATE_LISTEN &&
+	    row->state != TD_STATE_CLOSED;
+}
+
 struct td_info *
 td_rows_info(const struct td_rows *rows, struct td_row *row)
 {

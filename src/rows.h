@@ -115,6 +115,9 @@ void td_rows_drop_last(struct td_rows *rows);
 
 struct td_row *td_rows_at(const struct td_rows *rows, size_t i);
 
+/* Can a socket in this state be aborted?  Not a listener, not a closed one. */
+int td_row_is_connection(const struct td_row *row);
+
 /* The details behind a row; NULL when the array carries none. */
 struct td_info *td_rows_info(const struct td_rows *rows, struct td_row *row);
 

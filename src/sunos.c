@@ -66,10 +66,9 @@ td_sun_connections(struct td_rows *rows, const char **step)
 	query.scope = TD_OWN_SCOPE;
 	memset(rows, 0, sizeof(*rows));
 	rows->stride = sizeof(struct td_row);
-	do {
-		rows->count = 0;
+	do
 		error = td_sun_walk(&query, rows, step);
-	} while (error == -EINTR);
+	while (error == -EINTR);
 	return error;
 }
 
@@ -188,6 +187,9 @@ td_sun_request(int fd, const struct td_tuple *tuple, int32_t zone,
 	*step = "tuple";
 	if (td_tuple_check(tuple, &why) != 0)
 		return -EINVAL;
+	*step = "tcp_ioc_abort_conn_t";
+	if (TD_SUN_ABI_DIFFERS)
+		return -ENOSYS;
 	put_request(&request, tuple, zone);
 	/* The kernel writes into this: all of it is set for each call. */
 	command.ic_cmd = TD_SUN_ABORT_CONN;
@@ -201,7 +203,7 @@ td_sun_request(int fd, const struct td_tuple *tuple, int32_t zone,
 	 * Nothing in a checked request is invalid: so this kernel has another
 	 * structure or does not know the request.
 	 */
-	return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	return errno == EINVAL ? -EOPNOTSUPP : td_sun_errno();
 }
 
 static int
@@ -329,6 +331,16 @@ void
 td_process_free(struct td_process *process)
 {
 	(void)process;
+}
+
+int
+td_thread_tables(int pid, int **tids, size_t *n, const char **step)
+{
+	(void)pid;
+	*tids = NULL;
+	*n = 0;
+	*step = "/proc";
+	return -ENOTSUP;
 }
 
 /* ---- the rest ----------------------------------------------------------- */

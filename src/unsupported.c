@@ -92,6 +92,16 @@ td_process_free(struct td_process *process)
 }
 
 int
+td_thread_tables(int pid, int **tids, size_t *n, const char **step)
+{
+	(void)pid;
+	*tids = NULL;
+	*n = 0;
+	*step = "/proc";
+	return -ENOTSUP;
+}
+
+int
 td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {

@@ -27,16 +27,17 @@ _HOMES = {
     "check": "capabilities",
     "connections": "api",
     "drop": "api",
-    "drop_one": "api",
+    "drop_one": "engine.single",
     "keep_dropping": "api",
     "own_session": "safety.guard",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
-    from .api import connections, drop, drop_one, keep_dropping
+    from .api import connections, drop, keep_dropping
     from .capabilities import Capabilities, check
     from .engine.outcome import Report, Result
+    from .engine.single import drop_one
     from .errors import Error, FilterError, NotFound, NotPermitted, NotSupported, Protected, Refused, TooMany
     from .filters import Filter
     from .model.connection import Connection, Endpoint

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The public functions that touch connections."""
+"""The public functions that touch many connections; drop_one() is in engine/single.py, and loads less."""
 
 from __future__ import annotations
 
-from .engine import single
+from .engine import audit
+from .engine.methods import check_method
 from .engine.pace import check_rate
+from .engine.run import Run, rounds, still_there
 from .errors import FilterError
-from .model.addresses import pack, split_dev
-from .model.four_tuple import FourTuple
+from .filters import Filter, all_of, from_selectors
+from .filters.selection import select
+from .filters.units import parse_duration
+from .model.connection import Connection
+from .model.order import arrange, check
 from .model.table import Connections, batch_of
+from .safety.guard import guard_for
 from .system.netns import Namespace, identity, namespaces
+from .system.sunos_zones import check_visible
 
 NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
 
@@ -19,9 +26,6 @@ if TYPE_CHECKING:
     from typing import Union
 
     from .engine.outcome import Report, Result, Round
-    from .engine.run import Run
-    from .filters import Filter
-    from .model.connection import Connection
     from .model.table import Batch
 
     Target = Union[Connection, Connections, Iterable[Connection], Filter, str, None]
@@ -50,26 +54,14 @@ def connections(
     Raises FilterError, TypeError for a selector that is None, NotPermitted,
     NotSupported, Error.  Linux: sock_diag(7); illumos: the MIB2 walk.
     """
-    from .filters.selection import select
-
-    check_zone(zone)
+    check_visible(zone)
     return select(_filter(filter, selectors), where=netns, details=details, owners=owners)
-
-
-def check_zone(zone: str | int | None) -> None:
-    """Raise NotSupported unless this is the caller's own zone."""
-    if zone is not None:
-        from .system.sunos_zones import check_visible
-
-        check_visible(zone)
 
 
 def _filter(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter | None:
     """The filter and the selectors, and-ed; None when neither was given."""
     if chosen is None and not selectors:
         return None
-    from .filters import Filter, all_of, from_selectors
-
     both = []
     if isinstance(chosen, str):
         both.append(Filter(chosen))
@@ -123,14 +115,7 @@ def drop(
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
     /etc/tcpdrop.conf), Error.  What concerns one connection stays in the Report.
     """
-    from .engine import audit
-    from .engine.methods import check_method
-    from .engine.run import Run, still_there
-    from .filters.selection import select
-    from .model.order import arrange, check
-    from .safety.guard import guard_for
-
-    check_zone(zone)
+    check_visible(zone)
     given = _given(target, netns)
     chosen = None
     if given is None:
@@ -164,8 +149,6 @@ def drop(
 
 def _given(target: object, netns: str | int | None) -> Connections | None:
     """Connections that were named one by one; None when the target is a selection."""
-    from .model.connection import Connection
-
     if isinstance(target, Connections):
         return Connections([batch.again() for batch in target.batches], target.undecidable)
     if isinstance(target, Connection):
@@ -231,12 +214,7 @@ def keep_dropping(
     connection is yielded once.  all, rate, reason and syslog are those of drop().
     Raises as drop() does, at each look; wrong arguments at once.
     """
-    from .engine.methods import check_method
-    from .engine.run import Run, rounds
-    from .filters.selection import select
-    from .safety.guard import guard_for
-
-    check_zone(zone)
+    check_visible(zone)
     chosen = selection_of(filter, selectors, everything=all)
     seconds = _seconds(duration)
     check_method(method)
@@ -253,20 +231,16 @@ def keep_dropping(
 
 def _told(results: Iterator[Result], what: str, reason: str | None) -> Iterator[Result]:
     """The same, and a line to syslog at the end, however it comes."""
-    from .engine.audit import to_syslog
-
     counts: dict[str, int] = {}
     try:
         for result in results:
             counts[result.outcome] = counts.get(result.outcome, 0) + 1
             yield result
     finally:
-        to_syslog((), counts, what=what, reason=reason, each=False)
+        audit.to_syslog((), counts, what=what, reason=reason, each=False)
 
 
 def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Iterator[Result]:
-    from .engine.audit import to_logging
-
     spared = set()
     for this in looks:
         run.report.rounds.clear()  # a long watch must not grow
@@ -275,77 +249,11 @@ def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Ite
                 if result.connection in spared:
                     continue
                 spared.add(result.connection)
-            to_logging([result], reason)
+            audit.to_logging([result], reason)
             yield result
 
 
 def _seconds(duration: float | str) -> float:
     if not isinstance(duration, str):
         return duration
-    from .filters.units import parse_duration
-
     return parse_duration(duration) / 1000
-
-
-def drop_one(
-    local: tuple[object, ...],
-    remote: tuple[object, ...],
-    *,
-    netns: str | int | None = None,
-    zone: str | int | None = None,
-    include_self: bool = False,
-    method: str = "auto",
-) -> None:
-    """Drop the one TCP connection with these ends; raise unless it was dropped.
-
-    local, remote: (address, port), or the 4-tuples of an IPv6 socket's
-    getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
-    one names the interface of a socket that is bound to it.
-    netns: a network namespace by name, PID or path (Linux); None is the caller's own.
-    zone: another zone by id or name, or "all" (illumos): its connections do not
-    show, so the kernel's answer is not verified.
-    include_self: drop it even if it carries the caller's own login session; what
-    the host's /etc/tcpdrop.conf protects stays protected.
-    method: "auto", "destroy" or "descriptor", as drop() takes it.  One's own
-    connection needs no right at all (Linux).
-
-    Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
-    connections have the tuple), Error; ValueError for what cannot name one
-    connection, before anything is opened.  Linux: sock_diag(7), SOCK_DESTROY.
-    """
-    laddr, lport, ldev = _end(local, "local")
-    raddr, rport, rdev = _end(remote, "remote")
-    if ldev and rdev and ldev != rdev:
-        raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
-    quad = FourTuple(laddr, lport, raddr, rport, ldev or rdev)
-    if method != "auto":
-        from .engine.methods import check_method
-
-        check_method(method)
-    if zone is not None:
-        from .engine import other_zone
-        from .system import sunos_zones as zones
-
-        number = zones.number_of(zone)
-        if number != zones.OWN:
-            other_zone.drop(quad, number, include_self=include_self)
-            return
-    with Namespace(netns) as scope:
-        connection, way = single.drop_quad(quad, scope=scope, include_self=include_self, method=method)
-    from .engine import audit
-    from .engine.outcome import Result
-
-    audit.to_logging([Result(connection, "dropped", way=way)])
-
-
-def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:
-    """(address, port) or (address, port, flowinfo, scope id) to bytes, port, interface."""
-    if not isinstance(end, tuple) or len(end) not in (2, 4):
-        raise TypeError(f"{name}: (address, port) is needed, not {end!r}")
-    address, port = end[0], end[1]
-    if not isinstance(address, str) or not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"{name}: (address, port) is (str, int), not {end!r}")
-    text, dev = split_dev(address)
-    if not dev and len(end) == 4 and end[3]:
-        dev = str(end[3])
-    return pack(text), port, dev

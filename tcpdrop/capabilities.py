@@ -8,7 +8,7 @@ import os
 
 from .errors import Error
 from .safety import logins
-from .system import environment, kernel, netns, platform, ptrace
+from .system import environment, kernel, netns, platform, ptrace, sunos_release
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
 
@@ -40,6 +40,8 @@ class Capabilities:
         #: which connections can be dropped, and which cannot
         self.works: list[str] = []
         self.fails: list[str] = []
+        #: what this release of the kernel is known to do wrong where tcpdrop meets it (illumos)
+        self.cautions: list[str] = []
         #: one line for each thing that is missing, and what to do
         self.problems: list[str] = []
         #: the one line that would mend it; "" when nothing has to be mended
@@ -67,6 +69,8 @@ def check() -> Capabilities:
     if platform.DESCRIPTORS:
         _look_around(found)
         found.fix = _fix(found, refusal)
+    if platform.HAS_CAUTIONS:
+        found.cautions = sunos_release.cautions(uname.version)
     # As uid 0 without the right, sudo would change nothing.
     if found.ok or (found.supported and os.geteuid()):
         prefix = "" if found.ok else "sudo "
@@ -93,7 +97,7 @@ def _check_support(found: Capabilities) -> None:
         found.supported = True
         found.permitted = True if platform.PROBE_ASKS_RIGHT else None
     except Error as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             found.supported = False
             found.problems.append(missing_support(error.errno))
         elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not platform.PROBE_ASKS_RIGHT):

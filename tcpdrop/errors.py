@@ -36,6 +36,10 @@ def _rebuild(cls: type[Error], message: str, state: dict[str, object]) -> Error:
     return cls(message, **state)  # type: ignore[arg-type]
 
 
+class StillPresent(Error):
+    """The kernel accepted the drop, and this very socket is still there."""
+
+
 class NotFound(Error):
     """There is no such connection (ENOENT)."""
 

@@ -13,13 +13,15 @@ import socket
 from ..capabilities import check
 from ..engine import single
 from ..errors import Error
+from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
 from ..system import kernel, platform
 from .exit_status import DONE, FAILED
+from .options import Parsed
 from .streams import Streams
 
 
-def run(streams: Streams) -> int:
+def run(_: Parsed, streams: Streams) -> int:
     """Returns the exit status: DONE only if both ends saw the drop and nothing else did."""
     try:
         return _run(streams)
@@ -53,7 +55,7 @@ def _show(
     victim, peer = victims
     quad = _quad(victim)
     try:
-        found = single.find(quad)
+        found = Connection(single.find(quad))
         streams.data(f"2. The kernel lists the first client as  {found.state_name} {found.local} {found.remote}")
         streams.data("3. We drop it" + _drop(quad, victim))
     except Error as error:
@@ -80,7 +82,7 @@ def _quad(sock: socket.socket) -> FourTuple:
 def _drop(quad: FourTuple, victim: socket.socket) -> str:
     """The real way where it is open to us, else through our own descriptor, which is always open."""
     if check().ok or not platform.DESCRIPTORS:
-        single.drop_quad(quad)
+        single.drop_row(single.find_unprotected(quad))
         return ", as root would type it:  tcpdrop " + str(quad)
     kernel.abort_own(victim.fileno(), quad.ends(), what=str(quad))
     why = (

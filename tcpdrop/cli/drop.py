@@ -5,23 +5,25 @@ from __future__ import annotations
 
 import time
 
+from ..engine.audit import to_syslog
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
-from ..errors import Error, FilterError, Refused
+from ..errors import Error, Refused
 from ..filters.selection import select
 from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
 from ..safety.rules import rules_with
 from ..system.netns import Namespace, namespaces
-from . import auditing, messages
+from . import messages
+from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
 from .hints import nothing_matched
-from .options import Parsed, UsageError
+from .options import SELECTORS, Parsed, UsageError
 from .prompt import Asker
-from .selectors import arrangement, check_zone, filter_of, number, selects
+from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
 from .signals import Interrupted, Stop
-from .streams import Streams
+from .streams import Streams, error_object
 from .watch import Keeping, keep
 
 #: rounds after the first that drop what came up meanwhile, with --yes
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _selection_of(parsed)
     bound = _bound(parsed)
-    protect = [protecting(text) for text in parsed.texts("protect") or []]
+    protect = protecting(parsed)
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
@@ -55,10 +57,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
             return _interrupted(signal, parsed, streams)
         if stop.number:
             status = 128 + stop.number
-    if not work.report.dry_run:
+    if parsed.audited and not work.report.dry_run:
         what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
-        auditing.audit(parsed, outcomes, work.report.counts, what)
+        to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))
     return status
 
 
@@ -66,8 +68,6 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
     """Somebody left at the question."""
     streams.note(f"\ntcpdrop: {signal}")
     if parsed.machine:
-        from .as_json import error_object
-
         streams.data(error_object(str(signal)))
     return 128 + signal.number
 
@@ -88,15 +88,6 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     return chosen
 
 
-def protecting(text: str) -> Filter:
-    from ..filters import Filter
-
-    try:
-        return Filter(text)
-    except FilterError as error:
-        raise FilterError(f"--protect: {error}", error.column) from None
-
-
 def _bound(parsed: Parsed) -> int | None:
     return None if parsed.text("max_drops") == "none" else number(parsed, "max_drops", "--max-drops")
 
@@ -105,7 +96,7 @@ def _given(parsed: Parsed) -> Connections | None:
     source = parsed.text("from")
     if source is None:
         return None
-    from .saved import read
+    from .saved import read  # json, and only for --from
 
     return read(source, parsed.text("netns"))
 
@@ -143,8 +134,6 @@ class Job:
         self.asker = Asker(parsed, streams, broad=broad, exact=parsed.text("from") is not None)
 
     def _only_states(self) -> bool:
-        from .options import SELECTORS
-
         return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
 
     def select(self) -> Connections:
@@ -209,8 +198,6 @@ class Job:
     def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
         if parsed.machine:
-            from .as_json import report_as_json
-
             report_as_json(report, parsed, self.streams)
         elif parsed.flag("count"):
             counts = report.counts

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from ..errors import Error
 from ..model.addresses import printable
-from .as_json import SCHEMA, dumps
 from .exit_status import DONE
 from .options import Parsed, UsageError
-from .streams import Streams
+from .streams import SCHEMA, Streams, dumps
 
 ENGINES = ("ansible", "salt")
 

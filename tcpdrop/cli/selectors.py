@@ -3,23 +3,20 @@
 
 from __future__ import annotations
 
+from ..errors import FilterError
+from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
 from ..model.order import ORDERS
 from .options import SELECTORS, Parsed, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..filters import Filter
 
 
 def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     """None when nothing was selected at all.  Raises FilterError, UsageError."""
     if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
         return None
-    from ..filters import Filter, all_of, from_selectors  # nothing of it where nothing is selected
-
     filters = []
     literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
+    literal.update(_from_files(parsed))
     chosen = from_selectors(**literal)
     if chosen is not None:
         filters.append(chosen)
@@ -34,6 +31,27 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if parsed.flag("mine"):
         filters.append(Filter.mine())
     return all_of(filters) if filters else None
+
+
+def protecting(parsed: Parsed) -> list[Filter]:
+    """The filters of --protect.  Raises FilterError."""
+    found = []
+    for text in parsed.texts("protect") or []:
+        try:
+            found.append(Filter(text))
+        except FilterError as error:
+            raise FilterError(f"--protect: {error}", error.column) from None
+    return found
+
+
+def _from_files(parsed: Parsed) -> dict[str, list[str]]:
+    """The address options of which a value names a file, with what stands in it."""
+    given: dict[str, list[str]] = {dest: parsed.texts(dest) or [] for dest in ("local_addr", "remote_addr") if dest in parsed.given}
+    if not any(value == "-" or value.startswith("@") for values in given.values() for value in values):
+        return {}
+    from .address_file import read_in
+
+    return read_in(given)
 
 
 def check_zone(parsed: Parsed) -> None:

@@ -30,7 +30,7 @@ from ..model.rows import (
 from ..system import platform
 from ..system.kernel import REPAIR
 from ..system.routes import LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut, ways_out
-from .descriptor import SEES
+from .destroy import DESCRIPTOR, DISCONNECTED
 
 _TELLING = frozenset((ESTABLISHED, CLOSE_WAIT, FIN_WAIT1, FIN_WAIT2))
 _TIME_WAIT_TIMER = 3
@@ -52,19 +52,19 @@ class Peers:
     """The peers of those connections of a batch that were dropped.
 
     The kernel is asked when the first answer is wanted, for all of them.
-    ways: place -> how it was dropped, where that was not the usual way.
+    ways: number -> how it was dropped, where that was not the usual way.
     """
 
-    def __init__(self, batch: Batch, places: Sequence[int], ways: Mapping[int, Way]) -> None:
+    def __init__(self, batch: Batch, numbers: Sequence[int], ways: Mapping[int, Way]) -> None:
         self._batch = batch
-        self._places = places
+        self._numbers = numbers
         self._ways = ways
         self._ways_out: WaysOut | None = None
 
-    def told(self, place: int) -> bool | None:
+    def told(self, number: int) -> bool | None:
         """Was a reset sent to the peer of this one?  None: it cannot be told."""
-        row = self._batch.row(place)
-        sent = sends_reset(row, self._ways.get(place))
+        row = self._batch[number]
+        sent = sends_reset(row, self._ways.get(number))
         if sent is False:
             return False
         found = self._ask().of(row)
@@ -72,11 +72,11 @@ class Peers:
 
     def untold(self) -> Iterator[tuple[str, bytes]]:
         """For each that a reset should have reached and has not: why not, and the address that is behind that."""
-        if not platform.TELLS_PEER or not self._places or not self._ask().troubled:
+        if not platform.TELLS_PEER or not self._numbers or not self._ask().troubled:
             return
-        for place in self._places:
-            row = self._batch.row(place)
-            if sends_reset(row, self._ways.get(place)) is not False:
+        for number in self._numbers:
+            row = self._batch[number]
+            if sends_reset(row, self._ways.get(number)) is not False:
                 found = self._ask().of(row)
                 if found not in (LEAVES, UNKNOWN):
                     yield found, packed_addr(row, LADDR if found == NO_ADDRESS else RADDR)
@@ -90,7 +90,7 @@ class Peers:
         return self._ways_out
 
     def _look(self) -> WaysOut:
-        batch = self._batch if len(self._places) == len(self._batch) else self._batch.choose(self._places)
+        batch = self._batch.choose(self._numbers)
         was_open = batch.namespace is None or batch.namespace.is_open
         try:
             return ways_out(batch.data(), batch.scope)
@@ -104,8 +104,8 @@ def sends_reset(row: Row, way: Way | None) -> bool | None:
     if not platform.TELLS_PEER:
         return False
     state = row[STATE]
-    by_descriptor = way is not None and way[0] == "descriptor"
-    if by_descriptor and way is not None and way[1] == SEES[REPAIR]:
+    by_descriptor = way is not None and way[0] == DESCRIPTOR
+    if way == DISCONNECTED[REPAIR]:
         return False
     if by_descriptor and state in (LAST_ACK, CLOSING):
         return None  # only if something was not sent yet, which is not shown

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One connection by its quadruple: find it, refuse what must not die, drop it.
+"""One connection by its four-tuple: find it, refuse what must not die, drop it.
 
 Every exact drop goes this way, from Python and from the command line.
 """
@@ -7,18 +7,16 @@ Every exact drop goes this way, from Python and from the command line.
 from __future__ import annotations
 
 import errno
-from struct import pack
 
-from .. import _tcpdrop
-from ..errors import NotFound, Protected, Refused
-from ..model.addresses import is_number, printable
-from ..model.connection import Connection
-from ..model.four_tuple import FourTuple
-from ..model.rows import COOKIE, FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
+from ..errors import Error, NotFound, Protected, Refused
+from ..model.addresses import printable
+from ..model.four_tuple import FourTuple, pack_whole, split_dev
+from ..model.rows import FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
+from ..safety.rules import rules_with
 from ..system import platform
-from ..system.kernel import from_os_error
-from ..system.rights import explained
-from .methods import by_destroy
+from ..system.lookups import Lookups
+from .destroy import DESTROYED, usual_way
+from .methods import AUTO, check_method, drop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,125 +26,151 @@ if TYPE_CHECKING:
     from .methods import Way
 
 
-def find(quad: FourTuple, scope: int | None = None) -> Connection:
+def find(quad: FourTuple, scope: int | None = None) -> Row:
     """The connection of this tuple.
 
-    A socket bound to an interface is only found with that interface's index,
-    so without %dev every interface is tried (Linux).  Raises NotFound; Refused
-    when two connections have the tuple; Error for the rest.
+    Raises NotFound; Refused when two connections have the tuple; Error for the rest.
     """
-    found = _rows(quad, scope)
+    lookups = Lookups(scope)
+    return the_one(lookups.rows(quad), quad, lookups)
+
+
+def the_one(found: list[Row], quad: FourTuple, lookups: Lookups) -> Row:
+    """The one connection that was found to have this tuple.  Raises NotFound, Refused."""
     if not found:
-        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up")
+        raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up", hint=_why_not_bound(quad, lookups))
     if len(found) > 1:
-        devices = ", ".join(_dev_name(row[IFINDEX], scope) for row in found)
+        devices = ", ".join(printable(lookups.name_of(row[IFINDEX])) for row in found)
         raise Refused("more than one connection has this tuple", what=str(quad), hint=f"choose one with %dev: {devices}")
-    return Connection(found[0])
+    return found[0]
 
 
-def _rows(quad: FourTuple, scope: int | None) -> list[Row]:
-    """Every socket that has this tuple."""
-    indices = _indices(quad, scope)
-    try:
-        return list(ROW.iter_unpack(_tcpdrop.lookup_each(*quad.ends(), pack(f"{len(indices)}I", *indices), scope=scope)))
-    except OSError as error:
-        raise from_os_error(error, str(quad)) from None
+def _why_not_bound(quad: FourTuple, lookups: Lookups) -> str:
+    """%dev names only a socket that is bound to it."""
+    if not quad.devs or not lookups.rows(FourTuple(*quad.ends())):
+        return ""
+    return f"without %{printable(quad.devs[0])} there is one, which is not bound to that interface"
 
 
-def _indices(quad: FourTuple, scope: int | None) -> list[int]:
-    """Interface indices to ask for: the named one, or none and then each."""
-    if not quad.dev and not platform.TRIES_INTERFACES:
-        return [0]
-    if quad.interfaces is None:
-        try:
-            quad.interfaces = _tcpdrop.interfaces(scope)
-        except OSError as error:
-            raise from_os_error(error, str(quad)) from None
-    known = quad.interfaces
-    if not quad.dev:
-        return [0, *known.values()]
-    index = known.get(quad.dev.encode("utf-8", "surrogateescape"))
-    if index is None and is_number(quad.dev):
-        index = next((number for number in known.values() if str(number) == quad.dev), None)
-    if index is None:
-        raise ValueError(f"there is no interface '{printable(quad.dev)}'")
-    return [index]
-
-
-def _dev_name(index: int, scope: int | None) -> str:
-    names = {number: name.decode("utf-8", "replace") for name, number in _tcpdrop.interfaces(scope).items()}
-    return printable(names.get(index, "no interface"))
-
-
-def protect_session(connection: Connection, quad: FourTuple, session: OwnSession, scope: int | None = None) -> None:
+def protect_session(row: Row, quad: FourTuple, session: OwnSession, lookups: Lookups) -> None:
     """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
-    holder = session.holder(connection._row[INODE])
+    holder = session.holder(row[INODE])
     if holder is None and session.holders:
-        holder = next(filter(None, (session.holder(row[INODE]) for row in _rows(quad.mirror(), scope))), None)
-    if holder is None and session.names(*quad.ends()):
-        holder = "SSH_CONNECTION"
-    if holder is not None:
-        by = f"held by {holder}" if holder.startswith("pid") else f"named by {holder}"
+        holder = next(filter(None, (session.holder(mirror[INODE]) for mirror in lookups.rows(quad.mirror()))), None)
+    by = f"held by {holder}" if holder is not None else "named by SSH_CONNECTION" if session.names(*quad.ends()) else ""
+    if by:
         raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
 
 
-def protect_by_rules(rules: list[tuple[str, Filter]], connection: Connection, quad: FourTuple, scope: int | None = None) -> None:
+def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple, lookups: Lookups) -> None:
     """Raise Protected if a rule matches the connection or its mirror, or may match it."""
-    from ..filters.selection import answers_for
+    from ..filters.selection import answers_for  # only where there are rules
 
-    rows = [connection._row, *_rows(quad.mirror(), scope)]
-    if connection._row[FLAGS] & ROW_MPTCP or not connection._row[FLAGS] & ROW_MARK:  # it is, or that is not shown to us
+    rows = [row, *lookups.rows(quad.mirror())]
+    if row[FLAGS] & ROW_MPTCP or not row[FLAGS] & ROW_MARK:  # it is, or that is not shown to us
         from ..system.mptcp import tied
 
-        rows += map(ROW.unpack_from, tied(rows, scope))
+        rows += map(ROW.unpack_from, tied(rows, lookups.scope))
     for name, rule in rules:
-        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
+        answers = [answer for answer in answers_for(rule, rows, lookups.scope) if answer is not False]
         if answers:
             unsure = "" if True in answers else ", which cannot be decided here"
             raise Protected("protected", what=str(quad), hint=f"by {name}{unsure}")
 
 
-def drop(connection: Connection, quad: FourTuple, scope: int | None = None, method: str = "auto") -> Way:
-    """Drop exactly this socket, and tell how (ways.py).  Raises Error, NotFound if it is gone or another by now."""
-    row = connection._row
-    failure = None
-    if method != "descriptor":
-        try:
-            _tcpdrop.abort(*quad.ends(), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
-        except OSError as error:
-            failure = explained(from_os_error(error, str(quad)))
-        else:
-            if platform.QUEUED:
-                from .queued import still_present, wait_until_gone
-
-                if wait_until_gone([row], scope):
-                    raise still_present(str(quad))
-            return by_destroy(row)
-        if method == "destroy":
-            raise failure
-    from .methods import by_descriptor
-
-    return by_descriptor(row, scope, failure)
-
-
-def drop_quad(
-    quad: FourTuple,
-    *,
-    scope: int | None = None,
-    include_self: bool = False,
-    protect: list[Filter] | None = None,
-    dry_run: bool = False,
-    method: str = "auto",
-) -> tuple[Connection, Way | None]:
-    """Find, protect, drop: the whole job for one tuple.  Returns what was (or would be) dropped, and how."""
-    from ..safety.rules import rules_with
-
+def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self: bool = False, protect: list[Filter] | None = None) -> Row:
+    """Find it, and raise Protected for what must live."""
     rules = rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
-    connection = find(quad, scope)
+    lookups = Lookups(scope)
+    row = the_one(lookups.rows(quad), quad, lookups)
     if rules:
-        protect_by_rules(rules, connection, quad, scope)
+        protect_by_rules(rules, row, quad, lookups)
     if not include_self:
-        from ..safety.session import own
+        from ..safety.session import own  # --include-self does without
 
-        protect_session(connection, quad, own(), scope)
-    return connection, None if dry_run else drop(connection, quad, scope, method)
+        protect_session(row, quad, own(), lookups)
+    return row
+
+
+def drop_row(row: Row, scope: int | None = None, method: str = AUTO) -> Way:
+    """Drop exactly this socket, and tell how.  Raises Error, NotFound if it is gone or another by now."""
+    ((_, answer),) = drop([row], scope, method)
+    if isinstance(answer, Error):
+        raise answer
+    if platform.QUEUED:
+        from .verify import still_present, wait_until_gone  # Solaris and illumos
+
+        if wait_until_gone([row], scope):
+            raise still_present(row)
+    return usual_way(row) if answer is DESTROYED else answer
+
+
+def refusal(row: Row, scope: int | None = None, method: str = AUTO) -> Error | None:
+    """What drop_row() would raise, by going the same way up to its last step."""
+    ((_, answer),) = drop([row], scope, method, dry_run=True)
+    return answer if isinstance(answer, Error) else None
+
+
+# ---- from Python
+
+
+def drop_one(
+    local: tuple[object, ...],
+    remote: tuple[object, ...],
+    *,
+    netns: str | int | None = None,
+    zone: str | int | None = None,
+    include_self: bool = False,
+    method: str = "auto",
+) -> None:
+    """Drop the one TCP connection with these ends; raise unless it was dropped.
+
+    local, remote: (address, port), or the 4-tuples of an IPv6 socket's
+    getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
+    one names the interface of a socket that is bound to it.
+    netns: a network namespace by name, PID or path (Linux); None is the caller's own.
+    zone: another zone by id or name, or "all" (illumos): its connections do not
+    show, so the kernel's answer is not verified.
+    include_self: drop it even if it carries the caller's own login session; what
+    the host's /etc/tcpdrop.conf protects stays protected.
+    method: "auto", "destroy" or "descriptor", as drop() takes it.  One's own
+    connection needs no right at all (Linux).
+
+    Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
+    connections have the tuple), Error; ValueError for what cannot name one
+    connection, before anything is opened.  Linux: sock_diag(7), SOCK_DESTROY.
+    """
+    laddr, lport, *ldevs = _end(local, "local")
+    raddr, rport, *rdevs = _end(remote, "remote")
+    quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
+    check_method(method)
+    if zone is not None:
+        from ..system import sunos_zones as zones  # Solaris and illumos
+        from . import other_zone
+
+        number = zones.number_of(zone)
+        if number != zones.OWN:
+            other_zone.drop(quad, number, include_self=include_self)
+            return
+    from ..system.netns import Namespace  # the command line does without
+    from .audit import logs, to_logging
+
+    with Namespace(netns) as scope:
+        row = find_unprotected(quad, scope=scope, include_self=include_self)
+        way = drop_row(row, scope, method)
+    if logs():
+        from ..model.connection import Connection  # seldom needed
+        from .outcome import Result
+
+        to_logging([Result(Connection(row), "dropped", way=way)])
+
+
+def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str, str]:
+    """(address, port) or (address, port, flowinfo, scope id) to bytes, port, and the interface as text and as scope id."""
+    if not isinstance(end, tuple) or len(end) not in (2, 4):
+        raise TypeError(f"{name}: (address, port) is needed, not {end!r}")
+    address, port = end[0], end[1]
+    if not isinstance(address, str) or not isinstance(port, int) or isinstance(port, bool):
+        raise TypeError(f"{name}: (address, port) is (str, int), not {end!r}")
+    text, dev = split_dev(address)
+    return pack_whole(text), port, dev, str(end[3]) if len(end) == 4 and end[3] else ""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     #: (4 or 16 bytes, prefix length, port or 0)
     Value = tuple[bytes, int, int]
+    #: and the interface that the socket is bound to, or ""
+    Located = tuple[Value, str]
 
 
 #: Which end a predicate looks at -> the fields of its port and its address in a row.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from ..model.four_tuple import interface
 from ..system import kernel, procfs
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Linux's default, and that of every new network namespace.
 EPHEMERAL = (32768, 60999)
-#: where the unified hierarchy is mounted unless the list of mounts says otherwise
-_CGROUPS = "/sys/fs/cgroup"
 
 
 class Facts:
@@ -26,7 +25,7 @@ class Facts:
     now: a reading of the clock that a row's `created` is of (clock.py).
     """
 
-    __slots__ = ("_cgroup_ids", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
+    __slots__ = ("_cgroup_ids", "_indices", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
 
     def __init__(
         self,
@@ -44,10 +43,17 @@ class Facts:
         self.owners = owners
         self.cgroups = cgroups
         self.now = now
+        self._indices: dict[str, int | None] = {}
         self._cgroup_ids: dict[str, frozenset[int] | None] = {}
 
     def ifindex(self, name: str) -> int | None:
-        return None if self.interfaces is None else self.interfaces.get(name)
+        """The interface of this name or number; None where there is none, or two are meant."""
+        if name not in self._indices:
+            try:
+                self._indices[name] = None if self.interfaces is None else interface(name, self.interfaces)
+            except ValueError:
+                self._indices[name] = None
+        return self._indices[name]
 
     def cgroup_ids(self, path: str) -> frozenset[int] | None:
         """The ids of a cgroup and of all below it."""
@@ -92,10 +98,15 @@ def _ephemeral_ports() -> tuple[int, int]:
 # ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system
 
 
-def _cgroup_mount() -> str:
-    """Where the unified hierarchy is mounted."""
-    found = (fields[1] for fields in procfs.mounts() if len(fields) > 2 and fields[2] == "cgroup2")
-    return next(found, _CGROUPS)
+def _cgroup_mount() -> str | None:
+    """Where the unified hierarchy is mounted and to be seen: not covered by another file system, as below `ip netns exec`."""
+    for place, device in procfs.mounts_of("cgroup2"):
+        try:
+            if os.stat(place).st_dev == device:
+                return place
+        except OSError:
+            continue
+    return None
 
 
 def _cgroups_below(path: str) -> frozenset[int] | None:
@@ -104,6 +115,8 @@ def _cgroups_below(path: str) -> frozenset[int] | None:
     path: '/system.slice/nginx.service', or with the mount point in front.
     """
     root = _cgroup_mount()
+    if root is None:
+        return None
     inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
     top = root + "/" + inside.strip("/")
     if ".." in inside.split("/"):

@@ -7,7 +7,7 @@ from ..errors import FilterError
 from ..model.rows import ALL_STATES, LISTEN, USUAL_STATES
 from ..system import platform
 from .literal import compared, made
-from .nodes import Node, both, either, negate, walk
+from .nodes import OWNERS, PIDS, Node, both, either, negate, walk
 from .parser import parse
 from .sockets import Family, State
 from .vocabulary import refusal
@@ -106,7 +106,10 @@ class Filter:
 
     def needs(self) -> frozenset[str]:
         """What must be fetched beside the rows: names of nodes.py."""
-        return self.node.needs()
+        needs = self.node.needs()
+        if PIDS in needs and not platform.HELD_BY_ENDS and any(node.word == "pid" and not positive for node, positive in walk(self.node)):
+            needs |= {OWNERS}  # to deny one holder takes that another was seen
+        return needs
 
     @property
     def wanted_pids(self) -> frozenset[int]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 
 from ..model.rows import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
+from ..system import procfs
 from . import bytecode
 from .lexer import quoted
 from .nodes import CGROUPS, OWNERS, PIDS, Mergeable, Node
+from .values import COMM_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +103,9 @@ class Comm(_Holder):
 
         def named(pid: int) -> Answer:
             name = comm(pid)
-            return None if name is None else matches(name)
+            if name is None or matches(name):
+                return None if name is None else True
+            return None if may_be_longer(name) and could_match(self.args[0], name) else False
 
         return named
 
@@ -119,6 +123,54 @@ def glob(pattern: str) -> Callable[[str], bool]:
             _GLOBS.clear()
         _GLOBS[pattern] = _make_glob(pattern)
     return _GLOBS[pattern]
+
+
+def may_be_longer(name: str) -> bool:
+    """Did the kernel keep the first 15 bytes of a longer name, as far as can be told?"""
+    return len(name.encode("utf-8", "surrogateescape")) >= COMM_BYTES
+
+
+def could_match(pattern: str, name: str) -> bool:
+    """Does the pattern match some name that begins like this one?  A plain name is meant as the kernel shows it: no."""
+    if not any(char in pattern for char in "*?["):
+        return False
+    if name and "\udc80" <= name[-1] <= "\udcff":  # cut inside a character
+        name = name.rstrip("".join(map(chr, range(0xDC80, 0xDD00))))
+    parts = _parts_of(pattern)
+    #: how many parts may be behind us after the characters so far
+    at = _past_stars({0}, parts)
+    for char in name:
+        after = {index if parts[index] == "*" else index + 1 for index in at if index < len(parts) and _takes(parts[index], char)}
+        at = _past_stars(after, parts)
+    return any(index < len(parts) for index in at)  # something is left for what was cut
+
+
+def _parts_of(pattern: str) -> list[str]:
+    """'a*[xy]' -> 'a', '*', '[xy]', as fnmatch(3) reads it."""
+    parts, at = [], 0
+    while at < len(pattern):
+        end = at + 1
+        if pattern[at] == "[":
+            first = at + 2 if pattern[at + 1 : at + 2] == "!" else at + 1
+            close = pattern.find("]", first + 1)
+            end = close + 1 if close >= 0 else end
+        parts.append(pattern[at:end])
+        at = end
+    return parts
+
+
+def _past_stars(at: set[int], parts: list[str]) -> set[int]:
+    found = set()
+    for index in at:
+        found.add(index)
+        while index < len(parts) and parts[index] == "*":
+            index += 1
+            found.add(index)
+    return found
+
+
+def _takes(part: str, char: str) -> bool:
+    return part in ("*", "?", char) or (part[0] == "[" and len(part) > 2 and glob(part)(char))
 
 
 def _make_glob(pattern: str) -> Callable[[str], bool]:
@@ -139,12 +191,14 @@ class User(_Holder):
     word = "user"
 
     def compiled(self) -> Test:
-        (uid,), held = self.args, super().compiled()
+        (uid,), held, unmapped = self.args, super().compiled(), procfs.unmapped_uid()
 
         def used(row: Row, info: Info | None, facts: Facts) -> Answer:
-            if row[INODE] and row[FLAGS] & ROW_UID and row[UID] == uid:
-                return True
-            return held(row, info, facts)
+            if not row[INODE] or not row[FLAGS] & ROW_UID:
+                return held(row, info, facts)
+            if row[UID] == unmapped:  # it stands for many users, and for none of them for certain
+                return True if held(row, info, facts) else None
+            return True if row[UID] == uid else held(row, info, facts)
 
         return used
 
@@ -227,7 +281,10 @@ class Cgroup(Node):
 class Kernel(Node):
     """The kernel itself holds it (NFS, iSCSI): it has an inode, and no process holds that.
 
-    A socket that nobody holds any more has no inode, and is not meant.
+    Nothing proves it: a socket of which no holder was seen may be registered
+    with an io_uring or be under way in a message.  So it is False or unknown:
+    `not kernel` selects, `kernel` protects, and neither guesses.  A socket that
+    nobody holds any more has no inode, and is not meant.
     """
 
     __slots__ = ()
@@ -237,8 +294,7 @@ class Kernel(Node):
         def unheld(row: Row, info: Info | None, facts: Facts) -> Answer:
             if not row[INODE]:
                 return False
-            owner = facts.owners.of(row[INODE]) if facts.owners is not None else None
-            return None if owner is None else not owner.pids
+            return False if facts.owners is not None and facts.owners.of(row[INODE]) is not None else None
 
         return unheld
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import chain
 
 from ..model.connection import Owner
-from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
+from ..model.rows import ALL_STATES, CONNECTION_STATES, COOKIE, IFINDEX, INODE, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
 from ..system import kernel, netns, platform
 from .decision import decide, unpacked
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ..system.holders import Owners
     from ..system.netns import Namespace
     from .filter import Filter
-
-#: every state a connection can be in
-CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 
 
 def select(
@@ -83,9 +80,8 @@ def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
 
 def _find_owners(batch: Batch) -> None:
     """Look for the holders of every selected socket."""
-    from ..system.holders import scan  # few lists show who holds what
-
-    batch.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}))
+    inodes = {row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}
+    batch.owner_of = _owner_of(_holders(None, inodes))
 
 
 def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
@@ -141,10 +137,11 @@ def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool |
     return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]
 
 
-def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
-    from ..system.holders import scan, scan_named
+def _holders(rule: Filter | None, inodes: set[int] | None) -> Owners:
+    """Who holds these sockets (None: all); where that is told by process, what those hold that the rule names."""
+    from ..system.holders import scan, scan_named  # few selections and rules ask who holds what
 
-    return scan_named(rule.wanted_pids) if platform.HELD_BY_ENDS else scan(inodes)
+    return scan(inodes) if rule is None or not platform.HELD_BY_ENDS else scan_named(rule.wanted_pids)
 
 
 def _details(row: Row, scope: int | None) -> Info | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..model.rows import STATE_NAMES
 from . import values
 from .endpoints import Address, Port
-from .nodes import negate, walk
+from .nodes import both, either, negate, walk
 from .sockets import STATE_GROUPS, Dev, Direction, Family, Loopback, State, spelled
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Optional
 
+    from .endpoints import Located
     from .nodes import Node
 
     Value = tuple[str, Callable[[str], Any], Optional[str]]
@@ -89,7 +90,13 @@ def _unit(text: str) -> str:
 
 
 def _addresses(end: str) -> Callable[..., Node]:
-    return lambda found: Address.of(end, found)
+    def node(found: list[Located]) -> Node:
+        """One of these; with an interface only what is bound to it."""
+        plain = [value for value, dev in found if not dev]
+        bound = [both([Address.of(end, [value]), Dev(dev)]) for value, dev in found if dev]
+        return either([Address.of(end, plain), *bound] if plain else bound)
+
+    return node
 
 
 def _ports(end: str) -> Callable[..., Node]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _collections_abc import Sequence
 
-from .columns import column
+from .columns import column, picked
 from .connection import Connection, Owner
 from .rows import COOKIE, INFO, LISTEN, ROW, STATE
 
@@ -41,7 +41,7 @@ class Rows:
 
 
 class Batch:
-    """The selected rows of one table, and where that table was read."""
+    """The selected rows of one network namespace: numbers into the table that was read there."""
 
     __slots__ = ("_cookies", "_data", "indices", "namespace", "owner_of", "table")
 
@@ -66,6 +66,17 @@ class Batch:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def __getitem__(self, number: int) -> Row:
+        return ROW.unpack_from(self.table[self.indices[number]])
+
+    def __iter__(self) -> Iterator[Row]:
+        return ROW.iter_unpack(self.data())
+
+    @property
+    def listed(self) -> _tcpdrop.Table | None:
+        """The kernel's own table; None for connections that were given one by one."""
+        return None if isinstance(self.table, Rows) else self.table
+
     @property
     def scope(self) -> int | None:
         """The network namespace for the kernel.  Raises Error when it cannot be opened (any more)."""
@@ -80,9 +91,6 @@ class Batch:
     def netns(self) -> str | None:
         """The network namespace as it is shown; None when there is only one."""
         return None if self.namespace is None else self.namespace.label
-
-    def row(self, place: int) -> Row:
-        return ROW.unpack_from(self.table[self.indices[place]])
 
     def connection(self, place: int) -> Connection:
         raw = self.table[self.indices[place]]
@@ -102,11 +110,10 @@ class Batch:
                 self._data = b"".join([table[i][:size] for i in self.indices])
         return self._data
 
-    def cookies(self) -> Sequence[object]:
-        """The cookie of each selected row."""
+    def cookies(self, numbers: Sequence[int]) -> Sequence[object]:
         if self._cookies is None:
             self._cookies = column(self.data(), COOKIE)
-        return self._cookies
+        return picked(self._cookies, numbers)
 
     def close(self) -> None:
         """Let go of the namespace; who asks for it after all has it opened anew."""
@@ -118,14 +125,18 @@ class Batch:
         namespace = None if self.namespace is None else self.namespace.again()
         return Batch(self.table, self.indices, namespace=namespace, owner_of=self.owner_of)
 
-    def choose(self, places: Sequence[int]) -> Batch:
+    def table_numbers(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Where these rows stand in the table."""
+        return picked(self.indices, numbers)
+
+    def choose(self, numbers: Sequence[int]) -> Batch:
         """Only these of the selected rows, in this order."""
-        return Batch(
-            self.table,
-            [self.indices[place] for place in places],
-            namespace=self.namespace,
-            owner_of=self.owner_of,
-        )
+        if numbers == range(len(self)):
+            return self
+        chosen = Batch(self.table, self.table_numbers(numbers), namespace=self.namespace, owner_of=self.owner_of)
+        if self._data is not None:  # a column is cheap while the data is at hand
+            chosen._cookies = self.cookies(numbers)
+        return chosen
 
 
 def batch_of(connections: list[Connection], namespace: Namespace | None = None) -> Batch:

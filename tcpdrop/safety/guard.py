@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ..errors import Protected
 from ..model.addresses import MAPPED
-from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr, reader
+from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr, reader, spelled
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel
 from ..system.mptcp import tied
@@ -20,6 +20,9 @@ from .rules import rules_with
 from .session import OwnSession, ancestors
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
+
+#: what lets go of what is spared for the operator's sake alone
+LIFTED = "--include-self"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,10 +58,10 @@ class Guard:
     def _spare_session(self, session: OwnSession) -> None:
         named: dict[Key, str] = {}
         for laddr, lport, raddr, rport in session.tuples:
-            _spare(named, (laddr, raddr, lport, rport), "named by SSH_CONNECTION")
+            _spare(named, (laddr, raddr, lport, rport), f"named by SSH_CONNECTION; {LIFTED}")
         rows = session.rows()
         for row, holder in rows:
-            _spare(self._spared, _key(row), f"held by {holder}")
+            _spare(self._spared, _key(row), f"held by {holder}; {LIFTED}")
         self._spared = {**named, **self._spared}
         # A login is accepted: what an ancestor opened itself, like a terminal window
         # its way to a forwarded display, need not be what the operator came by.
@@ -91,18 +94,24 @@ class Guard:
             elif process not in (logins.LOGIN_CREATORS if row[PID] else logins.LOGIN_SERVICES) and row[PID] not in above:
                 continue
             number += 1
-            _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
+            _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told; {LIFTED}")
         spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
         self.warning = f"cannot tell which connection carries your session: {spared}"
 
     # ---- asking
 
-    def protected(self, connections: Connections) -> dict[int, Protected]:
-        """place -> why, for each connection that must live."""
-        found: dict[int, Protected] = {}
-        start = 0
+    def protected(self, connections: Connections) -> list[dict[int, Protected]]:
+        """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must."""
+        found = self._protected(connections)
+        if self.rules:
+            for batch, spared in zip(connections.batches, found):
+                self._protect_through(batch, spared)
+        return found
+
+    def _protected(self, connections: Connections) -> list[dict[int, Protected]]:
         if self._hidden:  # whoever logged in since may be the operator, coming back
             self._spare_logins(kernel.list_connections(USUAL_STATES))
+        found = []
         for batch in connections.batches:
             spared = dict(self._spared)
             if self.session is not None and self.session.dumped and batch.where is not None:
@@ -111,29 +120,38 @@ class Guard:
                 self._apply_rules(batch, spared)
             if self.spare_kernel:
                 _spare_kernel(batch, spared)
-            self._check_batch(batch, spared, start, found)
-            start += len(batch)
+            found.append(self._among(batch, spared))
         return found
 
-    def _check_batch(self, batch: Batch, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
+    def _among(self, batch: Batch, spared: dict[Key, str]) -> dict[int, Protected]:
         # A dump is not a snapshot: it may have missed what an ancestor holds.
         holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        found: dict[int, Protected] = {}
         if not spared and not holders:
-            return
-        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(batch.data())):
+            return found
+        for number, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(batch.data())):
             why = spared.get((laddr, raddr, lport, rport))
             if why is None and inode in holders and self.session is not None:
-                why = f"held by {self.session.holder(inode)}"
+                why = f"held by {self.session.holder(inode)}; {LIFTED}"
             if why is not None:
-                hint = why if why.startswith(("by ", "no process")) else f"{why}; --include-self"
-                found[start + place] = Protected("protected", what=str(batch.connection(place)), hint=hint)
+                found[number] = Protected("protected", what=spelled(batch[number]), hint=why)
+        return found
+
+    def _protect_through(self, batch: Batch, found: dict[int, Protected]) -> None:
+        """Add what would take along another subflow that must live."""
+        rows = list(batch)
+        along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
+        for at, why in self._protected(Connections([along]))[0].items() if len(along) else ():
+            inode = along[at][INODE]
+            for number in (number for number, row in enumerate(rows) if row[INODE] == inode):
+                found[number] = Protected("protected", what=spelled(rows[number]), hint=why.hint)
 
     def _spare_elsewhere(self, session: OwnSession, batch: Batch, spared: dict[Key, str]) -> None:
         """An ancestor may hold a socket of another network namespace: its mirror is there too."""
         table = kernel.list_connections(USUAL_STATES, scope=batch.scope)
         for row in ROW.iter_unpack(table.tobytes()):
             if row[INODE] in session.holders:
-                _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
+                _spare(spared, _key(row), f"held by {session.holder(row[INODE])}; {LIFTED}")
 
     def _apply_rules(self, batch: Batch, spared: dict[Key, str]) -> None:
         """Every connection of the batch's namespace that a rule matches, or may match."""
@@ -167,21 +185,6 @@ def _spare_kernel(batch: Batch, spared: dict[Key, str]) -> None:
             _spare(spared, _key(row), "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it")
 
 
-def protected_through(guard: Guard, connections: Connections) -> dict[int, Protected]:
-    """place -> why, for what would take along another subflow that must live."""
-    found: dict[int, Protected] = {}
-    start = 0
-    for batch in connections.batches:
-        rows = [batch.row(place) for place in range(len(batch))]
-        along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
-        for at, why in guard.protected(Connections([along])).items() if len(along) else ():
-            inode = along.row(at)[INODE]
-            for place in (place for place, row in enumerate(rows) if row[INODE] == inode):
-                found[start + place] = Protected("protected", what=str(batch.connection(place)), hint=why.hint)
-        start += len(batch)
-    return found
-
-
 def own_session() -> frozenset[Connection]:
     """The connections that carry the caller's session, both ends where both are here.
 
@@ -192,7 +195,8 @@ def own_session() -> frozenset[Connection]:
     from ..filters.selection import select
 
     everything = select(None)
-    return frozenset(everything[place] for place in Guard().protected(everything))
+    found = Guard().protected(everything)
+    return frozenset(batch.connection(number) for batch, spared in zip(everything.batches, found) for number in spared)
 
 
 def guard_for(

@@ -30,7 +30,7 @@ def rules() -> list[Filter]:
     """The filters of the file; none without a file.  Raises Refused when it cannot be trusted or read."""
     try:
         # Not to wait for a writer, should it be a pipe.
-        descriptor = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(PATH, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         if os.path.lexists(PATH):
             raise _refused("leads nowhere", errno.ENOENT) from None

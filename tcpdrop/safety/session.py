@@ -14,7 +14,7 @@ import os
 from time import monotonic
 
 from ..errors import Error
-from ..model.addresses import pack
+from ..model.four_tuple import pack_whole, split_dev
 from ..model.rows import INODE, ROW, USUAL_STATES, reader
 from ..system import kernel, procfs
 
@@ -137,4 +137,4 @@ def own() -> OwnSession:
 
 
 def _pack(text: str) -> bytes:
-    return pack(text.partition("%")[0])
+    return pack_whole(split_dev(text)[0])

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which processes hold a socket, on Linux: /proc/PID/fd names sockets by inode.
+"""Which processes hold a socket, on Linux: /proc/PID/fd, and /proc/PID/task/TID/fd, name sockets by inode.
 
 Nothing here raises for what it may not read.  It keeps count instead: a
 process whose descriptors could not be read may hold anything, and processes
-that /proc does not show (hidepid, another PID namespace) may too.  So "nobody
-holds it" is said only after everybody was looked at.
+that /proc does not show (hidepid, another PID namespace) may too.
+
+That a process holds a socket is seen.  That nobody does is never known: it may
+be registered with an io_uring, be under way in a message (SCM_RIGHTS), or have
+gone from a process that was not read yet to one that had been.  So a socket of
+which no holder was seen is looked for a second time, and stays unknown then.
 """
 
 from __future__ import annotations
@@ -47,17 +51,10 @@ class Owners:
         self.processes = Processes()
         self._possible: dict[object, bool] = {}
 
-    @property
-    def complete(self) -> bool:
-        """Is a socket that was not found held by nobody?"""
-        return self.everyone and not self.unread and not self.hidden
-
     def of(self, inode: int) -> Owner | None:
-        """The holders of a socket, with the name of the first; Owner(()) is nobody, None is unknown."""
+        """The holders of a socket, with the name of the first; None: none was seen."""
         pids = self.holders.get(inode) if inode else None
-        if not pids:
-            return Owner(()) if inode and self.complete else None
-        return Owner(tuple(pids), self.processes.comm(pids[0]))
+        return Owner(tuple(pids), self.processes.comm(pids[0])) if pids else None
 
     def has(self, pid: int, row: Row) -> Answer:
         """Has this process to do with the connection, as `pid` means it?  None: it cannot be told."""
@@ -66,12 +63,18 @@ class Owners:
         return self.holds(pid, row[INODE]) if row[INODE] else None
 
     def holds(self, pid: int, inode: int) -> Answer:
-        """Does this process hold the socket?  None: it could not be read."""
+        """Does this process hold the socket?  None: it cannot be told.
+
+        Where only named processes were looked at, what one of them was not seen to hold counts as not
+        held by it: enough to select, not to deny (Filter.needs() sees to that).
+        """
         if pid in self.holders.get(inode, ()):
             return True
-        if pid in self.read or (self.everyone and pid not in self.unread and not self.hidden):
-            return False
-        return None
+        if not self.everyone:
+            return False if pid in self.read else None
+        if pid in self.unread or (self.hidden and pid not in self.read):
+            return None
+        return False if self.holders.get(inode) else None
 
     def any_holder(self, inode: int, key: object, test: Callable[[int], Answer]) -> Answer:
         """Does the test hold for the pid of any holder?
@@ -87,12 +90,23 @@ class Owners:
                 return True
             if one is None:
                 answer = None
-        if answer is None or not self.everyone or (self.hidden and not pids):
+        if answer is None or not pids or not self.everyone:
             return None
         possible = self._possible.get(key)
         if possible is None:
             possible = self._possible[key] = any(test(pid) is not False for pid in self.unread)
         return None if possible else False
+
+    def look_again(self, inodes: Iterable[int]) -> None:
+        """Look a second time for those of these sockets of which no holder was seen."""
+        missing = {inode for inode in inodes if inode and inode not in self.holders}
+        if not (missing and self.everyone):
+            return
+        again = _look(missing, None)
+        for inode, pids in again.holders.items():
+            self.holders.setdefault(inode, pids)
+        self.read |= again.read
+        self.unread = tuple(sorted({*self.unread, *again.unread}))
 
 
 def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None, *, every_holder: bool = True) -> Owners:
@@ -101,6 +115,15 @@ def scan(inodes: Iterable[int] | None = None, pids: Iterable[int] | None = None,
     every_holder=False stops as soon as each socket has one holder: enough to
     name a process, not to deny one.
     """
+    inodes = None if inodes is None else set(inodes)
+    found = _look(inodes, pids, every_holder=every_holder)
+    if inodes is not None:
+        found.look_again(inodes)
+    return found
+
+
+def _look(inodes: Iterable[int] | None, pids: Iterable[int] | None, *, every_holder: bool = True) -> Owners:
+    """One look, process by process: /proc shows no two of them at one moment."""
     wanted = None if inodes is None else {f"socket:[{inode}]": inode for inode in inodes if inode}
     # Processes named one by one are few: missing one of them is no reason to look around.
     named = None if pids is None else sorted(set(pids))
@@ -136,7 +159,7 @@ def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, li
     mine: set[int] = set()
     readable = True
     try:
-        for _, link in procfs.descriptors_of(pid):
+        for link in procfs.links_of(pid):
             if wanted is None:
                 if link.startswith("socket:["):
                     mine.add(int(link[8:-1]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from struct import iter_unpack, pack, unpack
+from _struct import iter_unpack, pack, unpack
 
 from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused
@@ -25,6 +25,9 @@ _UNSUPPORTED = {
     errno.EAFNOSUPPORT,
     errno.ENOSYS,
 }
+
+#: not every system has this number
+_TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def from_os_error(error: OSError, what: str = "") -> Error:
         return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
     if number in _UNSUPPORTED:
         return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
-    if number == errno.ENOTUNIQ:
+    if number == _TWO_HAVE_IT:
         hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
         return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
     text = f"{step}: {error.strerror}" if step else str(error.strerror)
@@ -224,6 +227,17 @@ def socket_of(pid: int, fd: int) -> Row | None:
 def process(pid: int, variable: bytes) -> tuple[int, bytes | int, bytes | int | None]:
     """A process's parent, its packed sockets and a variable of its environment; an int is why one could not be read."""
     return _ask("", _tcpdrop.process, pid, variable)
+
+
+def thread_tables(pid: int) -> Sequence[int]:
+    """Threads of a process that have, or may have, a table of descriptors of their own."""
+    try:
+        packed = _tcpdrop.thread_tables(pid)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED or error.errno in (errno.ENOENT, errno.ESRCH):
+            return ()
+        raise
+    return memoryview(packed).cast("i").tolist() if packed else ()
 
 
 # ---- text

@@ -11,29 +11,23 @@ import errno
 
 from ..errors import NotSupported
 from ..model.rows import COOKIE, FLAGS, INODE, ROW, ROW_MPTCP, USUAL_STATES, ends_of
-from ..model.table import Batch
 from . import kernel, platform, rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ..model.rows import Row
 
 
-def subflows(batch: Batch, places: Sequence[int], scope: int | None) -> Sequence[int]:
-    """Those of the places that belong to an MPTCP connection.  Raises Error."""
+def subflows(rows: Iterable[Row], scope: int | None) -> list[int]:
+    """The numbers of those rows that belong to an MPTCP connection.  Raises Error."""
     if not platform.DESCRIPTORS:
         return []
     inodes, ends, cookies = _sockets(scope)
     if not (ends or cookies):
         return []
-    found = []
-    for place in places:
-        row = ROW.unpack_from(batch.table[batch.indices[place]])
-        if row[INODE] in inodes or ends_of(row) in ends or row[COOKIE] in cookies:
-            found.append(place)
-    return found
+    return [number for number, row in enumerate(rows) if row[INODE] in inodes or ends_of(row) in ends or row[COOKIE] in cookies]
 
 
 def tied(rows: Iterable[Row], scope: int | None) -> list[bytes]:

@@ -97,9 +97,10 @@ class Namespace:
     def _open(self, path: str) -> int:
         name = printable(str(self.where))
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError as error:
-            raise Error(f"no network namespace '{name}'", errno=error.errno, step="open") from None
+            hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
+            raise Error(f"no network namespace '{name}'", errno=error.errno, step="open", hint=hint) from None
         except PermissionError as error:
             hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
             raise NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=hint) from None

@@ -41,6 +41,8 @@ DESCRIPTORS = _LINUX
 VICTIM_SEES = "ECONNRESET" if _SUNOS else "ECONNABORTED"
 #: the peer of a dropped connection may get a reset at once
 TELLS_PEER = _LINUX
+#: releases are known whose kernel does something wrong where we meet it: sunos_release.py
+HAS_CAUTIONS = _SUNOS
 #: probe() asks for the right too; elsewhere a filter on the socket mark does
 PROBE_ASKS_RIGHT = _SUNOS
 
@@ -48,6 +50,11 @@ _RIGHT = "needs the privilege sys_ip_config, as root has it; a zone that shares 
 _STRUCTURE = (
     "this kernel has no TCP_IOC_ABORT_CONN, or one with another structure; illumos and Solaris 8 to 10 have the one "
     "that is sent, Oracle Solaris 11 is unknown: please report it"
+)
+
+_HEADERS = (
+    "built where the system's headers have no tcp_ioc_abort_conn_t, or lay something out otherwise than tcpdrop sends it: "
+    "what it was stands in the build's output (pip install -v), please report it"
 )
 
 #: what listing needs
@@ -60,6 +67,9 @@ if _SUNOS:
         errno.EPERM: _RIGHT,
         # The C side makes this of the kernel's EINVAL, for a checked request is never invalid.
         errno.EOPNOTSUPP: _STRUCTURE,
+        # The C side's own: src/sunos_abi.c did not compile here.
+        errno.ENOSYS: _HEADERS,
+        errno.EAGAIN: "the kernel is short of memory, and leaves connections out of its answers then: try again",
         errno.EACCES: "/dev/arp (to list) or /dev/tcp (to drop) cannot be opened: a zone or a chroot may forbid it; run as root",
         errno.EBUSY: "the device or the stream is in use exclusively; try again",
         errno.ENODEV: "the device is missing: in a chroot /dev must have arp and tcp",

@@ -9,8 +9,9 @@ descriptors do not name sockets, so socket_inodes() always raises
 
 from __future__ import annotations
 
+import errno
 import os
-from struct import Struct
+from _struct import Struct
 
 from ..errors import NotSupported
 from ..model.addresses import printable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def read(path: str) -> bytes:
     """A whole file; half the time of open(), which builds two objects around the descriptor."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY)
     try:
         text = part = os.read(file, 4096)
         while part:
@@ -58,6 +59,25 @@ def mounts() -> list[list[str]]:
         return [line.split(" ") for line in read("/proc/self/mounts").decode("utf-8", "surrogateescape").splitlines()]
     except OSError:
         return []
+
+
+def mounts_of(kind: str) -> list[tuple[str, int]]:
+    """(path, device number) of each mounted file system of this type.  proc_pid_mountinfo(5)."""
+    found = []
+    for line in text_of("/proc/self/mountinfo").splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.split(" ")[0] == kind:
+            words = fields.split(" ")
+            major, _, minor = words[2].partition(":")
+            found.append((_unescaped(words[4]), os.makedev(int(major), int(minor))))
+    return found
+
+
+def _unescaped(path: str) -> str:
+    """'/a\\040b' -> '/a b', as mount tables are written."""
+    for code in ("040", "011", "012", "134"):
+        path = path.replace("\\" + code, chr(int(code, 8)))
+    return path
 
 
 # ---- all processes
@@ -171,13 +191,52 @@ def uids_of(pid: int) -> frozenset[int]:
     except OSError:  # that of Solaris, which has other contents, is its user's alone
         return psinfo(pid).uids
     line = next((line for line in status.split(b"\n") if line.startswith(b"Uid:")), None)
-    return psinfo(pid).uids if line is None else frozenset(map(int, line.split()[1:3]))
+    if line is None:
+        return psinfo(pid).uids
+    uids = frozenset(map(int, line.split()[1:3]))
+    if uids & {unmapped_uid()}:
+        raise PermissionError(errno.EPERM, "a user without a number in this user namespace")
+    return uids
+
+
+_unmapped: list[int | None] = []
+
+
+def unmapped_uid() -> int | None:
+    """The number that stands for each user who has none in our user namespace; None where all have one.
+
+    Read once: a process seldom changes its user namespace.  user_namespaces(7).
+    """
+    if not _unmapped:
+        whole = text_of("/proc/self/uid_map").split() == ["0", "0", "4294967295"]
+        number = text_of("/proc/sys/kernel/overflowuid").strip()
+        _unmapped.append(None if whole else int(number) if number.isdigit() else 65534)
+    return _unmapped[0]
 
 
 def descriptors_of(pid: int) -> Iterator[tuple[str, str]]:
-    """Each descriptor of a process and what it is, like 'socket:[4711]'."""
+    """Each descriptor of a process's first thread and what it is, like 'socket:[4711]'."""
+    return _descriptors(f"/proc/{pid}/fd")
+
+
+def links_of(pid: int) -> Iterator[str]:
+    """What each descriptor of a process is, in every thread that has a table of its own.
+
+    /proc/PID/fd shows the table of the first thread alone, and nothing once that has ended.
+    """
+    for _, link in _descriptors(f"/proc/{pid}/fd"):
+        yield link
+    for tid in kernel.thread_tables(pid):
+        try:
+            for _, link in _descriptors(f"/proc/{pid}/task/{tid}/fd"):
+                yield link
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended: it holds nothing any more
+
+
+def _descriptors(path: str) -> Iterator[tuple[str, str]]:
     readlink = os.readlink
-    directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         try:
             # Where descriptors may be counted but not read, do not list them first.

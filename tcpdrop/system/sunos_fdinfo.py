@@ -140,7 +140,7 @@ def _files(pid: int) -> Iterator[bytes]:
 
 def _read_at_once(path: str) -> bytes:
     """One read(2): the kernel makes the file anew for each."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY)
     try:
         return os.read(file, 65536)
     finally:

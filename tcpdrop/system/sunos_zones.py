@@ -79,7 +79,7 @@ def _own() -> int | None:
 
 
 def _listed() -> str:
-    """Running zones, id:name:state:path:uuid:brand:ip-type a line.  zoneadm(8)."""
+    """Running zones, id:name:state:path:uuid:brand:ip-type a line, and on SmartOS more behind.  zoneadm(8)."""
     import subprocess
 
     try:
@@ -91,12 +91,12 @@ def _listed() -> str:
 
 def _id_of(name: str, listed: str, own: int | None = None) -> int:
     for line in listed.splitlines():
-        fields = line.split(":")
+        fields = line.replace("\\:", "").split(":")  # a colon in a path is escaped
         if fields[1:2] != [name] or not is_number(fields[0]):
             continue
         if int(fields[0]) == own:
             return OWN
-        if fields[-1] == "excl":
+        if fields[6:7] == ["excl"]:
             raise NotSupported(
                 f"zone '{printable(name)}' has an IP stack of its own",
                 errno=errno.EOPNOTSUPP,

@@ -14,8 +14,8 @@ from support.command import COMMAND, run, tcpdrop
 from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
-from tcpdrop.cli import as_json, exit_status, fields, help, options
-from tcpdrop.engine.outcome import OUTCOMES
+from tcpdrop.cli import exit_status, fields, help, options
+from tcpdrop.engine.outcome import OUTCOMES, fate
 from tcpdrop.filters import Filter
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
 from tcpdrop.filters.vocabulary import COMPARED, WORDS
@@ -126,7 +126,7 @@ def test_the_keys_of_json_are_those_of_the_program():
     found = []
     for words in entries("JSON", "Cm"):
         found += [word for word in words[1:] if word != ","]
-    assert found == [*JSON_KEYS, *as_json._DROP_KEYS]
+    assert found == [*JSON_KEYS, *fate("listed")]
     said = " ".join(section("JSON")).partition(".It Cm outcome ")[2].partition(" .It")[0]
     assert {word for word in re.findall(r"[a-z_]+", said) if word != "or"} == set(OUTCOMES)
 
@@ -169,9 +169,9 @@ def test_an_example_of_the_manual_is_understood(words):
         seconds(parsed, "duration", "--for")
         seconds(parsed, "interval", "--interval")
     else:
-        from tcpdrop.cli import operands
+        from tcpdrop.model.four_tuple import operands
 
-        operands.parse(parsed.operands)
+        operands(parsed.operands)
 
 
 def test_the_examples_begin_with_a_dry_run():

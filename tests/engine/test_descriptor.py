@@ -48,8 +48,9 @@ def between(monkeypatch):
 
 
 def drop(row):
-    (answer,) = descriptor.abort([row], None)
-    return answer
+    """What the program sees of its drop, or the error."""
+    ((_, answer),) = descriptor.drop([row], None)
+    return answer if isinstance(answer, tcpdrop.Error) else answer[1]
 
 
 def gone(answer):
@@ -247,7 +248,7 @@ def test_what_cannot_be_looked_up_is_not_gone(holder, monkeypatch):
 
     monkeypatch.setattr(_tcpdrop, "lookup", lookup)
     with pytest.raises(tcpdrop.Error, match="Too many open files") as caught:
-        descriptor.abort([row], None)
+        list(descriptor.drop([row], None))
     assert caught.value.errno == errno.EMFILE
     assert pair.alive()
 
@@ -287,14 +288,13 @@ def test_a_program_that_connects_the_same_socket_again_is_not_called_a_survivor(
     """connect(2) may follow on the same descriptor: the same cookie, another connection, and no failure of the drop."""
     pair = holder.pair()
     listener = holder.listener()
-    real = descriptor.abort
+    real = descriptor.drop
 
     def and_again(*args, **kwargs):
-        answers = real(*args, **kwargs)
+        yield from real(*args, **kwargs)
         pair.sock.call("connect", listener.name())
-        return answers
 
-    monkeypatch.setattr("tcpdrop.engine.otherway.abort", and_again)
+    monkeypatch.setattr(descriptor, "drop", and_again)
     report = tcpdrop.drop(f"local 127.0.0.1:{pair.lport} or rport {listener.name()[1]}", method="descriptor")
     assert report.counts == {"dropped": 1}
     server = listener.accept()

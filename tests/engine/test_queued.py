@@ -276,3 +276,45 @@ def test_the_creator_stands_for_the_holder(holder):
     (entry,) = json.loads(tcpdrop("list", "--json", f"lport {words(pair)[1]}", "rport", words(pair)[3]).out)["connections"]
     assert (entry["pids"], entry["pids_kind"]) == ([holder.pid], "creator")
     assert entry["process"].startswith("python")
+
+
+# ---- what a kernel does to who asks twice, or while it is short of memory
+
+
+@SUNOS
+def test_what_waits_in_the_queue_is_not_asked_for_again(holder, tmp_path):
+    """It would end what the program connects that descriptor to when the first has been carried out."""
+    pair = holder.pair()
+    words_ = ["drop", "--jsonl", "--for", "4s", "--interval", "100ms", exactly([pair])]
+    done, kernel = counters(tmp_path, *words_, TCPDROP_SIM_DELAY_MS="60000")
+    looks = sum(entry.get("error") == "still present" for entry in map(json.loads, done.out.splitlines()))
+    assert done.status == 3
+    assert looks >= 2
+    assert kernel["requests"] == 1 + 2 * looks  # and the probe of each look, which the simulator asks twice
+
+
+@SUNOS
+@pytest.mark.parametrize("form", ["list", "drop", "classic"])
+def test_a_kernel_short_of_memory_is_asked_again(holder, form):
+    """It leaves rows out and says that all went well; the third walk is whole."""
+    pairs = [holder.pair() for _ in range(20)]
+    forms = {
+        "list": ["list", "-o", "local_port", exactly(pairs)],
+        "drop": ["drop", exactly(pairs)],
+        "classic": words(pairs[0]),
+    }
+    done = tcpdrop(*forms[form], env={"TCPDROP_SIM_LOSES": "3,2"})
+    assert (done.status, done.err) == (0, "tcpdrop: 20 dropped\n" if form == "drop" else ""), done
+    assert len(done.out.splitlines()) == {"list": 21, "drop": 20, "classic": 1}[form]
+
+
+@SUNOS
+@pytest.mark.parametrize("form", ["list", "drop", "classic"])
+def test_a_kernel_that_stays_short_of_memory_is_an_error_that_says_so(holder, form):
+    pair = holder.pair()
+    forms = {"list": ["list"], "drop": ["drop", "--yes", f"lport {pair.lport}"], "classic": words(pair)}
+    done = tcpdrop(*forms[form], env={"TCPDROP_SIM_LOSES": "1,-1"})
+    assert (done.status, done.out) == (3, "")
+    assert "rows missing" in done.err
+    assert "the kernel is short of memory, and leaves connections out of its answers then: try again" in done.err
+    assert pair.alive()

@@ -128,8 +128,8 @@ def test_a_classic_line_has_no_identity_and_means_whoever_has_the_ends(reusable,
 
 def test_between_the_look_up_and_the_destroy(reusable, monkeypatch):
     """drop_one() destroys the socket that it looked up, not the tuple."""
-    find = single.find
-    monkeypatch.setattr(single, "find", lambda *args: (find(*args), reusable.again())[0])
+    the_one = single.the_one
+    monkeypatch.setattr(single, "the_one", lambda *args: (the_one(*args), reusable.again())[0])
     client, server = (end.name() for end in reusable.ends)
     with pytest.raises(package.NotFound):
         package.drop_one(client, server)

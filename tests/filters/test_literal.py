@@ -50,7 +50,7 @@ def test_an_empty_list_matches_nothing(name):
     assert not chosen.matches(connection()) and (~chosen).matches(connection())
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1 or all", "10.0.0.1,10.0.0.2", "10.0.0.1) or (in", "", "all", "10.0.0.1 ", "10.0.0.1/8"])
+@pytest.mark.parametrize("text", ["10.0.0.1 or all", "10.0.0.1,10.0.0.2", "10.0.0.1) or (in", "", "all", "10.0.0.1 x", "10.0.0.1/8"])
 def test_a_value_is_never_language(text):
     with pytest.raises(FilterError) as caught:
         Filter.remote(text)
@@ -156,7 +156,9 @@ def test_matches_goes_by_what_the_connection_knows():
     assert Filter("not comm sshd").matches(known) and Filter("not pid 6").matches(known)
     assert Filter("user 1000").matches(known)
     nobody = connection(owner=Owner(()))
-    assert Filter("kernel").matches(nobody) and not Filter("comm ng*").matches(nobody)
+    for text in ("kernel", "not kernel", "comm ng*", "not comm ng*", "pid 5", "not pid 5"):
+        assert not Filter(text).matches(nobody), "that nobody holds it is never certain"
+    assert Filter("not kernel").matches(known)
 
 
 @NOT_EVERYWHERE

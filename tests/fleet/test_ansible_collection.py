@@ -15,8 +15,7 @@ from support.command import run
 from support.engine import BIN, collections
 
 import tcpdrop as package
-from tcpdrop.cli import as_json
-from tcpdrop.engine.outcome import OUTCOMES
+from tcpdrop.engine.outcome import OUTCOMES, fate
 from tcpdrop.model.connection import JSON_KEYS
 
 yaml = pytest.importorskip("yaml", reason="no ansible-core here (make test-ansible installs it)")
@@ -88,7 +87,7 @@ def test_the_documentation_is_complete(documented):
         assert set(entry["doc"]["options"]) == wanted[name]
         assert all(option["description"] for option in entry["doc"]["options"].values())
         rows = entry["return"]["connections"]["contains"]
-        assert set(rows) == {*JSON_KEYS, *as_json._DROP_KEYS}
+        assert set(rows) == {*JSON_KEYS, *fate("listed")}
         assert entry["doc"]["attributes"]["check_mode"]["support"] == "full"
         for task in yaml.safe_load(entry["examples"]):
             for action in set(task) & {f"tcpdrop.net.{module}" for module in MODULES}:

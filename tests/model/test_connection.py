@@ -14,14 +14,15 @@ from support.marks import drops_on_linux
 
 import tcpdrop
 from tcpdrop import errors
-from tcpdrop.engine.single import FourTuple, find
-from tcpdrop.model.connection import JSON_KEYS
+from tcpdrop.engine.single import find
+from tcpdrop.model.connection import JSON_KEYS, Connection
+from tcpdrop.model.four_tuple import FourTuple
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
 
 
 def connection_of(pair):
-    return find(FourTuple(*pair.tuple))
+    return Connection(find(FourTuple(*pair.tuple)))
 
 
 CLASSES = [errors.Error, errors.NotFound, errors.NotPermitted, errors.NotSupported, errors.Refused, errors.Protected, errors.TooMany]
@@ -123,7 +124,7 @@ def test_equal_is_the_same_socket_whatever_happened_to_it(holder):
     assert second.recvq >= 3
     assert first == second
     assert len({first, second}) == 1
-    mirrored = find(FourTuple(*pair.mirrored))
+    mirrored = Connection(find(FourTuple(*pair.mirrored)))
     assert mirrored != first
     assert first != str(first)
 

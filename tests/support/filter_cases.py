@@ -56,6 +56,7 @@ def rows(draw):
         draw(st.sampled_from([0, 1024, 5000])),
         0,
         flags,
+        *(0, 0),  # the mark, and what fills the row
     )
 
 

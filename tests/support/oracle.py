@@ -101,10 +101,26 @@ def held(node, row, facts, runs):
     return facts.owners.any_holder(row[rows.INODE], ("oracle", node), runs)
 
 
+def may_begin(pattern, name):
+    """Does the pattern match anything that begins with the name, as a backtracking matcher sees it?"""
+    if not pattern:
+        return False
+    if not name:
+        return True  # what was cut may be anything
+    if pattern[0] == "*":
+        return may_begin(pattern[1:], name) or may_begin(pattern, name[1:])
+    end = pattern.find("]", 2) + 1 if pattern[0] == "[" else 1
+    part, rest = pattern[: end or 1], pattern[end or 1 :]
+    return fnmatch.fnmatchcase(name[0], part) and may_begin(rest, name[1:])
+
+
 def comm(node, row, info, facts):
     def named(process):
         name = facts.owners.processes.comm(process)
-        return None if name is None else fnmatch.fnmatchcase(name, node.args[0])
+        if name is None or fnmatch.fnmatchcase(name, node.args[0]):
+            return None if name is None else True
+        cut = len(os.fsencode(name)) >= 15 and any(char in node.args[0] for char in "*?[")
+        return None if cut and may_begin(node.args[0], name) else False
 
     return held(node, row, facts, named)
 
@@ -139,8 +155,7 @@ def cgroup(node, row, info, facts):
 def kernel(node, row, info, facts):
     if not row[rows.INODE]:
         return False
-    owner = None if facts.owners is None else facts.owners.of(row[rows.INODE])
-    return None if owner is None else owner.pids == ()
+    return False if facts.owners is not None and facts.owners.of(row[rows.INODE]) else None
 
 
 def reading(word, row, info):

@@ -74,7 +74,7 @@ def test_only_the_named_process_is_read(child, monkeypatch):
     assert found.holds(child.pid, 1) is False
     assert found.holds(os.getpid(), child.inodes[0]) is None, "not looked at"
     assert found.of(1) is None, "others may hold it"
-    assert not found.complete
+    assert not found.everyone
 
 
 def test_it_stops_when_one_holder_of_each_is_enough(child, monkeypatch):
@@ -138,13 +138,16 @@ def test_what_may_not_be_read_is_unknown():
     everything = scanned({100: [5]}, comms=names)
     partly = scanned({100: [5]}, unread=[8], comms=names)
     assert Filter("comm nginx").test(held, None, partly) is True
-    # The process that could not be read is no nginx, whatever it holds.
-    assert Filter("comm nginx").test(lost, None, partly) is False
+    # The process that could not be read is no nginx; but nobody was seen to hold this one.
+    assert Filter("comm nginx").test(row(100), None, partly) is True and Filter("comm redis").test(held, None, partly) is False
+    assert Filter("comm nginx").test(lost, None, partly) is None and Filter("comm nginx").test(lost, None, everything) is None
     assert Filter("comm sshd").test(held, None, partly) is None
     assert Filter("not comm sshd").test(held, None, partly) is None
     assert Filter("comm sshd").test(held, None, everything) is False
     assert Filter("pid 8").test(held, None, partly) is None and Filter("pid 6").test(held, None, partly) is False
-    assert Filter("kernel").test(lost, None, partly) is None and Filter("kernel").test(lost, None, everything) is True
+    assert Filter("kernel").test(lost, None, partly) is None and Filter("kernel").test(lost, None, everything) is None
+    assert Filter("not kernel").test(held, None, partly) is True and Filter("not kernel").test(lost, None, everything) is None
+    assert Filter("not pid 6").test(held, None, everything) is True and Filter("not pid 6").test(lost, None, everything) is None
     assert Filter("kernel").test(held, None, partly) is False
     assert Filter("kernel").test(row(0), None, everything) is False
     elsewhere = scanned({100: [5]}, hidden=True, comms=names)
@@ -161,11 +164,11 @@ import os
 from tcpdrop.system import holders
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 found = holders.scan()
-print(found.complete, {roots.pid} in found.unread, found.of({roots.inodes[0]}), found.holds({roots.pid}, {roots.inodes[0]}))
+print({roots.pid} in found.unread, found.of({roots.inodes[0]}), found.holds({roots.pid}, {roots.inodes[0]}))
 print(found.of({nobodys.inodes[0]}).pids == ({nobodys.pid},))
 """
         )
-        assert out.split("\n")[:2] == ["False True None None", "True"]
+        assert out.split("\n")[:2] == ["True None None", "True"]
         assert Filter("user 65534").test(row(nobodys.inodes[0], 0), None, Facts(owners=holders.scan())) is True
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is read of Solaris and illumos beside the kernel's tables: psinfo, zoneadm's list.  Pure."""
+"""What is read of Solaris and illumos beside the kernel's tables: psinfo, zoneadm's list, the release.  Pure."""
 
 import struct
 
 import pytest
 
 from tcpdrop import errors
+from tcpdrop.system import sunos_release
 from tcpdrop.system import sunos_zones as zones
 from tcpdrop.system.sunos_psinfo import PsInfo
 
@@ -55,3 +56,47 @@ def test_our_own_zone_is_known_from_within():
 def test_a_zone_with_its_own_stack_is_reached_from_within():
     with pytest.raises(errors.NotSupported, match="zlogin own tcpdrop"):
         zones._id_of("own", LISTED)
+
+
+SMARTOS = LISTED.replace("shared\n", "shared:3:\n").replace("excl\n", "excl:4:\n")
+PATHS = LISTED.replace("/zones/own", "/zones\\:b/own")
+
+
+@pytest.mark.parametrize("listed", [SMARTOS, PATHS], ids=["more fields", "a colon in a path"])
+def test_a_line_of_zoneadm_is_read_by_place(listed):
+    assert zones._id_of("web", listed) == 3
+    with pytest.raises(errors.NotSupported, match="zlogin own tcpdrop"):
+        zones._id_of("own", listed)
+
+
+@pytest.mark.parametrize(
+    ("version", "numbers"),
+    [
+        ("joyent_20190913T000000Z", []),
+        ("joyent_20191010T000000Z", ["12976", "14619"]),
+        ("joyent_20200827T000000Z", ["12976", "14619"]),
+        ("joyent_20200910T000000Z", ["14619"]),
+        ("joyent_20220324T000000Z", ["14619"]),
+        ("joyent_20220407T000000Z", []),
+        ("joyent_20220908T000000Z", ["15031"]),
+        ("joyent_20221020T000000Z", []),
+        ("omnios-r151030-1b80ce3d31", []),
+        ("omnios-r151032-7bd20f5d1a", ["12976", "14619"]),
+        ("omnios-r151034-0d278a0cc5", ["12976", "14619"]),
+        ("omnios-r151036-df9d5c8e2d", ["14619"]),
+        ("omnios-r151040-0a1b2c3d4e", ["14619"]),
+        ("omnios-r151042-2e3a3a1b61", []),
+        ("omnios-r151043-f3e5b8c1aa", ["15031"]),
+        ("omnios-r151046-a4bd6b2c3d", []),
+        ("omnios-master-r151051-0f1e2d3c4b", []),
+        ("illumos-ee2a1a3ae4", []),
+        ("Generic_147441-01", []),
+        ("11.4.0.15.0", []),
+        ("", []),
+    ],
+)
+def test_what_a_release_is_known_to_do_wrong(version, numbers):
+    found = sunos_release.cautions(version)
+    assert len(found) == len(numbers)
+    for text, number in zip(found, numbers):
+        assert f"(illumos {number}, mended in 20" in text

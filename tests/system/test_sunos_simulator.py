@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command import words
 
 from tcpdrop.model.rows import ROW
 
@@ -62,3 +63,49 @@ def test_every_generation_of_the_kernel(built, entries):
 def test_the_backend_says_its_name_and_can_list(built):
     done = run(built, "-c", "from tcpdrop import _tcpdrop as t; print(t.BACKEND, t.list_connections(0xFFE).stride)")
     assert done.stdout.split() == ["sunos", str(ROW.size)], done.stderr
+
+
+# ---- headers that are not those that we know
+
+
+@pytest.fixture(scope="module")
+def estranged(tmp_path_factory):
+    """The same, where one of the assertions on the system's headers fails."""
+    pytest.importorskip("setuptools", reason="needs setuptools to build")
+    place = tmp_path_factory.mktemp("estranged")
+    for part in ("src", "tcpdrop", "tests/sim"):
+        shutil.copytree(ROOT / part, place / part)
+    for part in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "bin", "docs"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, place / part)
+    with open(place / "src" / "sunos_abi.c", "a") as file:
+        file.write('_Static_assert(sizeof(char) == 2, "another tcp_ioc_abort_conn_t");\n')
+    command = [sys.executable, "setup.py", "-q", "build", f"--build-base={place / 'work'}", f"--build-lib={place / 'lib'}"]
+    environment = {**os.environ, "TCPDROP_BACKEND": "sunos-sim"}
+    environment.pop("TCPDROP_LIMITED_API", None)
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "another tcp_ioc_abort_conn_t" in done.stderr
+    assert "dropping is left out" in done.stderr
+    return place / "lib"
+
+
+def test_an_assertion_that_fails_leaves_listing_and_check(estranged, holder):
+    pair = holder.pair()
+    listed = run(estranged, "-m", "tcpdrop", "list", f"lport {pair.lport}")
+    assert listed.returncode == 0, listed.stderr
+    assert str(pair.lport) in listed.stdout
+    check = run(estranged, "-m", "tcpdrop", "check")
+    assert check.returncode == 3, check.stderr
+    assert "list             yes" in check.stdout
+    assert "kernel can drop  no" in check.stdout
+    assert "tcp_ioc_abort_conn_t" in check.stdout
+
+
+def test_an_assertion_that_fails_is_what_a_drop_says(estranged, holder):
+    pair = holder.pair()
+    for form in (words(pair), ["drop", f"lport {pair.lport}"]):
+        done = run(estranged, "-m", "tcpdrop", *form)
+        assert done.returncode == 3
+        assert "not supported (built where the system's headers have no tcp_ioc_abort_conn_t" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert pair.alive()

@@ -10,15 +10,15 @@ import os
 import sys
 import time
 
+from ...engine.audit import to_syslog
 from ...errors import Refused
 from ...filters.selection import select
 from ...model.connection import Connection, Owner
 from ...safety.guard import Guard
 from ...safety.rules import rules_with
-from ..drop import protecting
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
-from ..selectors import check_zone, filter_of, seconds
+from ..selectors import check_zone, filter_of, protecting, seconds
 from ..signals import AtOnce, Interrupted, Stop
 from ..streams import Streams
 from .look import Look
@@ -52,7 +52,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise UsageError("--interval is longer than nothing")
     check_zone(parsed)
     method = parsed.method
-    protect = [protecting(one) for one in parsed.texts("protect") or []]
+    protect = protecting(parsed)
     if not _terminal():
         raise UsageError("'top' needs a terminal on standard input and output; 'list' prints")
     try:
@@ -166,7 +166,11 @@ class Sitting:
             return {}
         if self._session is None:
             self._session = Guard()
-        return {number: why.hint for number, why in self._session.protected(connections).items()}
+        found, start = {}, 0
+        for batch, spared in zip(connections.batches, self._session.protected(connections)):
+            found.update({start + number: why.hint for number, why in spared.items()})
+            start += len(batch)
+        return found
 
     def drop(self, victims: Connections, dry_run: bool, approve: Callable[[Connections], bool]) -> Report:
         """As `tcpdrop drop` does it.  Raises Error with nothing dropped."""
@@ -187,11 +191,11 @@ class Sitting:
         return work.report
 
     def _audit(self, report: Report) -> None:
-        from ..auditing import audit
-
         for outcome, number in report.counts.items():
             self._counts[outcome] = self._counts.get(outcome, 0) + number
-        audit(self._parsed, ((str(result.connection), result.outcome) for result in report), report.counts, "top")
+        if self._parsed.audited:
+            outcomes = ((str(result.connection), result.outcome) for result in report)
+            to_syslog(outcomes, report.counts, what="top", reason=self._parsed.text("reason"), each=self._parsed.flag("syslog"))
 
     def tell(self, streams: Streams) -> None:
         """Back on the shell's screen: what was done."""
