@@ -405,8 +405,10 @@ td_interfaces(int scope, struct td_interface **list, size_t *n,
 /*
  * A request without effect: no connection has a multicast address at both
  * ends, nor the highest zone id there could be, and for a zone other than 0
- * and -1 the kernel keeps its log lines off the console.  It checks the size
- * of the structure first, then the right, and looks last:
+ * and -1 the kernel keeps its log lines off the console.  (Not in a zone with
+ * its own stack, where each request is taken for zone 0: what is refused before
+ * they are written is EINVAL, as from a kernel that knows no such request.)  It
+ * checks the size of the structure first, then the right, and looks last:
  *
  *   ENOENT      it can, and the caller may
  *   EPERM       it can, and the caller may not

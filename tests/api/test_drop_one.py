@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import procnet
+from support.answers import forbid
 from support.command import NO_CAPABILITIES, needs, run, words
 from support.marks import drops_on_linux
 
@@ -196,11 +197,7 @@ GOOD = ("127.0.0.1", 1)
 
 @pytest.fixture
 def closed(monkeypatch):
-    def opened(*_, **__):
-        raise AssertionError("opened")
-
-    for name in ("lookup", "abort", "interfaces", "list_connections"):
-        monkeypatch.setattr(_tcpdrop, name, opened)
+    forbid(monkeypatch)
 
 
 @pytest.mark.parametrize(

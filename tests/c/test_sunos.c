@@ -328,6 +328,10 @@ the_rest(void)
 	sim_drain(-1);
 	CHECK(!a->dead && sim.queued == 0);
 	CHECK_EQUAL(sim.console, 0); /* not a word on the console */
+	sim.exclusive = 1;
+	CHECK_EQUAL(td_probe(TD_OWN_SCOPE, &step), 0);
+	CHECK_EQUAL(sim.console, 2); /* there no probe is silent */
+	sim.exclusive = 0;
 	CHECK_EQUAL(td_abort_descriptor(0, &t, &step), -ENOTSUP);
 	CHECK_EQUAL(td_interfaces(TD_OWN_SCOPE, &interfaces, &n, &step), 0);
 	CHECK(n > 0 && interfaces[0].index > 0 && interfaces[0].name[0] != '\0');

@@ -4,13 +4,13 @@
 import json
 
 import pytest
+from support.answers import forbid
 from support.command import line, tcpdrop
 from support.crowd import Crowd
 
 import tcpdrop as package
-from tcpdrop import _tcpdrop, cli
+from tcpdrop import cli
 from tcpdrop.cli import drop
-from tcpdrop.safety import rules
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 BOTH_ENDS = pytest.mark.only_on("linux", reason="the other end of a connection goes with it")
@@ -64,11 +64,7 @@ def test_an_order_of_measured_connections_goes_by_what_was_measured(holder):
 
 @pytest.mark.parametrize("wrong", [{"order": "best"}, {"limit": -1}, {"limit": "1"}, {"rate": 0}, {"method": "best"}])
 def test_a_wrong_argument_is_refused_before_anything_is_opened(monkeypatch, wrong):
-    def opened(*_, **__):
-        raise AssertionError("opened")
-
-    monkeypatch.setattr(rules, "rules", opened)
-    monkeypatch.setattr(_tcpdrop, "list_connections", opened)
+    forbid(monkeypatch)
     with pytest.raises((TypeError, ValueError)):
         package.drop("lport 1", **wrong)
     if wrong.keys() & {"rate", "method"}:
@@ -83,6 +79,27 @@ def test_a_limit_that_is_no_number_of_connections(holder, limit):
     with pytest.raises((TypeError, ValueError)):
         package.drop(lport(pairs), limit=limit)
     assert all(pair.alive() for pair in pairs)
+
+
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
+def test_count_quiet_and_order(holder):
+    with Crowd(20) as crowd:
+        assert tcpdrop("drop", "-c", "-n", crowd.servers).out == "20\n"
+        assert tcpdrop("drop", "-q", "-n", crowd.servers).out == ""
+        for order in ("oldest", "newest", "idlest", "largest"):
+            assert tcpdrop("drop", "-c", "--limit=3", "--order", order, crowd.servers).out == "3\n"
+        assert crowd.alive() == (8, 8)
+
+
+@pytest.mark.only_on("linux", reason="measures of tcp_info")
+def test_largest_first(holder):
+    pairs = [holder.pair() for _ in range(3)]
+    pairs[1].sock.call("sendall", b"x" * 1000)
+    pairs[1].peer.call("recv", 1000)
+    chosen = "lport " + ",".join(str(pair.lport) for pair in pairs)
+    assert tcpdrop("drop", "--limit=1", "--order=largest", chosen).out == f"{line(pairs[1])}: dropped\n"
+    assert pairs[0].alive()
+    assert pairs[2].alive()
 
 
 # ---- bounds

@@ -8,12 +8,14 @@ import sys
 
 import pytest
 from support import procnet
+from support.answers import forbid
 from support.command import NO_CAPABILITIES, NOBODY, line, needs, run, tcpdrop
 from support.crowd import Crowd
 from support.holder import fresh_ports
 from support.procnet import STATES
 
 import tcpdrop as api
+from tcpdrop import cli
 from tcpdrop.model.addresses import unpack
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.rows import LADDR, RADDR, packed_addr
@@ -123,11 +125,12 @@ def test_values_from_outside_cannot_become_syntax(holder):
 
 
 @pytest.mark.only_on("linux", reason="asks for idle")
-def test_explain_says_who_decides_and_opens_nothing(holder):
-    done = tcpdrop("list", "--explain", "lport 22 and not ( remote 10.0.0.0/8 or idle gt 3s )")
-    assert done.status == 0
-    assert "kernel" in done.out
-    assert "user space" in done.out
+def test_explain_says_who_decides_and_opens_nothing(monkeypatch, capsys):
+    forbid(monkeypatch)
+    assert cli.main(["list", "--explain", "lport 22 and not ( remote 10.0.0.0/8 or idle gt 3s )"]) == 0
+    out = capsys.readouterr().out
+    assert "kernel" in out
+    assert "user space" in out
 
 
 def test_mixed_and_or_shows_both_readings():

@@ -6,10 +6,11 @@ import socket
 import sys
 
 import pytest
+from support.answers import forbid
 from support.command import COMMAND, line, needs, run, tcpdrop, words
 from support.holder import fresh_ports
 
-from tcpdrop import _tcpdrop, cli
+from tcpdrop import cli
 
 pytestmark = pytest.mark.privileged
 
@@ -193,10 +194,7 @@ def test_a_protected_pair_does_not_hide_the_dropped_one(holder, main, monkeypatc
     ],
 )
 def test_names_that_mean_nothing(main, monkeypatch, operands, said):
-    def opened(*_, **__):
-        raise AssertionError("opened")
-
-    monkeypatch.setattr(_tcpdrop, "lookup", opened)
+    forbid(monkeypatch)
     status, out, err = main(*operands)
     assert (status, out) == (2, "")
     assert said in err

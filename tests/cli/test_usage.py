@@ -4,9 +4,9 @@
 import json
 
 import pytest
+from support.answers import forbid
 
-from tcpdrop import _tcpdrop, cli
-from tcpdrop.system import netns
+from tcpdrop import cli
 
 GOOD = ["10.0.0.1", "1", "10.0.0.2", "2"]
 
@@ -15,13 +15,7 @@ GOOD = ["10.0.0.1", "1", "10.0.0.2", "2"]
 def refused(capsys, monkeypatch):
     """refused(words) -> the line; exit 2, and nothing was asked of the kernel."""
 
-    def opened(*_, **__):
-        raise AssertionError("opened before the operands were understood")
-
-    for name in ("list_connections", "lookup", "abort", "abort_descriptor", "abort_rows", "interfaces", "probe"):
-        monkeypatch.setattr(_tcpdrop, name, opened)
-    for name in ("__enter__", "_open"):
-        monkeypatch.setattr(netns.Namespace, name, opened)
+    forbid(monkeypatch)
 
     def call(*arguments):
         assert cli.main(list(arguments)) == 2

@@ -196,8 +196,12 @@ def test_a_protecting_text_is_one_filter(service):
 def test_a_watch_drops_what_comes_back(service, holder):
     """For a duration; a preview is one look."""
     port, pairs = service(2)
-    done = module("tcp_drop", local_port=[port], duration="100ms", rate=1000)
-    assert (done.result["changed"], done.result["counts"]) == (True, {"dropped": 2})
+    with ThreadPoolExecutor() as pool:
+        watch = pool.submit(module, "tcp_drop", local_port=[port], duration="3s", rate=1000)
+        until(lambda: not any(pair.state() for pair in pairs), "the first look", 60)
+        pairs.append(holder.pair(port=port, victim="server"))
+        done = watch.result()
+    assert (done.result["changed"], done.result["counts"]) == (True, {"dropped": 3})
     assert cut(pairs)
     assert module("tcp_drop", local_port=[port], duration="10ms").result["changed"] is False
     port, pairs = service(2)

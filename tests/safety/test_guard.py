@@ -221,7 +221,8 @@ def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
     """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what."""
     done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*NEARLY_NOBODY, "sh", "-c", '"$@"; exit $?', "sh"))
     assert "cannot tell which connection carries your session" in done.err
-    assert done.status == 0
+    assert (done.status, done.out) == (0, f"{line(sshd.other)}: dropped\n")
+    assert lives(sshd)
 
 
 def test_port_22_stands_for_an_sshd_that_cannot_be_seen(holder, monkeypatch):

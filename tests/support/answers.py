@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A kernel that answers every abort without carrying it out, put in the place of the C module's."""
+"""A kernel that answers every abort without carrying it out, or that nobody may ask, in the place of the C module's."""
 
 import os
 import struct
+from types import BuiltinFunctionType
 
 from tcpdrop import _tcpdrop
+from tcpdrop.safety import rules
+from tcpdrop.system import netns
 
 
 def answer(monkeypatch, number, *, once=False):
@@ -29,3 +32,17 @@ def answer(monkeypatch, number, *, once=False):
 
     monkeypatch.setattr(_tcpdrop, "abort", abort)
     monkeypatch.setattr(_tcpdrop, "abort_rows", abort_rows)
+
+
+def forbid(monkeypatch):
+    """From now on whoever asks the kernel, enters a namespace or reads the host's rules fails the test."""
+
+    def opened(*_, **__):
+        raise AssertionError("opened")
+
+    for name, value in list(vars(_tcpdrop).items()):
+        if isinstance(value, BuiltinFunctionType) and name != "classic_lines":  # which makes text
+            monkeypatch.setattr(_tcpdrop, name, opened)
+    for name in ("__enter__", "_open"):
+        monkeypatch.setattr(netns.Namespace, name, opened)
+    monkeypatch.setattr(rules, "rules", opened)

@@ -25,17 +25,21 @@ pytestmark = [
 ]
 
 
+def build(source, place, **environment):
+    """Build the tree on the simulator: a directory with tcpdrop, and what the build said."""
+    pytest.importorskip("setuptools", reason="needs setuptools to build")
+    command = [sys.executable, "setup.py", "-q", "build", f"--build-base={place / 'work'}", f"--build-lib={place / 'lib'}"]
+    environment = {**os.environ, "TCPDROP_BACKEND": "sunos-sim", **environment}
+    environment.pop("TCPDROP_LIMITED_API", None)
+    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place / "lib", done.stderr
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """A directory with tcpdrop on the simulator."""
-    pytest.importorskip("setuptools", reason="needs setuptools to build")
-    place = tmp_path_factory.mktemp("sunos")
-    command = [sys.executable, "setup.py", "-q", "build", f"--build-base={place / 'work'}", f"--build-lib={place / 'lib'}"]
-    environment = {**os.environ, "TCPDROP_BACKEND": "sunos-sim"}
-    environment.pop("TCPDROP_LIMITED_API", None)
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return place / "lib"
+    return build(ROOT, tmp_path_factory.mktemp("sunos"))[0]
 
 
 def run(built, *arguments, **environment):
@@ -71,7 +75,6 @@ def test_the_backend_says_its_name_and_can_list(built):
 @pytest.fixture(scope="module")
 def estranged(tmp_path_factory):
     """The same, where one of the assertions on the system's headers fails."""
-    pytest.importorskip("setuptools", reason="needs setuptools to build")
     place = tmp_path_factory.mktemp("estranged")
     for part in ("src", "tcpdrop", "tests/sim"):
         shutil.copytree(ROOT / part, place / part)
@@ -79,14 +82,10 @@ def estranged(tmp_path_factory):
         (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, place / part)
     with open(place / "src" / "sunos_abi.c", "a") as file:
         file.write('_Static_assert(sizeof(char) == 2, "another tcp_ioc_abort_conn_t");\n')
-    command = [sys.executable, "setup.py", "-q", "build", f"--build-base={place / 'work'}", f"--build-lib={place / 'lib'}"]
-    environment = {**os.environ, "TCPDROP_BACKEND": "sunos-sim"}
-    environment.pop("TCPDROP_LIMITED_API", None)
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "another tcp_ioc_abort_conn_t" in done.stderr
-    assert "dropping is left out" in done.stderr
-    return place / "lib"
+    found, said = build(place, place)
+    assert "another tcp_ioc_abort_conn_t" in said
+    assert "dropping is left out" in said
+    return found
 
 
 def test_an_assertion_that_fails_leaves_listing_and_check(estranged, holder):
@@ -109,3 +108,28 @@ def test_an_assertion_that_fails_is_what_a_drop_says(estranged, holder):
         assert "not supported (built where the system's headers have no tcp_ioc_abort_conn_t" in done.stderr
         assert "Traceback" not in done.stderr
     assert pair.alive()
+
+
+# ---- ENOTSUP and EOPNOTSUPP are two numbers there
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """tcpdrop on the simulator, with the number that ENOTSUP has on SunOS."""
+    place = tmp_path_factory.mktemp("apart")
+    (place / "apart.h").write_text("#include <errno.h>\n#undef ENOTSUP\n#define ENOTSUP 48\n")
+    return build(ROOT, place, CFLAGS=f"{os.environ.get('CFLAGS', '')} -include {place / 'apart.h'}")[0]
+
+
+APART = "import errno, sys; errno.ENOTSUP = 48; errno.errorcode[48] = 'ENOTSUP'; from tcpdrop.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_what_is_not_supported_is_so_by_either_number(apart, holder):
+    """C says ENOTSUP for another zone, for descriptors and for /proc; each is told from a failure."""
+    pair = holder.pair()
+    asked = run(apart, "-c", "from tcpdrop import _tcpdrop as t\ntry: t.socket_of(1, 1)\nexcept OSError as error: print(error.errno)")
+    assert asked.stdout == "48\n", asked
+    listed = run(apart, "-c", APART, "list", "--zone", "5")
+    assert (listed.returncode, listed.stderr.count("\n")) == (3, 1), listed
+    dropped = run(apart, "-c", APART, *words(pair))
+    assert (dropped.returncode, dropped.stderr) == (0, ""), dropped
