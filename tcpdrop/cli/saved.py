@@ -57,7 +57,9 @@ def read(source: str, where: str | None) -> Connections:
     for found, named in _items(_text(source)):
         place = where if named is None else None if named == own else named
         groups.setdefault(place, []).append(found)
-    return Connections([_batch(some, Namespace(place)) for place, some in groups.items()])
+    # Of one namespace nothing is said, as of a selection in one.
+    labels = {place: (place or own) if len(groups) > 1 else None for place in groups}
+    return Connections([_batch(some, Namespace(place, labels[place])) for place, some in groups.items()])
 
 
 def _text(source: str) -> str:
@@ -142,13 +144,13 @@ def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: L
 
 def _is_json(text: str, at: int) -> bool:
     """Does a JSON value begin here?  "[" may also be that of an IPv6 address."""
-    start = _beyond_blanks(text, at)
+    start = _beyond_blanks(text, at, " \t")
     inner = _beyond_blanks(text, start + 1)
     return text.startswith("{", start) or (text.startswith("[", start) and text[inner : inner + 1] in ("{", "]"))
 
 
-def _beyond_blanks(text: str, at: int) -> int:
-    while text[at : at + 1].isspace():
+def _beyond_blanks(text: str, at: int, blanks: str = " \t\r\n") -> int:
+    while at < len(text) and text[at] in blanks:
         at += 1
     return at
 

@@ -97,8 +97,10 @@ def _without_dev(text: str) -> tuple[str, str]:
 
 def _is_end_of_netstat(text: str) -> bool:
     """ADDRESS.PORT; no address alone looks like that."""
-    host, _, port = text.rpartition(".")
-    return is_number(port) and _is_address(host)
+    if text.count(".") < 4 and ":" not in text:
+        return False
+    host, dot, port = text.rpartition(".")
+    return bool(dot) and is_number(port) and _is_address(host)
 
 
 def _prefix(text: str) -> tuple[bytes, int]:

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..system.holders import Owners
 
-    Key = tuple[bytes, bytes, int, int]
+    Ends = tuple[bytes, int, bytes, int]
 
 
 def may_be_ours(session: OwnSession) -> bool:
@@ -42,9 +42,9 @@ def may_be_ours(session: OwnSession) -> bool:
     return not chain or chain[-1] != 1
 
 
-def is_alive(key: Key) -> bool:
-    """Is there a connection with this tuple, in its IPv4 or its v4-mapped shape?"""
-    laddr, raddr, lport, rport = key
+def is_alive(ends: Ends) -> bool:
+    """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape?"""
+    laddr, lport, raddr, rport = ends
     if laddr[4:] == bytes(12):
         laddr, raddr = laddr[:4], raddr[:4]
     try:
@@ -93,8 +93,7 @@ def recognise() -> Recognition:
         return found
     found.connections = sorted({_spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT]) for row in rows})
     if not rows and session.unreadable:
-        named = [(laddr, lport, raddr, rport) for laddr, lport, raddr, rport in session.tuples]
-        alive = [end for end in named if is_alive((end[0], end[2], end[1], end[3]))]
+        alive = [ends for ends in session.tuples if is_alive(ends)]
         found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
     if found.connections:
         found.known = True

@@ -178,6 +178,8 @@ EVERYWHERE = {
     "a document": ["list", "--json"],
     "lines of JSON": ["list", "--jsonl"],
     "commands": ["drop", "-l"],
+    "previews": ["drop", "-n"],
+    "previews as a document": ["drop", "-n", "--json"],
     "columns": ["list", "-o", "netns,local,remote"],
 }
 WORLD = """
@@ -193,6 +195,7 @@ with Holder() as ours, Holder(netns=True) as theirs:
     here, there = ours.pair(**same), theirs.pair(**same)
     everywhere = tcpdrop(*sys.argv[2:], "--netns", "all", f"lport {here.lport} and rport {here.rport}")
     done = tcpdrop("drop", "--no-syslog", "--from", "-", stdin=None, input=everywhere.out.encode())
+    assert tcpdrop("drop", "-n", "--from", "-", stdin=None, input=done.out.encode()).err.count("not found") == 2
     print(json.dumps([everywhere, done, here.lport, here.rport, here.state(), there.state()]))
 """
 
@@ -205,7 +208,11 @@ def test_a_listing_of_every_namespace_means_each_in_its_own(form):
     assert done.status == 0, done
     everywhere, dropped, lport, rport, *states = json.loads(done.out)
     assert everywhere[0] == 0, everywhere
-    assert dropped[:2] == [0, f"127.0.0.1 {lport} 127.0.0.1 {rport}: dropped\n" * 2], (everywhere, dropped)
+    assert dropped[0] == 0, (everywhere, dropped)
+    above, first, other, last = dropped[1].splitlines()
+    assert first == last == f"127.0.0.1 {lport} 127.0.0.1 {rport}: dropped"
+    assert all(one.startswith("# --netns=") for one in (above, other))
+    assert above != other
     assert states == [None, None]
 
 
