@@ -16,8 +16,6 @@ class Recognition:
 
     def __init__(self) -> None:
         self.known: bool | None = None
-        #: what says that there is a login, where it cannot be told which
-        self.why = "connections cannot be listed"
         #: '198.51.100.9:50122 -> :22', each connection that carries the session
         self.connections: list[str] = []
 
@@ -47,7 +45,7 @@ def recognise() -> Recognition:
     if found.connections and not session.carrier_unseen:
         found.known = True
     elif logins.may_be_ours(session):
-        found.known, found.why = False, logins.why_ours(session)
+        found.known = False
     return found
 
 
