@@ -6,13 +6,18 @@ from __future__ import annotations
 import sys
 
 from ..errors import FilterError
+from ..filters import Filter
+from ..filters.endpoints import nothing
 from ..filters.values import address
+from ..filters.vocabulary import KEYWORDS
 from ..model.addresses import printable
 from .options import OPTIONS, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+    from ..filters.endpoints import Located
 
 #: bytes of one file: a million addresses
 LARGEST = 16 << 20
@@ -22,22 +27,32 @@ def is_file(value: str) -> bool:
     return value == "-" or value.startswith("@")
 
 
-def read_in(given: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The values of address options, with the lines of each file in its file's place."""
+def filters(given: dict[str, list[str]]) -> list[Filter]:
+    """Of address options, by their names in Parsed: a filter for each, of its values and the lines of its files."""
     readers = [_name(dest) for dest, values in given.items() for value in values if value == "-"]
     if len(readers) > 1:
         raise UsageError(f"standard input can be read once, and {' and '.join(readers)} would both take it")
-    found: dict[str, list[str]] = {}
-    for dest, values in given.items():
-        found[dest] = [one for value in values for one in (_lines(_name(dest), value) if is_file(value) else [value])]
-    return found
+    return [_filter(dest, values) for dest, values in given.items()]
+
+
+def _filter(dest: str, values: list[str]) -> Filter:
+    found: list[Located] = []
+    for value in values:
+        if is_file(value):
+            found += _located(_name(dest), value)
+        else:
+            try:
+                found.append(address(value))
+            except ValueError as error:
+                raise FilterError(f"{dest}: {error}") from None
+    return Filter.of(KEYWORDS[dest].node(found) if found else nothing())
 
 
 def _name(dest: str) -> str:
     return OPTIONS[dest][1][0]
 
 
-def _lines(option: str, value: str) -> list[str]:
+def _located(option: str, value: str) -> list[Located]:
     """The addresses of a file.  Nothing of it is shown: it may be one that was not meant."""
     name = f"{option} {printable(value)}"
     try:
@@ -56,10 +71,9 @@ def _lines(option: str, value: str) -> list[str]:
         if not text:
             continue
         try:
-            address(text)
+            found.append(address(text))
         except ValueError:
             raise FilterError(f"{name}: line {number} is no address, prefix or ADDRESS:PORT") from None
-        found.append(text)
     return found
 
 

@@ -10,7 +10,7 @@ from . import fields
 from .exit_status import status_of
 from .hints import nothing_matched
 from .options import Parsed, UsageError
-from .output import HEADER, table_lines
+from .output import HEADER, heading, table_lines
 from .selectors import arrangement, check_zone, filter_of, selects
 from .streams import Streams
 
@@ -82,10 +82,8 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
     elif names:
         streams.data("\n".join(fields.columns(connections, names)))
     else:
-        from shlex import quote
-
         label = len(connections.batches) > 1
         for batch in connections.batches:
             lines = table_lines(Connections([batch]))
             if lines:
-                streams.data("\n".join([f"# --netns={quote(str(batch.netns))}", HEADER, *lines] if label else [HEADER, *lines]))
+                streams.data("\n".join([heading(batch), HEADER, *lines] if label else [HEADER, *lines]))

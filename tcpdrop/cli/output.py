@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..model.addresses import unpack
 from ..model.rows import FAMILY, LADDR, LPORT, RADDR, RECVQ, RPORT, SENDQ, STATE, STATE_NAMES, reader
-from ..model.table import Connections
+from ..model.table import Batch, Connections
 from ..system import kernel
 
 _SHOWN = reader(LADDR, RADDR, LPORT, RPORT, FAMILY, STATE, RECVQ, SENDQ)
@@ -57,5 +57,16 @@ def table_lines(connections: Connections) -> list[str]:
 
 def classic_lines(connections: Connections, ending: str = "") -> str:
     """LADDR LPORT RADDR RPORT and the ending, one line a connection, without the last line's end."""
-    lines = [kernel.classic_lines(batch.data(), ending.encode()) for batch in connections.batches if len(batch)]
-    return b"\n".join(lines).decode("ascii")
+    lines: list[str] = []
+    for batch in connections.batches:
+        if len(batch):
+            lines += [heading(batch)] if len(connections.batches) > 1 else []
+            lines.append(kernel.classic_lines(batch.data(), ending.encode()).decode("ascii"))
+    return "\n".join(lines)
+
+
+def heading(batch: Batch) -> str:
+    """Where the lines below it are, of several namespaces: the same tuple may be in two.  --from reads it back."""
+    from shlex import quote  # only where there are several
+
+    return f"# --netns={quote(str(batch.netns))}"

@@ -7,6 +7,7 @@ from ..errors import FilterError
 from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
 from ..model.order import ORDERS
+from . import address_file
 from .options import SELECTORS, Parsed, UsageError
 
 
@@ -15,8 +16,10 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
         return None
     filters = []
-    literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
-    literal.update(_from_files(parsed))
+    files = _address_files(parsed)
+    if files:
+        filters += address_file.filters(files)
+    literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age", *files)}
     chosen = from_selectors(**literal)
     if chosen is not None:
         filters.append(chosen)
@@ -33,6 +36,12 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     return all_of(filters) if filters else None
 
 
+def _address_files(parsed: Parsed) -> dict[str, list[str]]:
+    """The address options of which a value names a file: @FILE, or - for standard input."""
+    given = {dest: parsed.texts(dest) or [] for dest in ("local_addr", "remote_addr")}
+    return {dest: values for dest, values in given.items() if any(one == "-" or one.startswith("@") for one in values)}
+
+
 def protecting(parsed: Parsed) -> list[Filter]:
     """The filters of --protect.  Raises FilterError."""
     found = []
@@ -42,16 +51,6 @@ def protecting(parsed: Parsed) -> list[Filter]:
         except FilterError as error:
             raise FilterError(f"--protect: {error}", error.column) from None
     return found
-
-
-def _from_files(parsed: Parsed) -> dict[str, list[str]]:
-    """The address options of which a value names a file, with what stands in it."""
-    given: dict[str, list[str]] = {dest: parsed.texts(dest) or [] for dest in ("local_addr", "remote_addr") if dest in parsed.given}
-    if not any(value == "-" or value.startswith("@") for values in given.values() for value in values):
-        return {}
-    from .address_file import read_in
-
-    return read_in(given)
 
 
 def check_zone(parsed: Parsed) -> None:

@@ -11,6 +11,9 @@ import sys
 
 from ..model.addresses import printable
 
+#: characters of a selection in the log
+LONGEST = 400
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +43,11 @@ def _value(text: str) -> str:
     return f'"{safe}"' if set(safe) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") or not safe else safe
 
 
+def _shortened(what: str) -> str:
+    """A selection of thousands of addresses: a log would cut the line, and lose what stands behind it."""
+    return what if len(what) <= LONGEST else f"{what[:LONGEST]}... ({len(what)} characters)"
+
+
 def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> None:
     """One line for the run, and with `each` one for every (connection, outcome) before it."""
     import syslog
@@ -51,7 +59,7 @@ def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, wh
         for connection, outcome in outcomes:
             syslog.syslog(syslog.LOG_NOTICE, f"connection={_value(connection)} outcome={outcome} {tail}")
     numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
-    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(what)} {numbers} {tail}")
+    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(_shortened(what))} {numbers} {tail}")
     syslog.closelog()
 
 

@@ -14,7 +14,6 @@ import errno
 import os
 
 from ..errors import Error, NotFound, NotPermitted, NotSupported
-from ..model.addresses import printable
 from ..model.rows import COOKIE, IFINDEX, INODE, LPORT, RPORT, ends_of, spelled
 from ..system import kernel, procfs, ptrace
 from ..system.kernel import MPTCP
@@ -218,7 +217,7 @@ def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> 
 def _explained(error: Error, row: Row, pid: int) -> Error:
     what, step = spelled(row), error.step
     if error.errno in (errno.EPERM, errno.EACCES):
-        return NotPermitted("not permitted", errno=error.errno, what=what, step=step, hint=f"held by {_holder(pid)}; {ptrace.hint()}")
+        return NotPermitted("not permitted", errno=error.errno, what=what, step=step, hint=f"held by {procfs.named(pid)}; {ptrace.hint()}")
     if error.errno == errno.EBUSY:
         return Error("busy", errno=error.errno, what=what, step=step, hint=_BUSY)
     if error.errno == errno.ENOSYS:
@@ -234,13 +233,6 @@ def _not_there(row: Row) -> NotFound:
 
 _BUSY = "a thread waits in it, and this kernel (6.4, 6.5) cannot disconnect it then; newer ones can"
 _SUBFLOW = "a further subflow of an MPTCP connection cannot be dropped alone: drop the connection by its first"
-
-
-def _holder(pid: int) -> str:
-    try:
-        return f"pid {pid} {printable(procfs.command_of(pid))}"
-    except OSError:
-        return f"pid {pid}"
 
 
 def _processes(first: Sequence[int]) -> Iterator[int]:

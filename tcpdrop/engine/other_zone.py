@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from ..errors import Error, Protected
+from ..errors import Error
+from ..model.addresses import printable
+from ..safety import Protection
 from ..safety.rules import rules_with
 from ..safety.session import OwnSession
 from ..system import kernel
@@ -24,11 +26,11 @@ def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: lis
     all, since none can be decided; else as single.drop().  That it is gone is not seen.
     """
     if quad.devs:
-        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{quad.devs[0]} out")
+        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{printable(quad.devs[0])} out")
     for name, _ in rules_with(protect or []):
-        raise Protected("protected", what=str(quad), hint=f"by {name}, which cannot be decided in another zone")
+        raise Protection(f"by {name}, which cannot be decided in another zone").refusal(str(quad))
     if not include_self and OwnSession().names(*quad.ends()):
-        raise Protected("protected", what=str(quad), hint="named by SSH_CONNECTION; --include-self")
+        raise Protection("named by SSH_CONNECTION", lifted=True).refusal(str(quad))
     try:
         kernel.abort(quad.ends(), scope=zone, what=str(quad))
     except Error as error:

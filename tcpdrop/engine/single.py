@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 
-from ..errors import Error, NotFound, Protected, Refused
+from ..errors import Error, NotFound, Refused
 from ..model.addresses import printable
 from ..model.four_tuple import FourTuple
 from ..model.rows import FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
+from ..safety import Protection
 from ..safety.rules import rules_with
 from ..system import platform
 from ..system.lookups import Lookups
@@ -59,7 +60,7 @@ def protect_session(row: Row, quad: FourTuple, session: OwnSession, lookups: Loo
         holder = next(filter(None, (session.holder(mirror[INODE]) for mirror in lookups.rows(quad.mirror()))), None)
     by = f"held by {holder}" if holder is not None else "named by SSH_CONNECTION" if session.names(*quad.ends()) else ""
     if by:
-        raise Protected("protected", what=str(quad), hint=f"{by}; --include-self")
+        raise Protection(by, lifted=True).refusal(str(quad))
 
 
 def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple, lookups: Lookups) -> None:
@@ -75,7 +76,7 @@ def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple,
         answers = [answer for answer in answers_for(rule, rows, lookups.scope) if answer is not False]
         if answers:
             unsure = "" if True in answers else ", which cannot be decided here"
-            raise Protected("protected", what=str(quad), hint=f"by {name}{unsure}")
+            raise Protection(f"by {name}{unsure}").refusal(str(quad))
 
 
 def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self: bool = False, protect: list[Filter] | None = None) -> Row:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from itertools import chain
 
+from ..errors import Error
 from ..model.connection import Owner
 from ..model.rows import ALL_STATES, CONNECTION_STATES, COOKIE, IFINDEX, INODE, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
@@ -46,7 +48,12 @@ def select(
     namespaces = where if isinstance(where, list) else netns.namespaces(where)
     for namespace in namespaces:
         states = CONNECTION_STATES if droppable else ALL_STATES
-        batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
+        try:
+            batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
+        except Error as error:
+            if namespace.found and (error.step, error.errno) == ("open", ENOENT):
+                continue  # its last process ended since all were looked up
+            raise
         if owners:
             _find_owners(batch)
         if namespaces is not where or not len(batch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable
 from ..model.rows import state_number
+from ..system.services import port_of
 from .sockets import STATE_GROUPS
 
 TYPE_CHECKING = False
@@ -23,8 +24,6 @@ COMM_BYTES = 15
 
 def port(text: str) -> int:
     """'443', or a service's name."""
-    from ..system.services import port_of
-
     return port_of(text)
 
 
@@ -97,8 +96,10 @@ def _without_dev(text: str) -> tuple[str, str]:
 
 def _is_end_of_netstat(text: str) -> bool:
     """ADDRESS.PORT; no address alone looks like that."""
-    host, _, port = text.rpartition(".")
-    return is_number(port) and _is_address(host)
+    if text.count(".") < 4 and ":" not in text:
+        return False
+    host, dot, port = text.rpartition(".")
+    return bool(dot) and is_number(port) and _is_address(host)
 
 
 def _prefix(text: str) -> tuple[bytes, int]:

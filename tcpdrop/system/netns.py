@@ -63,7 +63,7 @@ class Namespace:
     another namespace has its name by then.
     """
 
-    __slots__ = ("_descriptor", "_inode", "label", "path", "where")
+    __slots__ = ("_descriptor", "_inode", "found", "label", "path", "where")
 
     def __init__(self, where: str | int | None = None, label: str | None = None, *, inode: int | None = None) -> None:
         self._descriptor: int | None = None
@@ -72,6 +72,8 @@ class Namespace:
         self.where = where
         self.path = None if where is None else path_of(str(where))
         self.label = label
+        #: it was come across among all: that it is gone by the next look is no error
+        self.found = False
         #: which one it is, once that was seen
         self._inode = int(str(where)[5:-1]) if str(where).startswith("net:[") else inode
 
@@ -99,6 +101,9 @@ class Namespace:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError as error:
+            another = next((path for path in others() if _inode(path) == self._inode), None) if self._inode is not None else None
+            if another is not None:  # the process that showed it has ended, and it lives on
+                return self._open(another)
             hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
             raise Error(f"no network namespace '{name}'", errno=error.errno, step="open", hint=hint) from None
         except PermissionError as error:
@@ -193,6 +198,7 @@ def namespaces(where: str | int | None) -> list[Namespace]:
         inode = _inode(path)
         if inode is not None and inode not in found:
             found[inode] = Namespace(path, _label(path, inode), inode=inode)
+            found[inode].found = True
     return list(found.values())
 
 

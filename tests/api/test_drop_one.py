@@ -86,6 +86,24 @@ def test_the_scope_id_names_the_interface(holder):
 
 
 @drops_on_linux
+@pytest.mark.parametrize("spelled", ["{0}%lo", "{0}%1", "{0}%25lo", "[{0}]%lo", "{0}%lo/128", "[{0}%lo]"])
+def test_one_interface_as_a_number_at_one_end_and_as_text_at_the_other(holder, spelled):
+    """lo has index 1 in every namespace."""
+    pair = holder.pair("inet6", device=b"lo")
+    tcpdrop.drop_one((*pair.local, 0, 1), (spelled.format(pair.remote[0]), pair.remote[1]))
+    assert pair.state() is None
+
+
+@drops_on_linux
+@pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
+def test_an_interface_that_the_connection_is_not_bound_to(holder, family):
+    pair = holder.pair(family)
+    with pytest.raises(tcpdrop.NotFound, match="without %lo there is one, which is not bound to that interface"):
+        tcpdrop.drop_one((f"{pair.local[0]}%lo", pair.local[1]), pair.remote)
+    assert pair.alive()
+
+
+@drops_on_linux
 def test_an_interface_by_name(holder):
     pair = holder.pair(device=b"lo")
     (laddr, lport), remote = pair.local, pair.remote

@@ -2,6 +2,8 @@
 """What several tests of the command are given."""
 
 import pytest
+from support.command import needs
+from support.rights import WHO
 from support.service import Service
 
 
@@ -17,3 +19,9 @@ def service(holder):
     yield start
     for each in made:
         each.close()
+
+
+@pytest.fixture(params=WHO)
+def powerless(request):
+    """A user who may not drop what others have."""
+    return needs(*WHO[request.param])

@@ -50,6 +50,19 @@ LISTED = {
 
 
 @pytest.mark.parametrize("form", LISTED)
+def test_a_listing_of_what_is_bound_to_an_interface(holder, form):
+    pair = holder.pair(device=b"lo")
+    assert fed(tcpdrop(*LISTED[form], ports(pair)).out) == [line(pair)]
+
+
+def test_a_cookie_in_a_table_names_that_very_socket(pair):
+    head, row = tcpdrop("list", "-o", "local,remote,cookie", ports(pair)).out.splitlines()
+    assert fed(f"{head}\n{row}") == [line(pair)]
+    (found,) = package.connections(ports(pair))
+    assert fed(f"{head}\n{row.replace(found.cookie, '7' * len(found.cookie))}", status=1) == []
+
+
+@pytest.mark.parametrize("form", LISTED)
 def test_a_listing(pair, form):
     done = tcpdrop(*LISTED[form], ports(pair))
     assert done.status == 0, done
@@ -178,6 +191,8 @@ EVERYWHERE = {
     "a document": ["list", "--json"],
     "lines of JSON": ["list", "--jsonl"],
     "commands": ["drop", "-l"],
+    "previews": ["drop", "-n"],
+    "previews as a document": ["drop", "-n", "--json"],
     "columns": ["list", "-o", "netns,local,remote"],
 }
 WORLD = """
@@ -193,6 +208,7 @@ with Holder() as ours, Holder(netns=True) as theirs:
     here, there = ours.pair(**same), theirs.pair(**same)
     everywhere = tcpdrop(*sys.argv[2:], "--netns", "all", f"lport {here.lport} and rport {here.rport}")
     done = tcpdrop("drop", "--no-syslog", "--from", "-", stdin=None, input=everywhere.out.encode())
+    assert tcpdrop("drop", "-n", "--from", "-", stdin=None, input=done.out.encode()).err.count("not found") == 2
     print(json.dumps([everywhere, done, here.lport, here.rport, here.state(), there.state()]))
 """
 
@@ -205,7 +221,11 @@ def test_a_listing_of_every_namespace_means_each_in_its_own(form):
     assert done.status == 0, done
     everywhere, dropped, lport, rport, *states = json.loads(done.out)
     assert everywhere[0] == 0, everywhere
-    assert dropped[:2] == [0, f"127.0.0.1 {lport} 127.0.0.1 {rport}: dropped\n" * 2], (everywhere, dropped)
+    assert dropped[0] == 0, (everywhere, dropped)
+    above, first, other, last = dropped[1].splitlines()
+    assert first == last == f"127.0.0.1 {lport} 127.0.0.1 {rport}: dropped"
+    assert all(one.startswith("# --netns=") for one in (above, other))
+    assert above != other
     assert states == [None, None]
 
 

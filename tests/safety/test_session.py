@@ -152,6 +152,15 @@ def test_the_tuple_in_ssh_connection_is_refused(holder, family):
     assert command("--include-self", *words, env=variable(*plain)) == (0, f"{' '.join(words)}: dropped\n", "")
 
 
+@pytest.mark.parametrize("spelled", ["{}%lo", "[{}]", "{}/128", "[{}]%25lo", "{}%1"])
+def test_the_addresses_in_ssh_connection_are_read_as_everywhere(holder, spelled):
+    """sshd writes a link-local one with its interface."""
+    pair = holder.pair("inet6", victim="server")
+    words = quad(pair.local, pair.remote)
+    ends = [(spelled.format(addr), port) for addr, port in (pair.local, pair.remote)]
+    assert command(*words, env=variable(*ends)) == named(words)
+
+
 def test_ssh_connection_of_an_ancestor_counts_behind_sudo(holder):
     pair = holder.pair(victim="server")
     words = quad(pair.local, pair.remote)

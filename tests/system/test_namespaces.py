@@ -8,6 +8,8 @@ from support.holder import Holder
 
 import tcpdrop
 from tcpdrop.engine.run import Run
+from tcpdrop.filters import Filter
+from tcpdrop.filters.selection import select
 from tcpdrop.safety.guard import Guard
 from tcpdrop.system import netns
 
@@ -115,3 +117,19 @@ def test_one_that_is_shown_by_its_number_is_that_one_or_none(name):
     stale.path = "/proc/self/ns/net"  # the process that showed it is another by now
     with pytest.raises(tcpdrop.Error, match="is another one by now"):
         stale.scope  # noqa: B018
+
+
+def test_one_of_all_that_ends_meanwhile_is_no_error(other_namespace):
+    """Found by a process that has ended by the time it is opened: by another one if it lives on, else not at all."""
+    theirs, _ = other_namespace
+    pair = theirs.pair()
+    label = os.readlink(f"/proc/{theirs.pid}/ns/net")
+    with Holder(netns=True) as others:
+        gone = os.readlink(f"/proc/{others.pid}/ns/net")
+        spaces = netns.namespaces("all")
+        assert {label, gone} <= {space.label for space in spaces}
+    spaces = [space for space in spaces if space.label in (label, gone)]  # not those of everybody else here
+    for space in spaces:
+        space.path = f"/proc/{others.pid}/ns/net"
+    found = select(Filter(f"lport {pair.lport}"), where=spaces)
+    assert [connection.netns for connection in found] == [label]
