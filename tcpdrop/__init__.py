@@ -28,13 +28,14 @@ _HOMES = {
     "connections": "api",
     "drop": "api",
     "drop_one": "engine.single",
+    "is_broad": "api",
     "keep_dropping": "api",
     "own_session": "safety.guard",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
-    from .api import connections, drop, keep_dropping
+    from .api import connections, drop, is_broad, keep_dropping
     from .capabilities import Capabilities, check
     from .engine.outcome import Report, Result
     from .engine.single import drop_one
@@ -67,6 +68,7 @@ __all__ = [
     "connections",
     "drop",
     "drop_one",
+    "is_broad",
     "keep_dropping",
     "own_session",
 ]

@@ -8,7 +8,7 @@ from .engine.methods import check_method
 from .engine.pace import check_rate
 from .engine.run import Run, rounds, still_there
 from .errors import FilterError
-from .filters import Filter, all_of, from_selectors
+from .filters import Filter, all_of, breadth, from_selectors
 from .filters.selection import select
 from .filters.units import parse_duration
 from .model.connection import Connection
@@ -98,7 +98,8 @@ def drop(
 
     target: a Connection, Connections or other iterable of Connection (dropped by
     their identity), a Filter or its text, or keyword selectors as connections()
-    takes them.  Nothing selected is a ValueError; everything is all=True.
+    takes them.  Nothing selected is a ValueError; everything is all=True.  So is
+    a selection that is as broad as that (is_broad()), unless max_drops bounds it.
     dry_run: the same selection and checks, and nothing is dropped; what the real
     run would be refused for is in Report.refusal.
     max_drops: if more match, TooMany is raised and nothing is dropped.
@@ -119,7 +120,7 @@ def drop(
     given = _given(target, netns)
     chosen = None
     if given is None:
-        chosen = selection_of(target, selectors, everything=all)  # type: ignore[arg-type]
+        chosen = _selection_of(target, selectors, everything=all, max_drops=max_drops)  # type: ignore[arg-type]
     elif selectors or all:
         raise TypeError("connections were given: selectors and all=True do not go with them")
     elif given.has_listener():
@@ -174,20 +175,29 @@ def batches_of(connections: list[Connection], where: str | int | None = None) ->
     ]
 
 
-def selection_of(chosen: Filter | str | None, selectors: dict[str, object], *, everything: bool) -> Filter | None:
-    """What a drop means; None is every connection."""
-    found = _filter(chosen, selectors)
-    _check_breadth(found, everything=everything)
-    return found
+def is_broad(filter: Filter | str | None = None, **selectors: object) -> bool:
+    """Does this selection name nothing but states, or what every connection has, like "port ge 1" or "in"?
+
+    Then drop() and keep_dropping() need all=True, or max_drops.  Nothing selected is broad.
+    """
+    chosen = _filter(filter, selectors)
+    return chosen is None or breadth.is_broad(chosen)
 
 
-def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
+def _selection_of(given: Filter | str | None, selectors: dict[str, object], *, everything: bool, max_drops: int | None) -> Filter | None:
+    """What a drop means; None is every connection.  Breadth must be typed."""
+    chosen = _filter(given, selectors)
     if chosen is None and not everything:
         raise ValueError("nothing is selected; to drop every connection say all=True")
-    if chosen is not None and everything:
+    if chosen is None:
+        return None
+    chosen.refuse_listeners()
+    if breadth.is_broad(chosen):
+        if not everything and max_drops is None:
+            raise ValueError(f"'{chosen}' is as broad as all=True: say that too, or bound it by max_drops")
+    elif everything:
         raise ValueError("all=True does not go with a selection")
-    if chosen is not None:
-        chosen.refuse_listeners()
+    return chosen
 
 
 def keep_dropping(
@@ -215,7 +225,7 @@ def keep_dropping(
     Raises as drop() does, at each look; wrong arguments at once.
     """
     check_visible(zone)
-    chosen = selection_of(filter, selectors, everything=all)
+    chosen = _selection_of(filter, selectors, everything=all, max_drops=max_drops)
     seconds = _seconds(duration)
     check_method(method)
     check_rate(rate)

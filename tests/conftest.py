@@ -17,7 +17,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for support/, and never the source tree's tcpdrop/
 
-from support import netns, private  # noqa: E402
+from support import netns, orphan, private  # noqa: E402
 from support.backends import BACKENDS  # noqa: E402
 from support.holder import Holder  # noqa: E402
 
@@ -27,7 +27,7 @@ except ImportError as e:
     raise SystemExit(f"install the package first (pip install .): {e}") from e
 
 BACKEND = BACKENDS[_tcpdrop.BACKEND]
-STATE = {"why": None, "ran": 0, "skipped": 0}
+STATE = {"tell": None, "why": None, "ran": 0, "skipped": 0}
 
 
 def pytest_configure(config):
@@ -36,6 +36,8 @@ def pytest_configure(config):
     if not sys.platform.startswith("linux"):
         STATE["why"] = "no network namespaces on this system"
     else:
+        if os.geteuid():
+            STATE["tell"] = orphan.become()
         STATE["why"] = netns.enter()
 
 
@@ -65,6 +67,8 @@ def _must_run():
 def pytest_sessionfinish(session, exitstatus):
     if _must_run() and STATE["skipped"] and not STATE["ran"] and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if STATE["tell"] is not None:
+        STATE["tell"](session.exitstatus)
 
 
 def pytest_terminal_summary(terminalreporter):

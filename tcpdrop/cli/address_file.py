@@ -7,7 +7,7 @@ import sys
 
 from ..errors import FilterError
 from ..filters import Filter
-from ..filters.sockets import nothing
+from ..filters.endpoints import nothing
 from ..filters.values import address
 from ..filters.vocabulary import KEYWORDS
 from ..model.addresses import printable

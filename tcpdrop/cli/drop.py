@@ -9,6 +9,7 @@ from ..engine.audit import to_syslog
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
 from ..errors import Error, Refused
+from ..filters.breadth import is_broad
 from ..filters.selection import select
 from ..model.order import arrange
 from ..model.table import Connections
@@ -19,7 +20,7 @@ from . import messages
 from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
 from .hints import nothing_matched
-from .options import SELECTORS, Parsed, UsageError
+from .options import Parsed, UsageError
 from .prompt import Asker
 from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
 from .signals import Interrupted, Stop
@@ -129,12 +130,8 @@ class Job:
             raise UsageError("--order needs what is measured now, and --from has its own order")
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
-        # -a, -s STATE and --all are broad; a filter with more in it is not.
-        broad = parsed.flag("all") or (set(parsed.given) & {"states"} != set() and self._only_states())
-        self.asker = Asker(parsed, streams, broad=broad, exact=parsed.text("from") is not None)
-
-    def _only_states(self) -> bool:
-        return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
+        exact = parsed.text("from") is not None
+        self.asker = Asker(parsed, streams, broad=not exact and (chosen is None or is_broad(chosen)), exact=exact)
 
     def select(self) -> Connections:
         if self.given is not None:

@@ -27,7 +27,7 @@ class Asker:
     def __init__(self, parsed: Parsed, streams: Streams, *, broad: bool, exact: bool) -> None:
         self._parsed = parsed
         self._streams = streams
-        #: the whole host, or a whole state: always asked
+        #: the whole host, or all of a state, a family or a direction: always asked
         self._broad = broad
         #: named one by one: never asked
         self._exact = exact
@@ -53,7 +53,8 @@ class Asker:
                 self._ask(victims)
                 return True
         elif self._broad:
-            raise Refused("without a terminal this needs --yes: nothing was dropped")
+            broad = "" if self._parsed.flag("all") else ", being as broad as --all"
+            raise Refused(f"without a terminal this needs --yes{broad}: nothing was dropped")
         elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
             raise TooMany(
                 f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",

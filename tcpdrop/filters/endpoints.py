@@ -7,7 +7,6 @@ from ..model.addresses import MAPPED, unpack_exactly
 from ..model.rows import FAMILY, LADDR, LPORT, RADDR, RPORT
 from . import bytecode
 from .nodes import Mergeable, negate
-from .sockets import nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +94,11 @@ class Port(Mergeable):
             return lambda row, info, facts: table[row[at]] == 1
         return lambda row, info, facts: table[row[LPORT]] == 1 or table[row[RPORT]] == 1
 
+    @property
+    def is_any(self) -> bool:
+        """Is there no port, not even 0, for which it does not hold?"""
+        return self.ranges == ((0, 65535),)
+
     def condition(self, facts: Facts | None) -> tuple[Condition | None, bool]:
         if len(self.ranges) > bytecode.MAX_OPS:
             return None, False
@@ -103,6 +107,11 @@ class Port(Mergeable):
 
     def __str__(self) -> str:
         return self.word + " " + ",".join(str(lo) if lo == hi and lo else f"{lo}-{hi}" for lo, hi in self.ranges)
+
+
+def nothing() -> Node:
+    """What no connection is.  It names no state, and neither does its opposite."""
+    return negate(Port("host", (0, 65535)))
 
 
 class Address(Mergeable):

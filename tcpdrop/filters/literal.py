@@ -12,9 +12,9 @@ from ..errors import FilterError
 from ..model.addresses import is_number
 from ..model.rows import STATE_NAMES
 from . import values
+from .endpoints import nothing
 from .lexer import COMPARISONS
 from .nodes import either
-from .sockets import nothing
 from .vocabulary import COMPARED, KEYWORDS, LIST, PORTS
 
 TYPE_CHECKING = False

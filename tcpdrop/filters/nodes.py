@@ -114,7 +114,7 @@ class And(_Group):
     operator = "and"
 
     def compiled(self) -> Test:
-        tests = [part.compiled() for part in _merged(self)]
+        tests = [part.compiled() for part in merged(self)]
         if len(tests) == 1:
             return tests[0]
         if len(tests) == 2:
@@ -149,7 +149,7 @@ class Or(_Group):
     operator = "or"
 
     def compiled(self) -> Test:
-        tests = [part.compiled() for part in _merged(self)]
+        tests = [part.compiled() for part in merged(self)]
         if len(tests) == 1:
             return tests[0]
 
@@ -258,7 +258,7 @@ class Mergeable(Node):
         raise NotImplementedError
 
 
-def _merged(group: _Group) -> list[Node]:
+def merged(group: _Group) -> list[Node]:
     """The parts, with those of an Or that look at the same thing made one; so under an And of nots."""
     together: dict[object, list[Any]] = {}
     rest: list[Node] = []

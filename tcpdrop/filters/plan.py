@@ -134,6 +134,8 @@ def _states(node: Node) -> tuple[int, int]:
     """The states in which it may be something but False, and those in which it is certainly True."""
     if isinstance(node, State):
         return node.mask, node.mask
+    if isinstance(node, Port) and node.is_any:
+        return ALL_STATES, ALL_STATES
     if isinstance(node, Not):
         possible, certain = _states(node.args[0])
         return ALL_STATES & ~certain, ALL_STATES & ~possible
@@ -163,6 +165,8 @@ def _push(node: Node, negated: bool, states: int, facts: Facts | None, linux: bo
     if isinstance(node, State):
         mask = node.mask ^ (ALL_STATES if negated else 0)
         return _ALWAYS if not states & ~mask else _UNKNOWN if states & mask else _NEVER
+    if isinstance(node, Port) and node.is_any:
+        return _NEVER if negated else _ALWAYS
     if not linux:
         return _UNKNOWN
     condition, exact = node.condition(facts)

@@ -7,7 +7,7 @@ from ..model.addresses import MAPPED
 from ..model.rows import ALL_STATES, FAMILY, IFINDEX, LADDR, LISTEN, LPORT, RADDR, STATE, STATE_NAMES
 from . import bytecode
 from .lexer import quoted
-from .nodes import INTERFACES, LISTENERS, Mergeable, Node, negate
+from .nodes import INTERFACES, LISTENERS, Mergeable, Node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,11 +66,6 @@ class State(Mergeable):
             if mask == self.mask:
                 return f"state {name}"
         return "state " + ",".join(spelled(number) for number in range(1, len(STATE_NAMES)) if self.mask >> number & 1)
-
-
-def nothing() -> Node:
-    """What no connection is."""
-    return negate(State("state", ALL_STATES))
 
 
 def spelled(number: int) -> str:

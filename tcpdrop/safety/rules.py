@@ -3,8 +3,10 @@
 
     # comments and empty lines
     protect remote 10.0.0.5 and rport 2049
+    login my-remote-shell
 
-Its rules bind the command line, Python, Ansible and Salt alike and cannot be
+`login` names a service through which people log in, by its process, beside
+those that are known (login_services.py).  Its rules bind the command line, Python, Ansible and Salt alike and cannot be
 lifted from there.  A file that others could have written binds nobody, so it
 is refused as a whole.
 """
@@ -45,7 +47,13 @@ def rules() -> list[Filter]:
         raise error if isinstance(error, Refused) else _refused(f"cannot be read: {error.strerror}", error.errno) from None
     finally:
         os.close(descriptor)
-    return [_rule(number, line) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
+    found = [_rule(number, line) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
+    names = {one for one in found if isinstance(one, str)}
+    if names:
+        from . import login_services  # most hosts name none
+
+        login_services.added = names
+    return [one for one in found if not isinstance(one, str)]
 
 
 def rules_with(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
@@ -62,13 +70,16 @@ def _check_trust(status: os.stat_result) -> None:
         raise _refused(f"can be written by others than root (mode {stat.S_IMODE(status.st_mode):04o})")
 
 
-def _rule(number: int, line: bytes) -> Filter:
+def _rule(number: int, line: bytes) -> Filter | str:
+    """The filter of a protect line, the name of a login line."""
     from ..filters import Filter  # most hosts have no rules
 
     try:
         words = line.decode("utf-8").split("#")[0].split(None, 1)
+        if len(words) == 2 and words[0] == "login" and len(words[1].split()) == 1:
+            return words[1].strip()[:15]  # as the kernel keeps it
         if len(words) != 2 or words[0] != "protect":
-            raise ValueError("a line is 'protect FILTER' or a comment")
+            raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
         return Filter(words[1].strip())
     except ValueError as error:
         raise _refused(f"line {number}: {error}") from None

@@ -161,6 +161,24 @@ def have_terminal() -> bool:
     return int(_stat("self")[4]) != 0
 
 
+def audit_session(pid: int | str) -> int | None:
+    """The number of the login that a process belongs to, which no setsid() or fork changes; None for none, or where none is kept."""
+    try:
+        number = int(read(f"/proc/{pid}/sessionid"))
+    except (OSError, ValueError):
+        return None
+    return None if number == 0xFFFFFFFF else number
+
+
+def session_scope(pid: int | str) -> str | None:
+    """logind's scope of the login that a process belongs to, 'session-3.scope', by its cgroup."""
+    for line in text_of(f"/proc/{pid}/cgroup").splitlines():
+        for part in reversed(line.split("/")):
+            if part.startswith("session-") and part.endswith(".scope"):
+                return part
+    return None
+
+
 def _stat(pid: int | str) -> list[bytes]:
     """The fields of /proc/PID/stat from the state on."""
     # The command's name stands in parentheses before them and may contain any byte.

@@ -167,6 +167,11 @@ def test_a_family_alone_is_no_selection(holder, option):
 
 
 BROAD = [("-a",), ("drop", "--all"), ("-s", "established"), ("drop", "--state=established"), ("drop", "-s", "all")]
+#: the same in the language, and what holds for every connection, or for all of a state, a family or a direction
+BROAD += [("drop", text) for text in ("state established", "state all", "not state listen", "exclude close-wait", "in or not in")]
+BROAD += [("drop", text) for text in ("port ge 1", "remote 0.0.0.0/0", "not rport gt 65535", "family inet", "lport 22 or not lport 22")]
+BROAD += [("drop", "--remote-addr=0.0.0.0/0", "--remote-port=1-65535")]
+BROAD += [("drop", "-s", "established", "port ge 1"), ("drop", "-4", "state all")]
 
 
 @pytest.mark.parametrize("form", BROAD)
@@ -175,8 +180,59 @@ def test_broad_forms_need_yes(holder, form):
     for more in ((), ("--max-drops=none",), ("--max-drops=100000",)):
         done = tcpdrop(*form, *more)
         assert (done.status, done.out) == (4, "")
-        assert "--yes" in done.err
+        assert "without a terminal this needs --yes" in done.err
+    assert tcpdrop(*form, "-n").status == 4
     assert pair.alive()
+
+
+@pytest.mark.parametrize("form", [("-s", "established"), ("drop", "state", "established"), ("drop", "port ge 1")])
+def test_broad_forms_drop_with_yes(form):
+    with Crowd(3, buckets=256) as crowd:
+        done = tcpdrop(*form, "--yes", "--netns", str(crowd.pid))
+        assert done.status == 0, done.err
+        assert crowd.alive() == (0, 0)
+
+
+#: Python and the selection -> is it broad?
+SELECTIONS = [
+    *[((text,), {}, True) for text in ("state established", "not state listen", "in", "port ge 1", "not rport gt 65535")],
+    *[((), {"states": "established"}, True), ((), {"remote_addr": "0.0.0.0/0"}, True)],
+    ((), {"local_port": "0-65535", "states": "all"}, True),
+    *[(("lport 1",), {}, False), (("state established",), {"local_port": 1}, False), ((), {"remote_addr": []}, False)],
+]
+
+
+@pytest.mark.parametrize(("given", "selectors", "broad"), SELECTIONS, ids=str)
+def test_python_types_breadth_too(holder, given, selectors, broad):
+    """all=True says that it is meant, and max_drops bounds it; a dry run is no different."""
+    pair = holder.pair()
+    assert package.is_broad(*given, **selectors) is broad
+
+    def calls(**how):
+        yield lambda: package.drop(*given, dry_run=True, **selectors, **how)
+        yield lambda: list(package.keep_dropping(*given, duration=0, protect="port 0:65535", **selectors, **how))
+
+    for call in calls():
+        if broad:
+            with pytest.raises(ValueError, match="is as broad as all=True: say that too, or bound it by max_drops"):
+                call()
+        else:
+            call()
+    for call in calls(all=True):
+        if broad:
+            call()
+        else:
+            with pytest.raises(ValueError, match="all=True does not go with a selection"):
+                call()
+    for call in calls(max_drops=100000):
+        call()
+    assert pair.alive()
+
+
+def test_nothing_selected_is_broad_and_given_connections_are_not_asked_about(holder):
+    assert package.is_broad()
+    pair = holder.pair()
+    assert package.drop(package.connections(f"lport {pair.lport}")).counts == {"dropped": 1}
 
 
 def test_a_state_with_another_selector_is_not_broad(holder):

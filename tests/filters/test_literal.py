@@ -46,8 +46,9 @@ def test_none_is_a_type_error(name):
 @pytest.mark.parametrize("name", LITERALS)
 def test_an_empty_list_matches_nothing(name):
     chosen = getattr(Filter, name)([])
-    assert chosen == Filter("not state all") == Filter(str(chosen))
+    assert chosen == Filter("not port 0:65535") == Filter(str(chosen))
     assert not chosen.matches(connection()) and (~chosen).matches(connection())
+    assert chosen.named_states == (~chosen).named_states == 0, "what is always true names no state"
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1 or all", "10.0.0.1,10.0.0.2", "10.0.0.1) or (in", "", "all", "10.0.0.1 x", "10.0.0.1/8"])

@@ -47,7 +47,7 @@ def read(text, backend="linux"):
         ("dport >= 1024", "rport 1024-65535"),
         ("dport < 1024", "rport 0-1023"),
         ("dport le 1024", "rport 0-1024"),
-        ("dport > 65535", "not state all"),
+        ("dport > 65535", "not port 0-65535"),
         ("port 80,443 , 8000-8100", "port 80,443,8000-8100"),
         ("port 8000:8100", "port 8000-8100"),
         ("port 0:65535", "port 0-65535"),

@@ -107,6 +107,20 @@ def test_all_and_a_selection_exclude_each_other(service):
     assert lives(pairs)
 
 
+def test_breadth_must_be_typed(service):
+    port, pairs = service(2)
+    for broad in ({"states": ["established"]}, {"filter": "port ge 1"}, {"filter": "not state listen"}, {"remote_addr": ["0.0.0.0/0"]}):
+        for how in ({}, {"max_drops": None}, {"duration": "1s"}):
+            assert "as broad as all: say all: true too, or bound it by max_drops" in refused(**broad, **how)
+        assert "at most 0 may be dropped" in refused(**broad, max_drops=0)
+    assert "nothing is selected" in refused()
+    assert lives(pairs)
+    protect = f"not lport {port} and not rport {port}"
+    done = module("tcp_drop", states=["established"], filter="port ge 1", all=True, protect=protect)
+    assert done.result["counts"]["dropped"] == 4  # both ends
+    assert all(pair.peer.errno("recv", 1) for pair in pairs)
+
+
 def test_the_bound(service):
     """The default is 100, also for null; nothing is dropped beyond it."""
     port, pairs = service(3)

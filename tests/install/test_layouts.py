@@ -187,6 +187,7 @@ def overlaid():
     places = ("/usr", "/opt")
     script = "set -e; new=$(mktemp -d); mount -t tmpfs none $new\n"
     script += "\n".join(f"mkdir -p $new{place}/up $new{place}/work; {layer.format(place)}" for place in places)
+    script += "\ntouch /usr/local/bin/.ours  # root of a user namespace may mount, but these are not its own"
     needs("unshare", "-m", "sh", "-c", script)
     return lambda text, **how: run(
         "unshare", "-m", "sh", "-c", f"{script}\n{text}", **{"timeout": 300, **how, "env": {**PIP, **how.get("env", {})}}

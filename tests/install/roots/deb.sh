@@ -4,8 +4,7 @@
 . /src/tests/install/roots/lib.sh
 apt-get update -qq
 if [ "$1" = build ]; then
-	mkdir -p /build/tcpdrop
-	tar -C /src --exclude='./.venv*' --exclude=./build --exclude=./dist --exclude=./.git --exclude='./.*_cache' --exclude='*.egg-info' -c . | tar -C /build/tcpdrop -x
+	copy_tree /build/tcpdrop
 	cd /build/tcpdrop
 	apt-get install -y -qq --no-install-recommends build-essential lintian >/dev/null
 	apt-get build-dep -y -qq --no-install-recommends . >/dev/null

@@ -2,6 +2,7 @@
 # try.sh root|user [test]: in a bare root (tools/root.sh), the newcomer's two
 # commands: as root, or as an ordinary user, at first without sudo and then with
 # it.  Without the word test only the first of the two.
+. /src/tests/install/roots/lib.sh
 who=$1
 what=${2-}
 if [ "$who" = root ]; then
@@ -10,8 +11,7 @@ else
 	user=tester home=/home/tester
 	useradd --create-home --shell /bin/sh $user
 fi
-mkdir $home/tcpdrop
-tar -C /src --exclude='./.venv*' --exclude=./build --exclude=./dist --exclude='./.*_cache' -c . | tar -C $home/tcpdrop -x
+copy_tree $home/tcpdrop
 chown -R $user: $home/tcpdrop
 
 say() {
