@@ -7,7 +7,6 @@ import pytest
 from support import procnet
 from support.backends import BACKENDS
 from support.command import NO_CAPABILITIES, NOBODY, needs, tcpdrop
-from support.marks import real_root
 
 from tcpdrop import _tcpdrop
 
@@ -66,7 +65,7 @@ def test_without_any_right(holder, kind):
 
 
 @pytest.mark.only_on("linux", reason="an option of that kernel")
-@real_root
+@pytest.mark.real_root
 def test_on_a_kernel_without_destroy(holder, no_destroy):
     pair = holder.pair()
     shows(tcpdrop("demo", env=no_destroy), THE_REAL_WAY, fate="ConnectionResetError")

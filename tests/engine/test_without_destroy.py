@@ -13,7 +13,6 @@ import pytest
 from support import procnet
 from support.command import NO_CAPABILITIES, line, needs, run, tcpdrop, words
 from support.holder import Holder, fresh_ports
-from support.marks import real_root
 
 from tcpdrop import _tcpdrop
 from tcpdrop.model.rows import ROW
@@ -217,7 +216,7 @@ def test_ones_own_connection_without_any_right(without, method):
     assert run(*wrapper, sys.executable, "-I", "-c", OWN, method, env=without) == (0, "reset reset True\n", "")
 
 
-@real_root
+@pytest.mark.real_root
 def test_check_and_demo(without):
     done = tcpdrop("check", env=without)
     assert (done.status, done.err) == (0, "")

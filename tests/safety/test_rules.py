@@ -11,7 +11,6 @@ import sys
 import pytest
 from support import private
 from support.command import NEARLY_NOBODY, NO_CAPABILITIES, line, needs, run, tcpdrop, words
-from support.marks import real_root
 
 from tcpdrop.system import procfs
 
@@ -156,7 +155,7 @@ UNTRUSTED = {
 }
 
 
-@pytest.mark.parametrize("how", [pytest.param(how, marks=real_root) if how == "of another user" else how for how in UNTRUSTED])
+@pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.real_root) if how == "of another user" else how for how in UNTRUSTED])
 def test_a_file_that_cannot_be_trusted_stops_everything(holder, tmp_path, how):
     spoil, why = UNTRUSTED[how]
     pair = holder.pair()

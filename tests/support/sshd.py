@@ -7,8 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from support import procnet
-from support.marks import lone_root
+from support import netns, procnet
 from support.wait import until
 
 from tcpdrop.model import addresses
@@ -42,7 +41,7 @@ def absent():
         return f"no {', '.join(missing)} here (apt-get install openssh-server)"
     if os.geteuid():
         return "sshd needs root"
-    if lone_root():
+    if netns.lone_root():
         return "sshd needs root outside a user namespace: it changes to a user of its own"
     return None
 

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from support.filter_cases import matching
-from support.marks import real_root
 
 from tcpdrop.filters import Filter, gather, plan_for
 from tcpdrop.filters.decision import decide
@@ -157,7 +156,7 @@ def test_what_may_not_be_read_is_unknown():
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
-@real_root
+@pytest.mark.real_root
 def test_a_users_scan_admits_what_it_cannot_see(run):
     with Child() as roots, Child("worker", "65534") as nobodys:
         out = run(
