@@ -12,6 +12,11 @@ from .methods import check_method
 from .outcome import Result
 from .single import drop_row, find_unprotected
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..model.rows import Row
+    from .methods import Way
+
 
 def drop_one(
     local: tuple[object, ...],
@@ -48,11 +53,18 @@ def drop_one(
         if number != zones.OWN:
             other_zone.drop(quad, number, include_self=include_self)
             return
-    with Namespace(netns) as scope:
-        row = find_unprotected(quad, scope=scope, include_self=include_self)
-        way = drop_row(row, scope, method)
+    if netns is None:
+        row, way = _drop(quad, None, method, include_self=include_self)
+    else:
+        with Namespace(netns) as scope:
+            row, way = _drop(quad, scope, method, include_self=include_self)
     if audit.logs():
         audit.to_logging([Result(Connection(row), "dropped", way=way)])
+
+
+def _drop(quad: FourTuple, scope: int | None, method: str, *, include_self: bool) -> tuple[Row, Way]:
+    row = find_unprotected(quad, scope=scope, include_self=include_self)
+    return row, drop_row(row, scope, method)
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str, str]:
