@@ -7,7 +7,7 @@ import errno
 import os
 
 from .errors import Error
-from .safety import logins
+from .safety import recognition
 from .safety.rules import PATH, Rules
 from .system import environment, kernel, netns, platform, ptrace, sunos_release
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
@@ -168,7 +168,7 @@ def _look_around(found: Capabilities) -> None:
     )
     # Our own are duplicated without asking anybody.
     found.descriptors = {"own": True, "user": ptrace.any_lends(mine=True), "others": ptrace.any_lends(mine=False)}
-    session = logins.recognise()
+    session = recognition.recognise()
     found.session = {"known": session.known, "connections": session.connections, "text": str(session)}
     _say_descriptors(found)
     _conclude(found)

@@ -3,8 +3,10 @@
 
     # comments and empty lines
     protect remote 10.0.0.5 and rport 2049
+    login my-remote-shell
 
-Its rules bind the command line, Python, Ansible and Salt alike and cannot be
+`login` names a service through which people log in, by its process, beside
+those that are known (login_services.py).  Its rules bind the command line, Python, Ansible and Salt alike and cannot be
 lifted from there.  A file that others could have written binds nobody, so it
 is refused as a whole.
 """
@@ -53,7 +55,13 @@ def rules(scopes: Scopes = _own) -> list[Filter]:
         raise error if isinstance(error, Refused) else _refused(f"cannot be read: {error.strerror}", error.errno) from None
     finally:
         os.close(descriptor)
-    return [_rule(number, line, scopes) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
+    found = [_rule(number, line, scopes) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
+    names = {one for one in found if isinstance(one, str)}
+    if names:
+        from . import login_services  # most hosts name none
+
+        login_services.added = names
+    return [one for one in found if not isinstance(one, str)]
 
 
 class Rules:
@@ -117,13 +125,16 @@ def _check_trust(status: os.stat_result) -> None:
         raise _refused(f"can be written by others than root (mode {stat.S_IMODE(status.st_mode):04o})")
 
 
-def _rule(number: int, line: bytes, scopes: Scopes) -> Filter:
+def _rule(number: int, line: bytes, scopes: Scopes) -> Filter | str:
+    """The filter of a protect line, the name of a login line."""
     from ..filters import Filter  # most hosts have no rules
 
     try:
         words = line.decode("utf-8").split("#")[0].split(None, 1)
+        if len(words) == 2 and words[0] == "login" and len(words[1].split()) == 1:
+            return words[1].strip()[:15]  # as the kernel keeps it
         if len(words) != 2 or words[0] != "protect":
-            raise ValueError("a line is 'protect FILTER' or a comment")
+            raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
         rule = Filter(words[1].strip())
         _check_names("", rule, scopes)
         return rule

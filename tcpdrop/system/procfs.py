@@ -100,6 +100,10 @@ def some_are_hidden() -> bool:
         return True
 
 
+def exists(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
 # ---- one process
 
 
@@ -159,6 +163,24 @@ def parent_of(pid: int) -> int:
 def have_terminal() -> bool:
     """Have we a controlling terminal?"""
     return int(_stat("self")[4]) != 0
+
+
+def audit_session(pid: int | str) -> int | None:
+    """The number of the login that a process belongs to, which no setsid() or fork changes; None for none, or where none is kept."""
+    try:
+        number = int(read(f"/proc/{pid}/sessionid"))
+    except (OSError, ValueError):
+        return None
+    return None if number == 0xFFFFFFFF else number
+
+
+def session_scope(pid: int | str) -> str | None:
+    """logind's scope of the login that a process belongs to, 'session-3.scope', by its cgroup."""
+    for line in text_of(f"/proc/{pid}/cgroup").splitlines():
+        for part in reversed(line.split("/")):
+            if part.startswith("session-") and part.endswith(".scope"):
+                return part
+    return None
 
 
 def _stat(pid: int | str) -> list[bytes]:

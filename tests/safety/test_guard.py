@@ -17,7 +17,7 @@ from support.terminal import Terminal
 import tcpdrop as package
 from tcpdrop.engine.run import Run
 from tcpdrop.filters.selection import select
-from tcpdrop.safety import logins, session
+from tcpdrop.safety import login_services, logins, session
 from tcpdrop.safety.guard import Guard
 from tcpdrop.system import holders, procfs
 
@@ -254,7 +254,7 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
 def holder_is_a_login_service(holder, monkeypatch):
     """As in tmux; and the holder is a login service."""
     monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
-    monkeypatch.setattr(logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
+    monkeypatch.setattr(login_services, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
 
 
 @pytest.mark.only_on("linux", reason="sessions are found by /proc")
