@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The public functions that touch many connections; drop_one() is in engine/single.py, and loads less."""
+"""The public functions that touch many connections; drop_one() is in engine/drop_one.py, and loads less."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from ..engine.audit import to_syslog
+from ..engine.methods import AUTO, check_method
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
 from ..errors import Error, Refused
@@ -42,7 +43,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
-    method = parsed.method
+    method = check_method(parsed.text("method") or AUTO)
     job = Job(parsed, streams, chosen)
     check_zone(parsed)
     # Only now is anything opened: the command line was understood.

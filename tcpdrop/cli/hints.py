@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from ..model.addresses import printable
 from ..system import netns, platform
-from ..system import sunos_zones as zones
 from .options import Parsed
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
             return f"nothing matched here: process {pid} lives in another network namespace: --netns {pid}"
     if next(netns.others(), None) is not None:
         return "nothing matched in this network namespace; there are others: --netns"
-    if platform.ZONES and zones.others():
+    if _other_zones():
         return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
     return "nothing matched"
 
@@ -36,4 +35,12 @@ def elsewhere(scope: int | None) -> str:
     """Where else a tuple may be that was not found there; or ""."""
     if scope is None and next(netns.others(), None) is not None:
         return "in this network namespace; there are others: --netns"
-    return "in this zone; there are others: --zone" if platform.ZONES and zones.others() else ""
+    return "in this zone; there are others: --zone" if _other_zones() else ""
+
+
+def _other_zones() -> bool:
+    if not platform.ZONES:
+        return False
+    from ..system.sunos_zones import others  # Solaris and illumos
+
+    return others()

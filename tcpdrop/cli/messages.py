@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..engine.outcome import DROPPED, WOULD_DROP, Report, Round
-from ..errors import StillPresent
+from ..engine.outcome import Report, Round
+from ..errors import DROPPED, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE

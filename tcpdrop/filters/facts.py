@@ -22,7 +22,7 @@ EPHEMERAL = (32768, 60999)
 class Facts:
     """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
-    now: a reading of the clock that a row's `created` is of (clock.py).
+    now: a reading of the clock that a row's `created` is of (sunos_clock.py).
     """
 
     __slots__ = ("_cgroup_ids", "_indices", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")

@@ -100,6 +100,10 @@ def some_are_hidden() -> bool:
         return True
 
 
+def exists(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
 # ---- one process
 
 

@@ -15,7 +15,8 @@ from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
 from tcpdrop.cli import exit_status, fields, help, options
-from tcpdrop.engine.outcome import OUTCOMES, fate
+from tcpdrop.engine.outcome import fate
+from tcpdrop.errors import OUTCOMES
 from tcpdrop.filters import Filter
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
 from tcpdrop.filters.vocabulary import COMPARED, WORDS

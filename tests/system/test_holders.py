@@ -141,13 +141,14 @@ def test_what_may_not_be_read_is_unknown():
     # The process that could not be read is no nginx; but nobody was seen to hold this one.
     assert Filter("comm nginx").test(row(100), None, partly) is True and Filter("comm redis").test(held, None, partly) is False
     assert Filter("comm nginx").test(lost, None, partly) is None and Filter("comm nginx").test(lost, None, everything) is None
+    assert Filter("comm nosuch").test(lost, None, partly) is False, "no process has that name"
     assert Filter("comm sshd").test(held, None, partly) is None
     assert Filter("not comm sshd").test(held, None, partly) is None
     assert Filter("comm sshd").test(held, None, everything) is False
     assert Filter("pid 8").test(held, None, partly) is None and Filter("pid 6").test(held, None, partly) is False
     assert Filter("kernel").test(lost, None, partly) is None and Filter("kernel").test(lost, None, everything) is None
     assert Filter("not kernel").test(held, None, partly) is True and Filter("not kernel").test(lost, None, everything) is None
-    assert Filter("not pid 6").test(held, None, everything) is True and Filter("not pid 6").test(lost, None, everything) is None
+    assert Filter("not pid 6").test(held, None, everything) is True and Filter("not pid 5").test(lost, None, everything) is None
     assert Filter("kernel").test(held, None, partly) is False
     assert Filter("kernel").test(row(0), None, everything) is False
     elsewhere = scanned({100: [5]}, hidden=True, comms=names)

@@ -11,6 +11,7 @@ import sys
 import time
 
 from ...engine.audit import to_syslog
+from ...engine.methods import AUTO, check_method
 from ...errors import Refused
 from ...filters.selection import select
 from ...model.connection import Connection, Owner
@@ -51,7 +52,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if interval == 0:
         raise UsageError("--interval is longer than nothing")
     check_zone(parsed)
-    method = parsed.method
+    method = check_method(parsed.text("method") or AUTO)
     protect = protecting(parsed)
     if not _terminal():
         raise UsageError("'top' needs a terminal on standard input and output; 'list' prints")
