@@ -126,9 +126,7 @@ def test_every_thread_with_a_table_of_its_own_is_looked_at(elsewhere):
     assert report.counts == {"protected": 1} and elsewhere.alive()
 
 
-@pytest.mark.parametrize(
-    "text", ["kernel", "not kernel", "comm {name}", "not comm {name}", "comm *", "not pid {pid}", "not mine"]
-)
+@pytest.mark.parametrize("text", ["kernel", "not kernel", "comm {name}", "not comm {name}", "comm *", "not pid {pid}", "not mine"])
 def test_nobody_seen_is_unknown_in_a_selection(unseen, text):
     found = tcpdrop.connections(f"lport {unseen.port} and " + text.format(pid=unseen.pid, name=comm_of(unseen.pid)))
     assert (len(found), found.undecidable) == (0, 1)
