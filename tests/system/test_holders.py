@@ -157,6 +157,7 @@ def test_what_may_not_be_read_is_unknown():
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
+@pytest.mark.real_root
 def test_a_users_scan_admits_what_it_cannot_see(run):
     with Child() as roots, Child("worker", "65534") as nobodys:
         out = run(
