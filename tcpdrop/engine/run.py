@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     #: the identity of each row that a round has seen -> where it stands if it was dropped
     Known = dict[object, Union[tuple[Outcomes, int], None]]
-    #: asked with the victims before the first drop; raises Refused to stop
-    Approve = Callable[[Connections], None]
+    #: asked with the victims before the first drop: the numbers of those that are meant, None for all; raises Refused to stop
+    Approve = Callable[[Connections], Union[list[int], None]]
 
 
 class Run:
@@ -90,14 +90,14 @@ class Run:
             self._check_bound(len(victims))
             inabilities = self._check_rights(victims)
             if approve is not None and not self.stopped():
-                approve(victims)
+                _leave_others(this, approve(victims))
         except Error as error:
             if not self.report.dry_run:
                 raise
             self.report.refusal = error
             return None
         if not self.report.dry_run:
-            self.attempted += len(victims)
+            self.attempted += this.count(WOULD_DROP)
         return inabilities
 
     def _mark_absent(self, outcomes: Outcomes) -> None:
@@ -226,6 +226,7 @@ def rounds(
     """
     deadline = None if duration is None else time.monotonic() + duration
     while not run.stopped():
+        run.guard.look_again()
         found = select()
         yield run.round(found, approve) if len(found) else None
         for batch in found.batches:
@@ -245,6 +246,19 @@ def still_there(report: Report) -> Connections:
         there = present(list(batch), batch.scope) if len(batch) else []
         alive.append(batch.choose([number for number, is_there in enumerate(there) if is_there]))
     return Connections(alive)
+
+
+def _leave_others(this: Round, chosen: list[int] | None) -> None:
+    """Of the victims only these numbers are meant; None: all."""
+    if chosen is None:
+        return
+    wanted, start = frozenset(chosen), 0
+    for outcomes in this.outcomes:
+        numbers = outcomes.numbers(WOULD_DROP)
+        for number, victim in enumerate(numbers, start):
+            if number not in wanted:
+                outcomes.codes[victim] = LISTED
+        start += len(numbers)
 
 
 def _settle_mirrors(outcomes: Outcomes) -> None:
