@@ -71,6 +71,8 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
         streams.note(
             f"tcpdrop: {report.undecidable} more could not be decided: no process holds them, or it may not be seen; none was touched"
         )
+    for unread in report.unread:
+        streams.note(f"tcpdrop: {unread}")
     if report.unverified is not None:
         streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
     if report.later:
