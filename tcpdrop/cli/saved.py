@@ -17,7 +17,7 @@ from ..errors import Error, FilterError, NotFound
 from ..model.addresses import pack, printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
-from ..model.rows import CLOSED, ESTABLISHED, ROW, ROW_FIELDS
+from ..model.rows import CLOSED, COOKIE, ESTABLISHED, ROW, ROW_FIELDS
 from ..model.spellings import Lines
 from ..model.table import Batch, Connections, batch_of
 from ..system import netns
@@ -38,13 +38,14 @@ _NO_COOKIE = (1 << 64) - 1
 
 
 class Sought:
-    """A connection that a line names by its ends: one of `quads`, that which is here."""
+    """A connection that a line names by its ends: one of `quads`, that which is here; with a cookie that very socket."""
 
-    __slots__ = ("line", "quads")
+    __slots__ = ("cookie", "line", "quads")
 
-    def __init__(self, line: int, quads: list[FourTuple]) -> None:
+    def __init__(self, line: int, quads: list[FourTuple], cookie: int) -> None:
         self.line = line
         self.quads = quads
+        self.cookie = cookie
 
 
 def read(source: str, where: str | None) -> Connections:
@@ -101,11 +102,8 @@ def _reason(error: Exception) -> str:
 # ---- by text
 
 
-def _sought(named: Named, line: int) -> Connection | Sought:
-    quads = [_quad(ends) for ends in named.readings]
-    if named.cookie:
-        return _connection(quads[0], _cookie(named.cookie), 0)
-    return Sought(line, quads)
+def _sought(named: Named, line: int) -> Sought:
+    return Sought(line, [_quad(ends) for ends in named.readings], _cookie(named.cookie) if named.cookie else 0)
 
 
 def _quad(ends: Ends) -> FourTuple:
@@ -136,6 +134,8 @@ def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
 
 
 def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: Lookups) -> Connection:
+    if one.cookie:
+        readings = [(quad, [row for row in rows if row[COOKIE] == one.cookie]) for quad, rows in readings]
     here = [(quad, rows) for quad, rows in readings if rows]
     if len(here) > 1:
         either = " or ".join(str(quad) for quad, _ in here)

@@ -7,6 +7,7 @@ from ..errors import FilterError
 from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
 from ..model.order import ORDERS
+from . import address_file
 from .options import SELECTORS, Parsed, UsageError
 
 
@@ -17,8 +18,6 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     filters = []
     files = _address_files(parsed)
     if files:
-        from . import address_file  # a rare way to name addresses
-
         filters += address_file.filters(files)
     literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age", *files)}
     chosen = from_selectors(**literal)

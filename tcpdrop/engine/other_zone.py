@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from ..errors import Error
+from ..model.addresses import printable
 from ..safety import Protection
-from ..safety.rules import rules_with
+from ..safety.rules import Rules
 from ..safety.session import OwnSession
 from ..system import kernel
 from ..system.rights import explained
@@ -25,8 +26,8 @@ def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: lis
     all, since none can be decided; else as single.drop().  That it is gone is not seen.
     """
     if quad.devs:
-        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{quad.devs[0]} out")
-    for name, _ in rules_with(protect or []):
+        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{printable(quad.devs[0])} out")
+    for name, _ in Rules(protect or []):
         raise Protection(f"by {name}, which cannot be decided in another zone").refusal(str(quad))
     if not include_self and OwnSession().names(*quad.ends()):
         raise Protection("named by SSH_CONNECTION", lifted=True).refusal(str(quad))

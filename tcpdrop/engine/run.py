@@ -10,16 +10,17 @@ from __future__ import annotations
 import errno
 import time
 
-from ..errors import Error, NotFound, TooMany
+from ..errors import DROPPED, GONE, LISTED, WOULD_DROP, Error, NotFound, TooMany
 from ..model.columns import picked
 from ..model.rows import CLOSED, COOKIE, STATE, ends_of, spelled
 from ..model.table import Connections
 from ..system import platform
 from ..system.netns import has_ended
+from ..system.rights import lacks_right
 from . import methods
 from .destroy import DESCRIPTOR, DESTROYED
 from .methods import AUTO
-from .outcome import DROPPED, GONE, LISTED, WOULD_DROP, Report, Round
+from .outcome import Report, Round
 from .pace import Pace, wait
 from .verify import present, still_present, survives, wait_until_gone
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     #: the identity of each row that a round has seen -> where it stands if it was dropped
     Known = dict[object, Union[tuple[Outcomes, int], None]]
-    #: asked with the victims before the first drop; raises Refused to stop
-    Approve = Callable[[Connections], None]
+    #: asked with the victims before the first drop: the numbers of those that are meant, None for all; raises Refused to stop
+    Approve = Callable[[Connections], Union[list[int], None]]
 
 
 class Run:
@@ -77,8 +78,8 @@ class Run:
                 self._mark_absent(outcomes)
         able = self._refuse(this, approve) if this.count(WOULD_DROP) else ()
         self.report.rounds.append(this)
-        for outcomes, inability in able:
-            self._drop(outcomes, inability)
+        for outcomes, unable in able:
+            self._drop(outcomes, unable)
         return this
 
     def _reached(self, this: Round) -> list[Outcomes]:
@@ -116,14 +117,14 @@ class Run:
             able = self._check_rights(this)
             victims = this.chosen(WOULD_DROP)
             if approve is not None and not self.stopped():
-                approve(victims)
+                _leave_others(this, approve(victims))
         except Error as error:
             if not self.report.dry_run:
                 raise
             self.report.refusal = error
             return ()
         if not self.report.dry_run:
-            self.attempted += len(victims)
+            self.attempted += this.count(WOULD_DROP)
         return able
 
     def _mark_absent(self, outcomes: Outcomes) -> None:
@@ -147,14 +148,16 @@ class Run:
 
     def _check_rights(self, this: Round) -> Iterable[tuple[Outcomes, Inability | None]]:
         """A right that is missing for every connection stops the run before the first drop."""
+        some = [one for one in this.outcomes if one.codes.count(WOULD_DROP)]
+        return zip(*self._each(some, lambda one: self._inability(one.batch.choose(one.numbers(WOULD_DROP)))))
 
-        def ask(outcomes: Outcomes) -> Inability | None:
-            batch = outcomes.batch.choose(outcomes.numbers(WOULD_DROP))
-            return methods.unable(batch, batch.scope, self.method)
+    def _inability(self, batch: Batch) -> Inability | None:
+        failure = None if self.method == DESCRIPTOR else lacks_right(batch.scope)
+        if failure is None and self.method != DESCRIPTOR:
+            return None
+        return methods.inability(batch, batch.scope, self.method, failure)
 
-        return zip(*self._each([one for one in this.outcomes if one.codes.count(WOULD_DROP)], ask))
-
-    def _drop(self, outcomes: Outcomes, inability: Inability | None) -> None:
+    def _drop(self, outcomes: Outcomes, unable: Inability | None) -> None:
         dry_run = self.report.dry_run
         if platform.QUEUED and not dry_run:
             victims = outcomes.numbers(WOULD_DROP)
@@ -163,7 +166,7 @@ class Run:
         batch = outcomes.batch.choose(numbers)
         try:
             try:
-                for some, answer in self._chunks(batch, inability) if numbers else ():
+                for some, answer in self._chunks(batch, unable) if numbers else ():
                     if isinstance(answer, Error) or not dry_run:
                         outcomes.note(picked(numbers, some), answer)
             finally:
@@ -176,8 +179,8 @@ class Run:
         if not dry_run:  # a signal came first: untouched
             outcomes.codes = outcomes.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
 
-    def _chunks(self, batch: Batch, inability: Inability | None) -> Iterator[Chunk]:
-        return methods.drop(batch, batch.scope, self.method, dry_run=self.report.dry_run, pace=self.pace, inability=inability)
+    def _chunks(self, batch: Batch, unable: Inability | None) -> Iterator[Chunk]:
+        return methods.drop(batch, batch.scope, self.method, dry_run=self.report.dry_run, pace=self.pace, unable=unable)
 
     def _wait_until_gone(self, outcomes: Outcomes) -> None:
         """The kernel accepted them: that they are gone is seen, not believed."""
@@ -251,6 +254,7 @@ def rounds(
     """
     deadline = None if duration is None else time.monotonic() + duration
     while not run.stopped():
+        run.guard.look_again()
         found = select()
         yield run.round(found, approve) if len(found) else None
         for batch in found.batches:
@@ -270,6 +274,19 @@ def still_there(report: Report) -> Connections:
         there = present(list(batch), batch.scope) if len(batch) else []
         alive.append(batch.choose([number for number, is_there in enumerate(there) if is_there]))
     return Connections(alive)
+
+
+def _leave_others(this: Round, chosen: list[int] | None) -> None:
+    """Of the victims only these numbers are meant; None: all."""
+    if chosen is None:
+        return
+    wanted, start = frozenset(chosen), 0
+    for outcomes in this.outcomes:
+        numbers = outcomes.numbers(WOULD_DROP)
+        for number, victim in enumerate(numbers, start):
+            if number not in wanted:
+                outcomes.codes[victim] = LISTED
+        start += len(numbers)
 
 
 def _settle_mirrors(outcomes: Outcomes) -> None:

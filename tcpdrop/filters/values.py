@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable
 from ..model.rows import state_number
+from ..system.services import port_of
 from .sockets import STATE_GROUPS
 
 TYPE_CHECKING = False
@@ -23,8 +24,6 @@ COMM_BYTES = 15
 
 def port(text: str) -> int:
     """'443', or a service's name."""
-    from ..system.services import port_of
-
     return port_of(text)
 
 

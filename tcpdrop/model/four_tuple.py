@@ -154,7 +154,8 @@ def interface(dev: str, known: dict[str, int]) -> int:
     if dev.startswith("25") and not is_number(dev):
         readings.append(dev[2:])
     found = {known[reading] for reading in readings if reading in known}
-    found.update(index for index in known.values() if str(index) in readings)
+    numbers = [int(reading) for reading in readings if is_number(reading) and reading[0] != "0" and len(reading) < 11]
+    found.update(number for number in numbers if number in known.values())
     if not found:
         raise ValueError(f"there is no interface '{printable(dev)}'")
     if len(found) > 1:

@@ -9,25 +9,29 @@ are.
 
 from __future__ import annotations
 
+import os
+
 from ..errors import Error, Protected
 from ..filters import Filter
 from ..filters.selection import answers, select
-from ..model.addresses import MAPPED
+from ..model.addresses import MAPPED, printable
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, ends_of, reader, spelled
 from ..model.table import Batch, Connections, Rows
-from ..system import kernel
+from ..system import kernel, procfs
 from ..system.mptcp import tied
-from . import Protection, logins
-from .rules import rules_with
-from .session import OwnSession, ancestors
+from ..system.netns import scopes_of
+from . import Protection, login_services, logins
+from .rules import Rules
+from .session import OwnSession, ancestors, found_for_us
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..model.connection import Connection
+    from ..system.holders import Owners
 
     #: a four-tuple, its addresses as ends_of() has them or as rows do
     Ends = tuple[bytes, int, bytes, int]
@@ -36,17 +40,18 @@ if TYPE_CHECKING:
 class Guard:
     """Knows which connections must live, and why."""
 
-    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
-        #: (what to call it, filter)
-        self.rules = list(rules)
+    def __init__(self, *, include_self: bool = False, rules: Rules | None = None, spare_kernel: bool = False) -> None:
+        self.rules = rules
         #: spare sockets that no process holds, like those of NFS
         self.spare_kernel = spare_kernel
-        self.session = None if include_self else OwnSession()
+        self.session = None if include_self else found_for_us()
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
         self._spared: dict[Ends, Protection] = {}
         #: nothing tells which login is the operator's
         self._hidden = False
+        #: and what says that there is one
+        self._why = ""
         if self.session is not None:
             self._spare_session(self.session)
 
@@ -67,8 +72,8 @@ class Guard:
         listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
         found = found or (bool(session.unreadable) and any(logins.is_alive(ends) for ends in named))
-        if not found and logins.may_be_ours(session):
-            self._hidden = True
+        if session.carrier_unseen or (not found and logins.may_be_ours(session)):
+            self._hidden, self._why = True, logins.why_ours(session)
             self._spare_logins(kernel.list_connections(USUAL_STATES))
 
     def _spare_logins(self, table: kernel.Table) -> None:
@@ -88,14 +93,42 @@ class Guard:
             unseen_login = row[LPORT] == 22 or (process is None and row[LPORT] in listening and row[UID] in suspects)
             if not seen and unseen_login:
                 process = "a process that cannot be seen"
-            elif process not in (logins.LOGIN_CREATORS if row[PID] else logins.LOGIN_SERVICES) and row[PID] not in above:
+            elif not login_services.is_login_service(process, creator=bool(row[PID])) and row[PID] not in above:
                 continue
             number += 1
             _spare(self._spared, ends_of(row), Protection(f"held by {process}, and your own login cannot be told", lifted=True))
-        spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
-        self.warning = f"cannot tell which connection carries your session: {spared}"
+        self.warning = "cannot tell which connection carries your session: "
+        if number:
+            self.warning += f"all {number} of login services are protected (--include-self)"
+            return
+        self._spare_accepted(data, owners, listening)
+        self.warning += (
+            f"{self._why}, and no login service that is known ({login_services.considered()}) holds one here: "
+            "what other listeners accepted is protected (--include-self; 'login NAME' in /etc/tcpdrop.conf names the service)"
+        )
+
+    def _spare_accepted(self, data: bytes, owners: Owners, listening: set[int]) -> None:
+        """No login service is known to hold one: whatever a listener accepted may be the operator's way in.
+
+        But not what was started from within his own session: that cannot carry it.
+        """
+        family = set(ancestors()) - {1}
+        for row in ROW.iter_unpack(data):
+            if row[LPORT] not in listening:
+                continue
+            owner = owners.of(row[INODE]) if row[INODE] else None
+            pids = (owner.pids if owner is not None else None) or ()
+            if pids and all(pid == os.getpid() or not family.isdisjoint(_chain(pid)) for pid in pids):
+                continue
+            holder = f"pid {pids[0]} {printable(owner.process or '')}" if pids and owner is not None else "a process that cannot be seen"
+            _spare(self._spared, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
 
     # ---- asking
+
+    def look_again(self) -> None:
+        """Before each look of a run that goes on: rules may have changed.  Raises Refused."""
+        if self.rules is not None:
+            self.rules.look_again()
 
     def protected(self, connections: Connections) -> list[dict[int, Error]]:
         """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must.
@@ -160,10 +193,20 @@ class Guard:
     def _apply_rules(self, batch: Batch, spared: dict[Ends, Protection]) -> None:
         """Every connection of the batch's namespace that a rule matches, or may match."""
         among = list(ROW.iter_unpack(batch.data()))
-        for name, rule in self.rules:
+        for name, rule in self.rules or ():
             for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
                     _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
+
+
+def _chain(pid: int) -> Iterator[int]:
+    """A process and its ancestors, as far as they can be seen."""
+    while pid > 0:
+        yield pid
+        try:
+            pid = procfs.parent_of(pid)
+        except OSError:
+            return
 
 
 def _spare(spared: dict[Ends, Protection], ends: Ends, protection: Protection) -> None:
@@ -204,11 +247,12 @@ def guard_for(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     spare_kernel: bool = False,
+    netns: str | int | None = None,
 ) -> Guard:
     """The guard of a call from Python."""
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
-    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
+    return Guard(include_self=include_self, rules=Rules(filters, lambda: scopes_of(netns)), spare_kernel=spare_kernel)
 
 
 def _shapes(laddr: bytes, raddr: bytes) -> list[tuple[bytes, bytes]]:

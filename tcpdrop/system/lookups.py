@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from time import monotonic
 
+from ..model.addresses import printable
 from ..model.four_tuple import interface
 from ..model.rows import CONNECTION_STATES, COOKIE, IFINDEX, LPORT, ROW, RPORT, ends_of
 from . import kernel, platform
@@ -52,15 +53,13 @@ class Lookups:
     def rows(self, quad: FourTuple) -> list[Row]:
         """Every socket that has this tuple, and is bound to its interface if it names one.  Raises ValueError, Error."""
         bound = self._bound_to(quad)
-        if bound:
-            return [row for row in self._each(quad, [bound]) if row[IFINDEX] == bound or not platform.TRIES_INTERFACES]
-        if not platform.TRIES_INTERFACES:
-            return self._each(quad, [0])
+        if bound or not platform.TRIES_INTERFACES:
+            return _those_bound(self._each(quad, [bound]), bound)
         if not self._are_many():
             indices = self.interfaces(str(quad)).values()
             if len(indices) <= MANY:
                 return self._each(quad, [0, *indices])
-        return self._with_missed(quad, self._in_table([quad], quad.lport, quad.rport).get(quad.ends(), []))
+        return self._with_missed(quad, self._in_table([quad], quad.lport, quad.rport).get(quad.ends(), []), 0)
 
     def rows_of_each(self, quads: list[FourTuple]) -> list[list[Row]]:
         """The same for many tuples, in the time of one look at the table where that is less."""
@@ -70,9 +69,7 @@ class Lookups:
         found = []
         for quad in quads:
             rows, bound = table.get(quad.ends(), []), self._bound_to(quad)
-            if bound and platform.TRIES_INTERFACES:
-                rows = [row for row in rows if row[IFINDEX] == bound]
-            found.append(rows if bound or platform.LOOKS_BY_WALK else self._with_missed(quad, rows))
+            found.append(_those_bound(rows if platform.LOOKS_BY_WALK else self._with_missed(quad, rows, bound), bound))
         return found
 
     def name_of(self, index: int) -> str:
@@ -83,7 +80,7 @@ class Lookups:
         """The index of the interface that the tuple names, in one spelling or two; 0 for none."""
         found = {interface(dev, self.interfaces(str(quad))) for dev in quad.devs}
         if len(found) > 1:
-            raise ValueError(f"the ends name two interfaces, {' and '.join(f'%{dev}' for dev in quad.devs)}")
+            raise ValueError(f"the ends name two interfaces, {' and '.join(f'%{printable(dev)}' for dev in quad.devs)}")
         return found.pop() if found else 0
 
     def _each(self, quad: FourTuple, indices: list[int]) -> list[Row]:
@@ -104,13 +101,18 @@ class Lookups:
                     found.setdefault(ends_of(row), []).append(row)
         return found
 
-    def _with_missed(self, quad: FourTuple, rows: list[Row]) -> list[Row]:
+    def _with_missed(self, quad: FourTuple, rows: list[Row], bound: int) -> list[Row]:
         """A look at the table is no snapshot: what it does not show is asked for."""
         seen = {row[COOKIE] for row in rows}
-        return rows + [row for row in self._each(quad, [0]) if row[COOKIE] not in seen]
+        return rows + [row for row in self._each(quad, [bound]) if row[COOKIE] not in seen]
 
     def _are_many(self) -> bool:
         return self._interfaces is None and monotonic() - _crowded.get(self._key(), -BELIEVED) < BELIEVED
 
     def _key(self) -> int:
         return 0 if self.scope is None else os.fstat(self.scope).st_ino
+
+
+def _those_bound(rows: list[Row], bound: int) -> list[Row]:
+    """Those that are bound to this interface, 0 being any: the kernel also finds what is bound to none."""
+    return [row for row in rows if row[IFINDEX] == bound] if bound and platform.TRIES_INTERFACES else rows

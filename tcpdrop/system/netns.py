@@ -308,3 +308,17 @@ def _is_hidden(path: str) -> bool:
 def _label(path: str, inode: int | None) -> str:
     """A namespace's name, else its identity."""
     return path[len(NAMES) + 1 :] if path.startswith(NAMES + "/") else f"net:[{inode}]"
+
+
+def scopes_of(where: str | int | None) -> Iterator[int | None]:
+    """Our own namespace, and each one that is meant beside it, open while it is looked at."""
+    yield None
+    for one in namespaces(where) if where is not None else ():
+        try:
+            scope = one.scope
+        except Error:
+            if not one.found:
+                raise
+            continue  # one of all has ended, or cannot be entered: that is told where its connections are asked for
+        yield scope
+        one.close()

@@ -50,6 +50,19 @@ LISTED = {
 
 
 @pytest.mark.parametrize("form", LISTED)
+def test_a_listing_of_what_is_bound_to_an_interface(holder, form):
+    pair = holder.pair(device=b"lo")
+    assert fed(tcpdrop(*LISTED[form], ports(pair)).out) == [line(pair)]
+
+
+def test_a_cookie_in_a_table_names_that_very_socket(pair):
+    head, row = tcpdrop("list", "-o", "local,remote,cookie", ports(pair)).out.splitlines()
+    assert fed(f"{head}\n{row}") == [line(pair)]
+    (found,) = package.connections(ports(pair))
+    assert fed(f"{head}\n{row.replace(found.cookie, '7' * len(found.cookie))}", status=1) == []
+
+
+@pytest.mark.parametrize("form", LISTED)
 def test_a_listing(pair, form):
     done = tcpdrop(*LISTED[form], ports(pair))
     assert done.status == 0, done

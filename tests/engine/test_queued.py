@@ -10,7 +10,7 @@ from support.command import line, run, tcpdrop, words
 
 import tcpdrop as api
 from tcpdrop import _tcpdrop
-from tcpdrop.safety import guard, logins
+from tcpdrop.safety import guard, login_services
 from tcpdrop.system import holders, processes, procfs
 
 SUNOS = pytest.mark.only_on("sunos", reason="drops are queued, and zones exist")
@@ -209,7 +209,7 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
     monkeypatch.setattr(procfs, "some_are_hidden", lambda: True)
     pair, other = holder.pair(victim="server"), holder.pair()
     if creator == "a login service":
-        monkeypatch.setattr(logins, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
+        monkeypatch.setattr(login_services, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
     elif creator == "an ancestor":
         monkeypatch.setattr(guard, "ancestors", lambda: iter([holder.pid, 1]))
     else:

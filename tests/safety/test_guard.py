@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from support import procnet
-from support.command import COMMAND, NEARLY_NOBODY, Login, line, run, tcpdrop, words
+from support.command import COMMAND, NEARLY_NOBODY, Login, line, needs, run, tcpdrop, words
 from support.hidden import hide_sockets
 from support.holder import end
 from support.terminal import Terminal
@@ -17,7 +17,7 @@ from support.terminal import Terminal
 import tcpdrop as package
 from tcpdrop.engine.run import Run
 from tcpdrop.filters.selection import select
-from tcpdrop.safety import logins, session
+from tcpdrop.safety import login_services, logins, session
 from tcpdrop.safety.guard import Guard
 from tcpdrop.system import holders, procfs
 
@@ -219,7 +219,7 @@ def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
 
 def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
     """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what."""
-    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*NEARLY_NOBODY, "sh", "-c", '"$@"; exit $?', "sh"))
+    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*needs(*NEARLY_NOBODY), "sh", "-c", '"$@"; exit $?', "sh"))
     assert "cannot tell which connection carries your session" in done.err
     assert (done.status, done.out) == (0, f"{line(sshd.other)}: dropped\n")
     assert lives(sshd)
@@ -254,7 +254,7 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
 def holder_is_a_login_service(holder, monkeypatch):
     """As in tmux; and the holder is a login service."""
     monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
-    monkeypatch.setattr(logins, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
+    monkeypatch.setattr(login_services, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
 
 
 @pytest.mark.only_on("linux", reason="sessions are found by /proc")

@@ -243,10 +243,9 @@ def test_what_was_seen_for_another_is_not_believed(monkeypatch, changed):
     if changed == "another login":
         monkeypatch.setitem(os.environb, b"SSH_CONNECTION", b"192.0.2.1 1 192.0.2.2 22")
     else:
-        real = os.getppid()
-        monkeypatch.setattr(os, "getppid" if changed == "another parent" else "getpid", lambda: real)
-        if changed == "another parent":
-            monkeypatch.setattr(os, "getppid", lambda: 1)
+        call = "getppid" if changed == "another parent" else "getpid"
+        other = getattr(os, call)() + 1
+        monkeypatch.setattr(os, call, lambda: other)
     assert session.own() is not first
 
 

@@ -13,7 +13,7 @@ from support.wait import until
 
 import tcpdrop
 from tcpdrop import cli
-from tcpdrop.engine import methods
+from tcpdrop.engine.run import Run
 from tcpdrop.filters import selection
 from tcpdrop.safety.guard import Guard
 from tcpdrop.system import kernel, netns
@@ -161,14 +161,14 @@ def test_rows_of_one_that_ended_are_gone_and_the_others_dropped(two, names, caps
 
 def test_a_right_that_is_missing_in_one(two, monkeypatch):
     one, other, second = two
-    real, inode = methods.unable, os.stat(f"/proc/{second.pid}/ns/net").st_ino
+    real, inode = Run._inability, os.stat(f"/proc/{second.pid}/ns/net").st_ino
 
-    def unable(rows, scope, method):
-        if scope is not None and os.fstat(scope).st_ino == inode:
+    def lacking(self, batch):
+        if batch.scope is not None and os.fstat(batch.scope).st_ino == inode:
             raise tcpdrop.NotPermitted("not permitted", errno=errno.EPERM)
-        return real(rows, scope, method)
+        return real(self, batch)
 
-    monkeypatch.setattr(methods, "unable", unable)
+    monkeypatch.setattr(Run, "_inability", lacking)
     report = tcpdrop.drop(ports(one, other), netns="all")
     assert (report.counts, one.state(), other.state()) == ({"dropped": 1, "not_permitted": 1}, None, "ESTABLISHED")
     with pytest.raises(tcpdrop.NotPermitted):  # missing for every one of them
@@ -218,11 +218,11 @@ def test_one_without_a_process_is_found(kept, tmp_path):
     process = subprocess.Popen([*private, sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:
         inode = int(process.stdout.readline())
-        found = [one for one in netns.namespaces("all") if one.inode == inode]
+        found = [one for one in netns.namespaces("all") if netns._inode(one.path or netns._OWN) == inode]
         assert len(found) == 1
         assert not tcpdrop.connections(netns=f"net:[{inode}]")
         process.communicate("\n")
-    until(lambda: all(one.inode != inode for one in netns.namespaces("all")))
+    until(lambda: all(netns._inode(one.path or netns._OWN) != inode for one in netns.namespaces("all")))
 
 
 def test_without_proc_there_is_a_reason(monkeypatch, capsys):
