@@ -226,6 +226,7 @@ def rounds(
     """
     deadline = None if duration is None else time.monotonic() + duration
     while not run.stopped():
+        run.guard.look_again()
         found = select()
         yield run.round(found, approve) if len(found) else None
         for batch in found.batches:

@@ -18,8 +18,9 @@ from ...filters import all_of
 from ...filters.selection import select
 from ...model.connection import Connection, Owner
 from ...safety.guard import Guard
-from ...safety.rules import rules_with
+from ...safety.rules import Rules
 from ...system.holders import scan
+from ...system.netns import scopes_of
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
 from ..selectors import check_zone, filter_of, protecting, seconds
@@ -65,7 +66,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
         return FAILED
     from .app import sit  # it draws with curses
 
-    rules_with(protect)  # a file that cannot be trusted stops here, as it would stop a drop
+    Rules(protect, lambda: scopes_of(parsed.text("netns")))  # a file that cannot be trusted stops here, as it would stop a drop
     sitting = Sitting(parsed, fixed, protect, method)
     try:
         with AtOnce():
@@ -151,7 +152,8 @@ class Sitting:
             if not approve(connections):
                 raise Refused("not confirmed: nothing was dropped")
 
-        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules_with(self._protect))
+        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
+        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules)
         with Stop() as stop:
             work = Run(guard, dry_run=dry_run, method=self._method, stopped=stop)
             work.round(victims, None if dry_run else ask)
