@@ -15,12 +15,12 @@ from ..filters.selection import select
 from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
-from ..safety.rules import rules_with
-from ..system.netns import Namespace, namespaces
+from ..safety.rules import Rules
+from ..system.netns import Namespace, namespaces, scopes_of
 from . import messages
 from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
-from .hints import nothing_matched
+from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
 from .prompt import Asker
 from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
@@ -48,7 +48,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
     check_zone(parsed)
     # Only now is anything opened: the command line was understood.
     given = job.given = _given(parsed)
-    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
+    rules = Rules(protect, lambda: scopes_of(parsed.text("netns")))
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules, spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
@@ -150,7 +151,7 @@ class Job:
             self._say_end(report, stopped=work.stopped())
             return self._allowed(status)
         selection = self.select()
-        report.undecidable = selection.undecidable
+        report.undecidable, report.unread = selection.undecidable, selection.unread
         # Commands are approved by who runs them.
         this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
         if self.parsed.flag("as_commands"):
@@ -189,7 +190,7 @@ class Job:
         self._say_end(report, stopped=stopped)
         if report.refusal is not None:
             return self._refused(report.refusal)
-        return self._allowed(status_of(report.counts, undecidable=report.undecidable))
+        return self._allowed(status_of(report.counts, undecidable=report.undecidable, unread=report.unread))
 
     def _allowed(self, status: int) -> int:
         return 0 if status == NOTHING and self.parsed.flag("allow_none") else status
@@ -203,7 +204,8 @@ class Job:
             self.streams.data(str(counts.get("dropped", 0) + counts.get("would_drop", 0)))
         if not len(report) and not report.undecidable:
             self.streams.note(f"tcpdrop: {nothing_matched(parsed, self.chosen)}")
-        messages.say_summary(report, self.streams, stopped=stopped)
+        why = undecided(report.undecidable, parsed, self.chosen) if report.undecidable else ""
+        messages.say_summary(report, self.streams, stopped=stopped, undecided=why)
         if self.given is None and not self.keeping.wanted and not parsed.flag("quiet"):
             messages.say_hint(report, self.streams)
 

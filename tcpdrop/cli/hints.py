@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ..model.addresses import printable
 from ..system import netns, platform
+from ..system.netns import scopes_of
 from .options import Parsed
 
 TYPE_CHECKING = False
@@ -17,6 +18,9 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     source = parsed.text("from")
     if source is not None:
         return f"--from {printable(source)} names no connection"
+    names = nameless(parsed, chosen)
+    if names:
+        return f"nothing matched: {names}"
     if parsed.text("netns") is not None:
         return "nothing matched"
     own = netns.identity()
@@ -29,6 +33,21 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     if _other_zones():
         return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
     return "nothing matched"
+
+
+def undecided(number: int, parsed: Parsed, chosen: Filter | None) -> str:
+    """Why so many connections may match or not."""
+    reason = nameless(parsed, chosen) or "no process holds them, or it may not be seen"
+    return f"{number} more could not be decided: {reason}"
+
+
+def nameless(parsed: Parsed, chosen: Filter | None) -> str:
+    """What the filter names and is not there; ""."""
+    if chosen is None:
+        return ""
+    from ..filters.absent import absent_names  # only where something is amiss
+
+    return "; ".join(absent_names(chosen, lambda: scopes_of(parsed.text("netns"))))
 
 
 def elsewhere(scope: int | None) -> str:

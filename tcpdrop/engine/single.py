@@ -13,7 +13,7 @@ from ..model.addresses import printable
 from ..model.four_tuple import FourTuple
 from ..model.rows import FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
 from ..safety import Protection
-from ..safety.rules import rules_with
+from ..safety.rules import Rules
 from ..system import platform
 from ..system.lookups import Lookups
 from .destroy import DESTROYED, usual_way
@@ -63,7 +63,7 @@ def protect_session(row: Row, quad: FourTuple, session: OwnSession, lookups: Loo
         raise Protection(by, lifted=True).refusal(str(quad))
 
 
-def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple, lookups: Lookups) -> None:
+def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, lookups: Lookups) -> None:
     """Raise Protected if a rule matches the connection or its mirror, or may match it."""
     from ..filters.selection import answers_for  # only where there are rules
 
@@ -81,7 +81,7 @@ def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple,
 
 def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self: bool = False, protect: list[Filter] | None = None) -> Row:
     """Find it, and raise Protected for what must live."""
-    rules = rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
+    rules = Rules(protect or [], lambda: (None, scope))  # a file that cannot be trusted stops everything, also what is not there
     lookups = Lookups(scope)
     row = the_one(lookups.rows(quad), quad, lookups)
     if rules:

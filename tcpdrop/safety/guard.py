@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Protected
+from ..errors import Error, Protected
 from ..filters import Filter
 from ..filters.selection import answers, select
 from ..model.addresses import MAPPED, printable
@@ -19,8 +19,9 @@ from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
 from ..system.mptcp import tied
+from ..system.netns import scopes_of
 from . import Protection, login_services, logins
-from .rules import rules_with
+from .rules import Rules
 from .session import OwnSession, ancestors, found_for_us
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
@@ -39,9 +40,8 @@ if TYPE_CHECKING:
 class Guard:
     """Knows which connections must live, and why."""
 
-    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
-        #: (what to call it, filter)
-        self.rules = list(rules)
+    def __init__(self, *, include_self: bool = False, rules: Rules | None = None, spare_kernel: bool = False) -> None:
+        self.rules = rules
         #: spare sockets that no process holds, like those of NFS
         self.spare_kernel = spare_kernel
         self.session = None if include_self else found_for_us()
@@ -125,28 +125,40 @@ class Guard:
 
     # ---- asking
 
-    def protected(self, connections: Connections) -> list[dict[int, Protected]]:
-        """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must."""
-        found = self._protected(connections)
-        if self.rules:
-            for batch, spared in zip(connections.batches, found):
-                self._protect_through(batch, spared)
-        return found
+    def look_again(self) -> None:
+        """Before each look of a run that goes on: rules may have changed.  Raises Refused."""
+        if self.rules is not None:
+            self.rules.look_again()
 
-    def _protected(self, connections: Connections) -> list[dict[int, Protected]]:
+    def protected(self, connections: Connections) -> list[dict[int, Error]]:
+        """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must.
+
+        Where another network namespace cannot be asked, all in there must, and the others go on.
+        """
         if self._hidden:  # whoever logged in since may be the operator, coming back
             self._spare_logins(kernel.list_connections(USUAL_STATES))
-        found = []
+        found: list[dict[int, Error]] = []
         for batch in connections.batches:
-            spared = dict(self._spared)
-            if self.session is not None and self.session.dumped and batch.where is not None:
-                self._spare_elsewhere(self.session, batch, spared)
-            if self.rules:
-                self._apply_rules(batch, spared)
-            if self.spare_kernel:
-                _spare_kernel(batch, spared)
-            found.append(self._among(batch, spared))
+            try:
+                spared: dict[int, Error] = {**self._protected(batch)}
+                if self.rules:
+                    self._protect_through(batch, spared)
+            except Error as error:
+                if batch.where is None or len(connections.batches) == 1:
+                    raise
+                spared = {number: error.of(spelled(row)) for number, row in enumerate(batch)}
+            found.append(spared)
         return found
+
+    def _protected(self, batch: Batch) -> dict[int, Protected]:
+        spared = dict(self._spared)
+        if self.session is not None and self.session.dumped and batch.where is not None:
+            self._spare_elsewhere(self.session, batch, spared)
+        if self.rules:
+            self._apply_rules(batch, spared)
+        if self.spare_kernel:
+            _spare_kernel(batch, spared)
+        return self._among(batch, spared)
 
     def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
         # A dump is not a snapshot: it may have missed what an ancestor holds.
@@ -162,11 +174,11 @@ class Guard:
                 found[number] = protection.refusal(spelled(batch[number]))
         return found
 
-    def _protect_through(self, batch: Batch, found: dict[int, Protected]) -> None:
+    def _protect_through(self, batch: Batch, found: dict[int, Error]) -> None:
         """Add what would take along another subflow that must live."""
         rows = list(batch)
         along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
-        for at, refusal in self._protected(Connections([along]))[0].items() if len(along) else ():
+        for at, refusal in self._protected(along).items() if len(along) else ():
             inode = along[at][INODE]
             for number in (number for number, row in enumerate(rows) if row[INODE] == inode):
                 found[number] = Protected("protected", what=spelled(rows[number]), hint=refusal.hint)
@@ -181,7 +193,7 @@ class Guard:
     def _apply_rules(self, batch: Batch, spared: dict[Ends, Protection]) -> None:
         """Every connection of the batch's namespace that a rule matches, or may match."""
         among = list(ROW.iter_unpack(batch.data()))
-        for name, rule in self.rules:
+        for name, rule in self.rules or ():
             for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
                     _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
@@ -235,11 +247,12 @@ def guard_for(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     spare_kernel: bool = False,
+    netns: str | int | None = None,
 ) -> Guard:
     """The guard of a call from Python."""
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
-    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
+    return Guard(include_self=include_self, rules=Rules(filters, lambda: scopes_of(netns)), spare_kernel=spare_kernel)
 
 
 def _shapes(laddr: bytes, raddr: bytes) -> list[tuple[bytes, bytes]]:

@@ -22,7 +22,7 @@ from .processes import Processes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Optional
+    from typing import Any, Optional
 
     from ..model.rows import Row
     from .sunos_fdinfo import Held
@@ -106,7 +106,7 @@ class Owners:
             self._possible[key, unseen] = possible
         return possible
 
-    def look_again(self, inodes: Iterable[int]) -> None:
+    def look_again(self, inodes: Iterable[Any]) -> None:
         """Look a second time for those of these sockets of which no holder was seen."""
         missing = {inode for inode in inodes if inode and inode not in self.holders}
         if not (missing and self.everyone):

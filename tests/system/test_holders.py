@@ -201,7 +201,7 @@ def test_units_and_cgroups():
     assert [known.unit(pid) for pid in (1, 2, 3, 4)] == ["nginx.service", "a.scope", None, None]
     assert known.in_unit(1, "nginx.service") and known.in_unit(2, "user@7.service") and known.in_unit(2, "app.slice")
     assert known.in_unit(3, "nginx.service") is False and known.in_unit(4, "nginx.service") is None
-    parse = processes._parse_cgroup
+    parse = procfs.parse_cgroup
     assert parse(b"0::/system.slice/x.service\n") == "/system.slice/x.service"
     assert parse(b"1:name=systemd:/system.slice/x.service\n0::/\n") == "/system.slice/x.service"
     assert parse(b"4:memory:/m\n0::/a:b\n") == "/a:b"
