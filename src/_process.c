@@ -48,3 +48,33 @@ td_process_tuple(PyObject *module, PyObject *args)
 	Py_XDECREF(value);
 	return result;
 }
+
+const char td_thread_tables_doc[] =
+    "thread_tables(pid, /)\n--\n\n"
+    "Threads of a process that have, or may have, descriptors of their own.\n\n"
+    "Native ints, packed: ids of threads whose /proc/PID/task/TID/fd is to be\n"
+    "read beside /proc/PID/fd.  Raises OSError with .step, ENOTSUP where threads\n"
+    "share all.  unshare(2), kcmp(2).";
+
+PyObject *
+td_thread_tables_bytes(PyObject *module, PyObject *args)
+{
+	const char *step = "";
+	PyObject *result;
+	size_t n = 0;
+	int *tids = NULL, pid, error;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "i", &pid))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_thread_tables(pid, &tids, &n, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		result = td_raise(error, step);
+	else
+		result = PyBytes_FromStringAndSize((const char *)tids,
+		    (Py_ssize_t)(n * sizeof(*tids)));
+	free(tids);
+	return result;
+}

@@ -271,6 +271,8 @@ static PyMethodDef functions[] = {
 	TD_FUNCTION("abort", abort_connection, abort_doc),
 	TD_FUNCTION("abort_rows", abort_rows, rows_doc),
 	{"process", td_process_tuple, METH_VARARGS, td_process_doc},
+	{"thread_tables", td_thread_tables_bytes, METH_VARARGS,
+	    td_thread_tables_doc},
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),
@@ -293,6 +295,7 @@ module_exec(PyObject *module)
 	}
 	if (PyModule_AddStringConstant(module, "BACKEND", td_backend) != 0 ||
 	    PyModule_AddFunctions(module, td_descriptor_functions) != 0 ||
+	    PyModule_AddFunctions(module, td_route_functions) != 0 ||
 	    PyModule_AddStringConstant(module, "ROW_FORMAT", td_row_format) ||
 	    PyModule_AddStringConstant(module, "ROW_FIELDS", td_row_fields) ||
 	    PyModule_AddStringConstant(module, "INFO_FORMAT", td_info_format) ||

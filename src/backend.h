@@ -122,18 +122,30 @@ int td_process(int pid, const char *variable, struct td_process *process,
     const char **step);
 void td_process_free(struct td_process *process);
 
+/* The descriptor of a socket that only another thread's table has. */
+#define TD_NO_DESCRIPTOR UINT64_MAX
+
+/*
+ * The threads of a process whose tables of descriptors are not its first
+ * thread's, or may not be.  malloc()ed; -ENOTSUP where the system has none.
+ */
+int td_thread_tables(int pid, int **tids, size_t *n, const char **step);
+
+/* What td_abort_held() found; one in repair (TCP_REPAIR) ends without a word. */
+enum { TD_HELD_TCP, TD_HELD_MPTCP, TD_HELD_REPAIR };
+
 /*
  * Abort the connection behind a descriptor of a process, our own included:
  * only the socket of this tuple and this cookie (or, where that is the TCP
  * subflow of an MPTCP connection, of this inode), never a listener.  dry_run:
- * all but the abort.  *mptcp is set to whether it is one.  Beside the answers
+ * all but the abort.  *kind is set to what it was.  Beside the answers
  * above, -ENOENT when the number means something else by now, -EBADF and
  * -ESRCH when it or the process is gone, -EPERM without the rights of
  * ptrace(2), -EBUSY from kernels that cannot while a thread waits in it, and
  * -EOPNOTSUPP for a further subflow, which cannot be ended alone.
  */
 int td_abort_held(int pid, int fd, const struct td_tuple *tuple,
-    uint64_t inode, int scope, int dry_run, int *mptcp, const char **step);
+    uint64_t inode, int scope, int dry_run, int *kind, const char **step);
 
 /*
  * The MPTCP sockets of a scope; nothing where there are none.  Their subflows
@@ -151,6 +163,41 @@ int td_abort_rows(const struct td_rows *rows, const uint32_t *indices,
 /* The interfaces of a scope, in memory that the caller frees. */
 int td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step);
+
+/* Why a packet does not leave, or by which device it does. */
+struct td_route {
+	uint32_t error;	  /* errno: there is no way; 0: there is */
+	uint32_t ifindex; /* the device it leaves by */
+};
+
+/*
+ * The way out for each row: what the kernel's routing says of a packet from
+ * its local to its remote end, asked with all that its rules may look at (the
+ * device it is bound to, mark, uid, ports).  An unspecified local address is
+ * one that is not looked at.
+ */
+int td_routes(const struct td_row *rows, size_t n, int scope,
+    struct td_route *routes, const char **step);
+
+/* td_rules: what the policy rules of a scope look at, beside the destination. */
+#define TD_RULE_SOURCE 1u
+#define TD_RULE_MARK   2u
+#define TD_RULE_UID    4u
+#define TD_RULE_PORTS  8u
+#define TD_RULE_OTHER  16u /* what no row shows: the type of service, say */
+
+int td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step);
+
+#define TD_LINK_UP 1u /* switched on, and there is a carrier */
+
+struct td_link {
+	uint32_t error; /* errno: no such device */
+	uint32_t flags; /* TD_LINK_* */
+	uint32_t master; /* the bridge, bond or VRF that it is a port of; 0: none */
+};
+
+int td_links(const uint32_t *ifindices, size_t n, int scope,
+    struct td_link *links, const char **step);
 
 /* Can this kernel abort?  Asks for a socket that cannot exist. */
 int td_probe(int scope, const char **step);

@@ -2,16 +2,14 @@
 /*
  * inet_diag.c - requests into bytes, bytes into rows.
  *
- * Layouts: include/uapi/linux/{netlink,sock_diag,inet_diag,tcp}.h.  Everything
- * is copied, never cast: replies have no alignment that C could rely on.  Each
- * length is checked against what is left before anything behind it is read.
+ * Layouts: include/uapi/linux/{sock_diag,inet_diag,tcp}.h.
  */
 #include "inet_diag.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { NLMSG_HEADER = 16, DIAG_MESSAGE = 72, ATTR_HEADER = 4 };
+enum { DIAG_MESSAGE = 72 };
 enum { FAMILY_INET = 2, FAMILY_INET6 = 10, PROTOCOL_TCP = 6 };
 
 /* Offsets in inet_diag_msg, and in the inet_diag_sockid inside it. */
@@ -21,8 +19,8 @@ enum { ID_SPORT = 0, ID_DPORT = 2, ID_SRC = 4, ID_DST = 20, ID_IF = 36,
 	ID_COOKIE = 40, ID_SIZE = 48 };
 
 enum { ATTR_INFO = 2, ATTR_CONG = 4, ATTR_MARK = 15, ATTR_ULP_INFO = 19,
-	ATTR_CGROUP_ID = 21, ULP_MPTCP = 3 };
-enum { ATTR_TYPE_MASK = 0x3fff, REQ_BYTECODE = 1 };
+	ATTR_CGROUP_ID = 21, ATTR_SOCKOPT = 22, ULP_MPTCP = 3 };
+enum { REQ_BYTECODE = 1 };
 
 /* Offsets in tcp_info, which only ever grows. */
 enum { INFO_LAST_SENT = 44, INFO_LAST_RECEIVED = 52, INFO_RTT = 68,
@@ -31,67 +29,10 @@ enum { INFO_LAST_SENT = 44, INFO_LAST_RECEIVED = 52, INFO_RTT = 68,
 /* The ops of inet_diag bytecode that a port range needs. */
 enum { OP_JMP = 1, OP_S_GE = 2, OP_S_LE = 3, OP_D_GE = 4, OP_D_LE = 5 };
 
-static void
-put16(unsigned char *p, uint16_t v)
-{
-	memcpy(p, &v, 2);
-}
-
-static void
-put32(unsigned char *p, uint32_t v)
-{
-	memcpy(p, &v, 4);
-}
-
-static void
-put_port(unsigned char *p, uint16_t port) /* network order */
-{
-	p[0] = (unsigned char)(port >> 8);
-	p[1] = (unsigned char)(port & 0xff);
-}
-
-static uint16_t
-get16(const unsigned char *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, 2);
-	return v;
-}
-
-static uint32_t
-get32(const unsigned char *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, 4);
-	return v;
-}
-
-static uint64_t
-get64(const unsigned char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return v;
-}
-
 static uint16_t
 get_port(const unsigned char *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void
-put_header(unsigned char *p, size_t size, uint16_t type, uint16_t flags,
-    uint32_t seq)
-{
-	put32(p, (uint32_t)size);
-	put16(p + 4, type);
-	put16(p + 6, flags);
-	put32(p + 8, seq);
-	put32(p + 12, 0);
 }
 
 /* ---- requests ---------------------------------------------------------- */
@@ -124,9 +65,9 @@ td_dump_size(const struct td_query *query, struct td_range range)
 
 	if (program == 0)
 		return TD_DUMP_HEADER;
-	if (query->program_size % 4 != 0 || program > UINT16_MAX - ATTR_HEADER - 4)
+	if (query->program_size % 4 != 0 || program > UINT16_MAX - TD_ATTRIBUTE_HEADER - 4)
 		return 0;
-	return TD_DUMP_HEADER + ATTR_HEADER + program;
+	return TD_DUMP_HEADER + TD_ATTRIBUTE_HEADER + program;
 }
 
 /* One op that compares a port: `yes` goes to the next op, `no` where told. */
@@ -135,9 +76,9 @@ put_port_op(unsigned char *p, uint8_t op, uint16_t port, size_t no)
 {
 	p[0] = op;
 	p[1] = 8;
-	put16(p + 2, (uint16_t)no);
+	td_put16(p + 2, (uint16_t)no);
 	p[4] = p[5] = 0;
-	put16(p + 6, port);
+	td_put16(p + 6, port);
 	return p + 8;
 }
 
@@ -160,7 +101,7 @@ put_range_program(unsigned char *p, struct td_range range, size_t total)
 		p = put_port_op(p, OP_S_GE, range.lo, 12); /* no: over the JMP */
 		p[0] = OP_JMP;
 		p[1] = 4;
-		put16(p + 2, 12); /* over the next test: accepted so far */
+		td_put16(p + 2, 12); /* over the next test: accepted so far */
 		p += 4;
 		(void)put_port_op(p, OP_D_GE, range.lo,
 		    reject - (size_t)(p - start));
@@ -171,28 +112,28 @@ void
 td_put_dump(void *buf, uint32_t seq, const struct td_query *query,
     struct td_range range)
 {
-	unsigned char *p = buf, *id = p + NLMSG_HEADER + 4;
+	unsigned char *p = buf, *id = p + TD_NLMSG_HEADER + 4;
 	size_t size = td_dump_size(query, range);
 	size_t mine = range_program_size(range);
 	size_t program = mine + query->program_size;
 
 	memset(p, 0, TD_DUMP_HEADER);
-	put_header(p, size, TD_TCPDIAG_GETSOCK,
+	td_put_header(p, size, TD_TCPDIAG_GETSOCK,
 	    TD_NLM_F_REQUEST | TD_NLM_F_DUMP, seq);
-	p[NLMSG_HEADER] = FAMILY_INET; /* ignored: both families answer */
+	p[TD_NLMSG_HEADER] = FAMILY_INET; /* ignored: both families answer */
 	if (query->details & TD_DETAIL_INFO)
-		p[NLMSG_HEADER + 3] = 1 << (ATTR_INFO - 1) | 1 << (ATTR_CONG - 1);
-	put_port(id + ID_SPORT, query->sport);
-	put_port(id + ID_DPORT, query->dport);
-	put32(id + ID_SIZE, query->states);
+		p[TD_NLMSG_HEADER + 3] = 1 << (ATTR_INFO - 1) | 1 << (ATTR_CONG - 1);
+	td_put_port(id + ID_SPORT, query->sport);
+	td_put_port(id + ID_DPORT, query->dport);
+	td_put32(id + ID_SIZE, query->states);
 	if (program == 0)
 		return;
 	p += TD_DUMP_HEADER;
-	put16(p, (uint16_t)(ATTR_HEADER + program));
-	put16(p + 2, REQ_BYTECODE);
-	put_range_program(p + ATTR_HEADER, range, program);
+	td_put16(p, (uint16_t)(TD_ATTRIBUTE_HEADER + program));
+	td_put16(p + 2, REQ_BYTECODE);
+	put_range_program(p + TD_ATTRIBUTE_HEADER, range, program);
 	if (query->program_size != 0)
-		memcpy(p + ATTR_HEADER + mine, query->program,
+		memcpy(p + TD_ATTRIBUTE_HEADER + mine, query->program,
 		    query->program_size);
 }
 
@@ -201,150 +142,131 @@ put_exact(unsigned char *p, uint16_t type, uint16_t flags, uint32_t seq,
     uint8_t family)
 {
 	memset(p, 0, TD_EXACT_SIZE);
-	put_header(p, TD_EXACT_SIZE, type, flags, seq);
-	p[NLMSG_HEADER] = family == 4 ? FAMILY_INET : FAMILY_INET6;
-	p[NLMSG_HEADER + 1] = PROTOCOL_TCP;
-	put32(p + NLMSG_HEADER + 4, TD_ALL_STATES);
+	td_put_header(p, TD_EXACT_SIZE, type, flags, seq);
+	p[TD_NLMSG_HEADER] = family == 4 ? FAMILY_INET : FAMILY_INET6;
+	p[TD_NLMSG_HEADER + 1] = PROTOCOL_TCP;
+	td_put32(p + TD_NLMSG_HEADER + 4, TD_ALL_STATES);
 }
 
 void
 td_put_lookup(void *buf, uint32_t seq, const struct td_tuple *t)
 {
-	unsigned char *p = buf, *id = p + NLMSG_HEADER + 8;
+	unsigned char *p = buf, *id = p + TD_NLMSG_HEADER + 8;
 	/* Asking for the plain IPv4 tuple finds mapped sockets as well. */
 	int mapped = t->family == 6 && td_is_mapped(t->laddr);
 	uint8_t family = mapped ? 4 : t->family;
 
 	put_exact(p, TD_SOCK_DIAG_BY_FAMILY, TD_NLM_F_REQUEST, seq, family);
-	p[NLMSG_HEADER + 2] = 1 << (ATTR_INFO - 1); /* tells MPTCP too */
-	put_port(id + ID_SPORT, t->lport);
-	put_port(id + ID_DPORT, t->rport);
+	p[TD_NLMSG_HEADER + 2] = 1 << (ATTR_INFO - 1); /* tells MPTCP too */
+	td_put_port(id + ID_SPORT, t->lport);
+	td_put_port(id + ID_DPORT, t->rport);
 	memcpy(id + ID_SRC, t->laddr + (mapped ? 12 : 0), family == 4 ? 4 : 16);
 	memcpy(id + ID_DST, t->raddr + (mapped ? 12 : 0), family == 4 ? 4 : 16);
-	put32(id + ID_IF, t->ifindex);
+	td_put32(id + ID_IF, t->ifindex);
 	memset(id + ID_COOKIE, 0xff, 8);
 }
 
 void
 td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack)
 {
-	unsigned char *p = buf, *id = p + NLMSG_HEADER + 8;
+	unsigned char *p = buf, *id = p + TD_NLMSG_HEADER + 8;
 	uint16_t flags = ack ? TD_NLM_F_REQUEST | TD_NLM_F_ACK : TD_NLM_F_REQUEST;
 
 	put_exact(p, TD_SOCK_DESTROY, flags, seq, row->family);
-	put_port(id + ID_SPORT, row->lport);
-	put_port(id + ID_DPORT, row->rport);
+	td_put_port(id + ID_SPORT, row->lport);
+	td_put_port(id + ID_DPORT, row->rport);
 	memcpy(id + ID_SRC, row->laddr, 16);
 	memcpy(id + ID_DST, row->raddr, 16);
-	put32(id + ID_IF, row->ifindex);
+	td_put32(id + ID_IF, row->ifindex);
 	/* Two 32-bit halves, the low one first, in either byte order. */
-	put32(id + ID_COOKIE, (uint32_t)row->cookie);
-	put32(id + ID_COOKIE + 4, (uint32_t)(row->cookie >> 32));
+	td_put32(id + ID_COOKIE, (uint32_t)row->cookie);
+	td_put32(id + ID_COOKIE + 4, (uint32_t)(row->cookie >> 32));
 }
 
 /* ---- replies ----------------------------------------------------------- */
-
-int
-td_next_message(const unsigned char **at, size_t *left, struct td_message *m)
-{
-	size_t size, step;
-
-	if (*left == 0)
-		return 0;
-	if (*left < NLMSG_HEADER)
-		return -EBADMSG;
-	size = get32(*at);
-	if (size < NLMSG_HEADER || size > *left)
-		return -EBADMSG;
-	m->type = get16(*at + 4);
-	m->seq = get32(*at + 8);
-	m->payload = *at + NLMSG_HEADER;
-	m->size = size - NLMSG_HEADER;
-	step = (size + 3) & ~(size_t)3;
-	if (step > *left)
-		step = *left; /* the last one need not be padded */
-	*at += step;
-	*left -= step;
-	return 1;
-}
-
-int
-td_message_errno(const struct td_message *m)
-{
-	uint32_t code;
-
-	if (m->size < 4)
-		return -EBADMSG;
-	code = get32(m->payload); /* 0 or -errno */
-	if (code == 0)
-		return 0;
-	code = 0u - code;
-	return code > 4095 ? -EBADMSG : (int)code;
-}
 
 static void
 get_tcp_info(const unsigned char *p, size_t size, struct td_info *info)
 {
 	if (size >= INFO_RETRANS + 4) {
-		info->last_sent = get32(p + INFO_LAST_SENT);
-		info->last_received = get32(p + INFO_LAST_RECEIVED);
-		info->rtt = get32(p + INFO_RTT);
-		info->retrans = get32(p + INFO_RETRANS);
+		info->last_sent = td_get32(p + INFO_LAST_SENT);
+		info->last_received = td_get32(p + INFO_LAST_RECEIVED);
+		info->rtt = td_get32(p + INFO_RTT);
+		info->retrans = td_get32(p + INFO_RETRANS);
 		info->known |= TD_INFO_TIMES | TD_INFO_RETRANS;
 	}
 	if (size >= INFO_BYTES_SENT + 8) {
-		info->bytes_received = get64(p + INFO_BYTES_RECEIVED);
-		info->bytes_sent = get64(p + INFO_BYTES_SENT);
+		info->bytes_received = td_get64(p + INFO_BYTES_RECEIVED);
+		info->bytes_sent = td_get64(p + INFO_BYTES_SENT);
 		info->known |= TD_INFO_BYTES;
 	}
 }
 
 /* Is there an MPTCP part among the nested attributes? */
 static int
-is_mptcp(const unsigned char *p, size_t left)
+is_mptcp(const struct td_attribute *nested)
 {
-	while (left >= ATTR_HEADER) {
-		size_t size = get16(p), step;
+	const unsigned char *at = nested->data;
+	size_t left = nested->size;
+	struct td_attribute a;
 
-		if (size < ATTR_HEADER || size > left)
-			return 0;
-		if ((get16(p + 2) & ATTR_TYPE_MASK) == ULP_MPTCP)
+	while (td_next_attribute(&at, &left, &a) == 1)
+		if (a.type == ULP_MPTCP)
 			return 1;
-		step = (size + 3) & ~(size_t)3;
-		if (step > left)
-			return 0;
-		p += step;
-		left -= step;
-	}
 	return 0;
 }
 
+/* As the kernel has it: where a bit stands is the compiler's choice, there and here. */
+struct socket_options {
+	uint8_t recverr : 1, is_icsk : 1, freebind : 1, hdrincl : 1, mc_loop : 1,
+	    transparent : 1, mc_all : 1, nodefrag : 1;
+};
+
 static void
-get_attribute(unsigned type, const unsigned char *p, size_t size,
-    struct td_row *row, struct td_info *info)
+get_options(const struct td_attribute *a, struct td_row *row)
 {
-	switch (type) {
+	struct socket_options options;
+
+	if (a->size < sizeof(options))
+		return;
+	memcpy(&options, a->data, sizeof(options));
+	row->flags |= TD_ROW_OPTIONS;
+	if (options.transparent)
+		row->flags |= TD_ROW_TRANSPARENT;
+}
+
+static void
+get_attribute(const struct td_attribute *a, struct td_row *row,
+    struct td_info *info)
+{
+	switch (a->type) {
 	case ATTR_MARK:
+		if (a->size < 4)
+			break;
+		row->mark = td_get32(a->data);
 		row->flags |= TD_ROW_MARK;
 		break;
 	case ATTR_CGROUP_ID:
-		if (size < 8)
+		if (a->size < 8)
 			break;
-		row->cgroup = get64(p);
+		row->cgroup = td_get64(a->data);
 		row->flags |= TD_ROW_CGROUP;
 		break;
+	case ATTR_SOCKOPT:
+		get_options(a, row);
+		break;
 	case ATTR_ULP_INFO:
-		if (is_mptcp(p, size))
+		if (is_mptcp(a))
 			row->flags |= TD_ROW_MPTCP;
 		break;
 	case ATTR_INFO:
 		if (info != NULL)
-			get_tcp_info(p, size, info);
+			get_tcp_info(a->data, a->size, info);
 		break;
 	case ATTR_CONG:
-		if (info == NULL || size == 0)
+		if (info == NULL || a->size == 0)
 			break;
-		memcpy(info->cc, p, size < 16 ? size : 15);
+		memcpy(info->cc, a->data, a->size < 16 ? a->size : 15);
 		info->known |= TD_INFO_CC;
 		break;
 	default:
@@ -356,7 +278,9 @@ int
 td_get_row(const struct td_message *m, struct td_row *row, struct td_info *info)
 {
 	const unsigned char *p = m->payload, *id = p + MSG_SOCKID;
+	struct td_attribute a;
 	size_t left;
+	int error;
 
 	if (m->size < DIAG_MESSAGE || (p[0] != FAMILY_INET && p[0] != FAMILY_INET6))
 		return -EBADMSG;
@@ -369,28 +293,18 @@ td_get_row(const struct td_message *m, struct td_row *row, struct td_info *info)
 	/* Old kernels leave rubbish behind the 4 bytes of an IPv4 address. */
 	memcpy(row->laddr, id + ID_SRC, row->family == 4 ? 4 : 16);
 	memcpy(row->raddr, id + ID_DST, row->family == 4 ? 4 : 16);
-	row->ifindex = get32(id + ID_IF);
-	row->cookie = (uint64_t)get32(id + ID_COOKIE + 4) << 32 |
-	    get32(id + ID_COOKIE);
-	row->recvq = get32(p + MSG_RQUEUE);
-	row->sendq = get32(p + MSG_WQUEUE);
-	row->uid = get32(p + MSG_UID);
-	row->inode = get32(p + MSG_INODE);
+	row->ifindex = td_get32(id + ID_IF);
+	row->cookie = (uint64_t)td_get32(id + ID_COOKIE + 4) << 32 |
+	    td_get32(id + ID_COOKIE);
+	row->recvq = td_get32(p + MSG_RQUEUE);
+	row->sendq = td_get32(p + MSG_WQUEUE);
+	row->uid = td_get32(p + MSG_UID);
+	row->inode = td_get32(p + MSG_INODE);
 	row->flags = TD_ROW_QUEUES | (row->inode != 0 ? TD_ROW_UID : 0);
 
 	p += DIAG_MESSAGE;
-	for (left = m->size - DIAG_MESSAGE; left >= ATTR_HEADER;) {
-		size_t size = get16(p), step;
-
-		if (size < ATTR_HEADER || size > left)
-			return -EBADMSG;
-		get_attribute(get16(p + 2) & ATTR_TYPE_MASK, p + ATTR_HEADER,
-		    size - ATTR_HEADER, row, info);
-		step = (size + 3) & ~(size_t)3;
-		if (step > left)
-			break;
-		p += step;
-		left -= step;
-	}
-	return 0;
+	left = m->size - DIAG_MESSAGE;
+	while ((error = td_next_attribute(&p, &left, &a)) == 1)
+		get_attribute(&a, row, info);
+	return error;
 }

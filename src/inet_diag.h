@@ -9,16 +9,13 @@
 #define TD_INET_DIAG_H
 
 #include "backend.h"
+#include "netlink.h"
 
 enum {
-	TD_NLMSG_ERROR = 2,
-	TD_NLMSG_DONE = 3,
 	TD_TCPDIAG_GETSOCK = 18, /* compat: one walk for both families */
 	TD_SOCK_DIAG_BY_FAMILY = 20,
 	TD_SOCK_DESTROY = 21
 };
-
-enum { TD_NLM_F_REQUEST = 1, TD_NLM_F_ACK = 4, TD_NLM_F_DUMP = 0x300 };
 
 #define TD_EXACT_SIZE 72u	/* a look-up or a destroy */
 #define TD_DUMP_HEADER 76u	/* a dump without bytecode */
@@ -49,23 +46,6 @@ void td_put_lookup(void *buf, uint32_t seq, const struct td_tuple *tuple);
 
 /* Write a destroy of the socket a reply described: TD_EXACT_SIZE bytes. */
 void td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack);
-
-struct td_message {
-	uint16_t type;
-	uint32_t seq;
-	const unsigned char *payload;
-	size_t size;
-};
-
-/*
- * Take the next netlink message from *at, `left` bytes: 1 and a message, 0 at
- * the end, -EBADMSG when the bytes are no message.
- */
-int td_next_message(const unsigned char **at, size_t *left,
-    struct td_message *message);
-
-/* The errno (0 or positive) of NLMSG_ERROR or NLMSG_DONE; -EBADMSG. */
-int td_message_errno(const struct td_message *message);
 
 /*
  * Take the socket out of a reply: 0, or -EBADMSG.  row and info (may be NULL)

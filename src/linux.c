@@ -77,9 +77,8 @@ td_receive(int fd, void *buf, size_t size, size_t *got, const char **step)
 	return 0;
 }
 
-/* The one reply to a request that is not a dump. */
-static int
-receive_one(int fd, void *buf, size_t size, uint32_t seq,
+int
+td_receive_one(int fd, void *buf, size_t size, uint32_t seq,
     struct td_message *m, const char **step)
 {
 	const unsigned char *at = buf;
@@ -136,7 +135,7 @@ lookup(int fd, const struct td_tuple *tuple, struct td_row *row,
 	td_put_lookup(request, 1, tuple);
 	error = td_send(fd, request, sizeof(request), step);
 	if (error == 0)
-		error = receive_one(fd, reply, sizeof(reply), 1, &m, step);
+		error = td_receive_one(fd, reply, sizeof(reply), 1, &m, step);
 	if (error != 0)
 		return error;
 	*step = "look-up";
@@ -157,14 +156,10 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 	return error;
 }
 
-/*
- * Each request of a batch is answered once, in order.  An answer takes room in
- * the receive buffer until it is read.
- */
-enum { AT_ONCE = 64, ROOM_OF_ONE = 4096 };
+enum { ROOM_OF_ONE = 4096 };
 
-static size_t
-at_once(int fd)
+size_t
+td_at_once(int fd)
 {
 	socklen_t length = sizeof(int);
 	int room = 0;
@@ -172,14 +167,15 @@ at_once(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &length) != 0 ||
 	    room < 2 * ROOM_OF_ONE)
 		return 1;
-	return room / ROOM_OF_ONE < AT_ONCE ? (size_t)room / ROOM_OF_ONE : AT_ONCE;
+	return room / ROOM_OF_ONE < TD_AT_ONCE ? (size_t)room / ROOM_OF_ONE :
+						 TD_AT_ONCE;
 }
 
 static int
 lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
     struct td_rows *rows, const char **step)
 {
-	unsigned char requests[AT_ONCE * TD_EXACT_SIZE], reply[4096];
+	unsigned char requests[TD_AT_ONCE * TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
 	struct td_row row;
 	size_t i;
@@ -193,7 +189,7 @@ lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
 	}
 	error = td_send(fd, requests, n * TD_EXACT_SIZE, step);
 	for (i = 0; i < n && error == 0; i++) {
-		error = receive_one(fd, reply, sizeof(reply), (uint32_t)i + 1, &m,
+		error = td_receive_one(fd, reply, sizeof(reply), (uint32_t)i + 1, &m,
 		    step);
 		if (error != 0)
 			break;
@@ -217,7 +213,7 @@ td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
 
 	if (error != 0)
 		return error;
-	most = at_once(fd);
+	most = td_at_once(fd);
 	for (i = 0; i < n && error == 0; i += most)
 		error = lookup_some(fd, *tuple, ifindices + i,
 		    n - i < most ? n - i : most, rows, step);
@@ -241,7 +237,7 @@ destroy(int fd, const struct td_row *row, const char **step)
 	td_put_destroy(request, 2, row, 1);
 	error = td_send(fd, request, sizeof(request), step);
 	if (error == 0)
-		error = receive_one(fd, reply, sizeof(reply), 2, &m, step);
+		error = td_receive_one(fd, reply, sizeof(reply), 2, &m, step);
 	if (error != 0)
 		return error;
 	*step = "destroy";
@@ -291,7 +287,7 @@ td_probe(int scope, const char **step)
 	td_put_destroy(request, 2, &nobody, 1);
 	error = td_send(fd, request, sizeof(request), step);
 	if (error == 0)
-		error = receive_one(fd, reply, sizeof(reply), 2, &m, step);
+		error = td_receive_one(fd, reply, sizeof(reply), 2, &m, step);
 	if (error == 0) {
 		*step = "destroy";
 		error = m.type == TD_NLMSG_ERROR ? td_message_errno(&m) : -EPROTO;

@@ -6,8 +6,9 @@
 #include "backend.h"
 #include "inet_diag.h"
 
-/* A sock_diag socket in the scope's namespace, close-on-exec. */
+/* A sock_diag or rtnetlink socket in the scope's namespace, close-on-exec. */
 int td_open_diag(int scope, int *fd, const char **step);
+int td_open_route(int scope, int *fd, const char **step);
 
 int td_send(int fd, const void *buf, size_t size, const char **step);
 
@@ -16,6 +17,17 @@ int td_send(int fd, const void *buf, size_t size, const char **step);
  * fit, is an error and never half a truth.
  */
 int td_receive(int fd, void *buf, size_t size, size_t *got, const char **step);
+
+/* The one reply to a request that is not a dump, with this number. */
+int td_receive_one(int fd, void *buf, size_t size, uint32_t seq,
+    struct td_message *m, const char **step);
+
+/*
+ * How many requests one send() may carry if each is answered: an answer takes
+ * room in the receive buffer until it is read.  1 to TD_AT_ONCE.
+ */
+enum { TD_AT_ONCE = 64 };
+size_t td_at_once(int fd);
 
 enum { TD_MAX_THREADS = 16 };
 

@@ -18,12 +18,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef TCP_REPAIR
+#define TCP_REPAIR 19
+#endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
@@ -126,7 +130,7 @@ borrow(int pid, int fd, const char **step)
  */
 static int
 is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
-    int *mptcp, const char **step)
+    int *kind, const char **step)
 {
 	struct td_row row = {.flags = 0};
 	uint64_t cookie = 0;
@@ -136,8 +140,8 @@ is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
 
 	if (protocol < 0)
 		return protocol == -ENOTSOCK ? -ENOENT : protocol;
-	*mptcp = protocol == IPPROTO_MPTCP;
-	if (*mptcp) {
+	*kind = protocol == IPPROTO_MPTCP ? TD_HELD_MPTCP : TD_HELD_TCP;
+	if (*kind == TD_HELD_MPTCP) {
 		*step = "fstat";
 		if (fstat(fd, &st) != 0)
 			return -errno;
@@ -162,15 +166,26 @@ is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
 	}
 	if (error == 0 && !td_same_ends(tuple, &row)) {
 		*step = "subflow";
-		return *mptcp ? -EOPNOTSUPP : -ENOENT;
+		return *kind == TD_HELD_MPTCP ? -EOPNOTSUPP : -ENOENT;
 	}
 	/* The inode outlives a connection: is the subflow still that one? */
-	if (error == 0 && *mptcp) {
+	if (error == 0 && *kind == TD_HELD_MPTCP) {
 		error = td_lookup(tuple, scope, &row, step);
 		if (error == 0 && row.inode != inode)
 			error = -ENOENT;
 	}
 	return error;
+}
+
+/* Whoever repairs a connection wants its end to stay untold: no reset is sent. */
+static int
+is_in_repair(int fd)
+{
+	int repair = 0;
+	socklen_t size = sizeof(repair);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &repair, &size) == 0 &&
+	    repair != 0;
 }
 
 static int
@@ -210,14 +225,16 @@ td_abort_descriptor(int fd, const struct td_tuple *tuple, const char **step)
 
 int
 td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
-    int scope, int dry_run, int *mptcp, const char **step)
+    int scope, int dry_run, int *kind, const char **step)
 {
 	int copy = pid == getpid() ? duplicate(fd, step) : borrow(pid, fd, step);
 	int error;
 
 	if (copy < 0)
 		return copy;
-	error = is_it(copy, tuple, inode, scope, mptcp, step);
+	error = is_it(copy, tuple, inode, scope, kind, step);
+	if (error == 0 && *kind == TD_HELD_TCP && is_in_repair(copy))
+		*kind = TD_HELD_REPAIR;
 	if (error == 0 && !dry_run)
 		error = disconnect(copy, step);
 	close(copy);

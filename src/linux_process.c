@@ -9,6 +9,9 @@
  *   it, would touch the file behind it, and that may hang, as on NFS.
  * - Descriptors of another user's process may be counted and not read, so a
  *   first link is tried before hundreds are listed.
+ * - Each thread may have a table of descriptors of its own (unshare(2),
+ *   CLONE_FILES), and /proc/PID/fd shows the first thread's alone, which is
+ *   empty once that has ended.  kcmp(2) tells whether two tables are one.
  *
  * proc(5), proc_pid_fd(5), proc_pid_stat(5), proc_pid_environ(5).
  */
@@ -22,8 +25,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/kcmp.h>
 
 /* What getdents64() fills its buffer with; glibc 2.30 has a name for it. */
 struct entry {
@@ -81,7 +87,7 @@ add_socket(struct td_process *p, uint64_t inode, uint64_t fd)
 }
 
 static int
-take_link(int directory, const char *name, struct td_process *p)
+take_link(int directory, const char *name, struct td_process *p, int tid)
 {
 	static const char socket[] = "socket:[";
 	char text[64];
@@ -92,34 +98,143 @@ take_link(int directory, const char *name, struct td_process *p)
 	text[n] = '\0';
 	if (strncmp(text, socket, strlen(socket)) != 0)
 		return 0;
+	/* A number in another thread's table is none that can be borrowed. */
 	return add_socket(p, strtoull(text + strlen(socket), NULL, 10),
-	    strtoull(name, NULL, 10));
+	    tid != 0 ? TD_NO_DESCRIPTOR : strtoull(name, NULL, 10));
 }
 
+/* Call for each name in a directory, until an error. */
 static int
-read_sockets(int process, struct td_process *p)
+each_name(int directory, int (*take)(int, const char *, void *), void *arg)
 {
 	char buf[8192] __attribute__((aligned(8)));
-	int directory = open_in(process, "fd", O_DIRECTORY), error = 0;
+	int error = 0;
 
-	if (directory < 0)
-		return directory;
-	error = take_link(directory, "0", p);
 	while (error == 0) {
 		long n = syscall(SYS_getdents64, directory, buf, sizeof(buf)), at;
 		const struct entry *e;
 
 		if (n < 0)
-			error = -errno;
-		if (n <= 0)
+			return errno == ENOENT || errno == ESRCH ? 0 : -errno;
+		if (n == 0)
 			break;
 		for (at = 0; at < n && error == 0; at += e->size) {
 			e = (const void *)(buf + at);
-			if (e->name[0] != '.' && strcmp(e->name, "0") != 0)
-				error = take_link(directory, e->name, p);
+			if (e->name[0] != '.')
+				error = take(directory, e->name, arg);
 		}
 	}
+	return error;
+}
+
+struct table {
+	struct td_process *process;
+	int tid; /* of another thread than the first, else 0 */
+};
+
+static int
+take_name(int directory, const char *name, void *arg)
+{
+	struct table *t = arg;
+
+	if (strcmp(name, "0") == 0)
+		return 0;
+	return take_link(directory, name, t->process, t->tid);
+}
+
+static int
+read_table(int process, const char *path, struct table *t)
+{
+	int directory = open_in(process, path, O_DIRECTORY), error;
+
+	if (directory < 0)
+		return t->tid != 0 && directory == -ENOENT ? 0 : directory;
+	error = take_link(directory, "0", t->process, t->tid);
+	if (error == 0)
+		error = each_name(directory, take_name, t);
 	close(directory);
+	return error;
+}
+
+struct tables {
+	int pid;
+	int *tids;
+	size_t count;
+};
+
+/* Note a thread whose table is not the first thread's, or may not be. */
+static int
+take_thread(int directory, const char *name, void *arg)
+{
+	struct tables *t = arg;
+	int tid = atoi(name), *more;
+
+	(void)directory;
+	if (tid <= 0 || tid == t->pid ||
+	    syscall(SYS_kcmp, t->pid, tid, KCMP_FILES, 0, 0) == 0)
+		return 0;
+	if ((t->count & (t->count - 1)) == 0) {
+		more = realloc(t->tids,
+		    (t->count != 0 ? 2 * t->count : 1) * sizeof(*more));
+		if (more == NULL)
+			return -ENOMEM;
+		t->tids = more;
+	}
+	t->tids[t->count++] = tid;
+	return 0;
+}
+
+static int
+find_tables(int process, struct tables *t)
+{
+	struct stat status;
+	int directory = open_in(process, "task", O_DIRECTORY), error = 0;
+
+	if (directory < 0)
+		return directory == -ENOENT || directory == -ESRCH ? 0 : directory;
+	/* Two links of its own, and one for each thread. */
+	if (fstat(directory, &status) != 0 || status.st_nlink > 3)
+		error = each_name(directory, take_thread, t);
+	close(directory);
+	return error;
+}
+
+int
+td_thread_tables(int pid, int **tids, size_t *n, const char **step)
+{
+	struct tables t = {.pid = pid};
+	char path[32];
+	int process, error;
+
+	*step = "/proc";
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process < 0)
+		return -errno;
+	error = find_tables(process, &t);
+	close(process);
+	*tids = t.tids;
+	*n = t.count;
+	return error;
+}
+
+static int
+read_sockets(int process, int pid, struct td_process *p)
+{
+	struct table t = {.process = p};
+	struct tables others = {.pid = pid};
+	char path[32];
+	size_t i;
+	int error = read_table(process, "fd", &t);
+
+	if (error == 0)
+		error = find_tables(process, &others);
+	for (i = 0; i < others.count && error == 0; i++) {
+		t.tid = others.tids[i];
+		snprintf(path, sizeof(path), "task/%d/fd", t.tid);
+		error = read_table(process, path, &t);
+	}
+	free(others.tids);
 	return error;
 }
 
@@ -190,7 +305,7 @@ td_process(int pid, const char *variable, struct td_process *p,
 	if (process < 0)
 		return -errno;
 	p->parent = read_parent(process);
-	p->sockets_error = read_sockets(process, p);
+	p->sockets_error = read_sockets(process, pid, p);
 	p->value_error = read_variable(process, variable, p);
 	close(process);
 	return 0;

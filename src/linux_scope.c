@@ -24,9 +24,11 @@
 
 #include <linux/netlink.h>
 
+enum { INTERFACES = -1 };
+
 struct opening {
 	int scope;
-	int family; /* AF_NETLINK, or another for td_interfaces() */
+	int protocol; /* of netlink; INTERFACES for td_interfaces() */
 	int fd;
 	int error;
 	const char *step;
@@ -63,12 +65,12 @@ read_interfaces(struct opening *o)
 static void
 open_here(struct opening *o)
 {
-	if (o->family != AF_NETLINK) {
+	if (o->protocol == INTERFACES) {
 		o->error = read_interfaces(o);
 		return;
 	}
 	o->step = "socket";
-	o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, o->protocol);
 	if (o->fd < 0)
 		o->error = -errno;
 }
@@ -113,10 +115,10 @@ open_in_scope(struct opening *o, const char **step)
 	return o->error;
 }
 
-int
-td_open_diag(int scope, int *fd, const char **step)
+static int
+open_netlink(int scope, int protocol, int *fd, const char **step)
 {
-	struct opening o = {.scope = scope, .family = AF_NETLINK};
+	struct opening o = {.scope = scope, .protocol = protocol};
 	int error = open_in_scope(&o, step);
 
 	*fd = o.fd;
@@ -124,10 +126,22 @@ td_open_diag(int scope, int *fd, const char **step)
 }
 
 int
+td_open_diag(int scope, int *fd, const char **step)
+{
+	return open_netlink(scope, NETLINK_SOCK_DIAG, fd, step);
+}
+
+int
+td_open_route(int scope, int *fd, const char **step)
+{
+	return open_netlink(scope, NETLINK_ROUTE, fd, step);
+}
+
+int
 td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step)
 {
-	struct opening o = {.scope = scope, .family = AF_UNSPEC};
+	struct opening o = {.scope = scope, .protocol = INTERFACES};
 	int error = open_in_scope(&o, step);
 
 	*list = o.interfaces;

@@ -7,8 +7,11 @@
  *   we step by that, and the size tells the layout.  The first 20 (IPv4) or 48
  *   (IPv6) bytes never changed; of an unknown size nothing else is believed.
  * - Addresses are in network order, ports in host order.
- * - A kernel out of memory answers with no tables at all, and so looks like
- *   one without connections, but for the missing (262,0).
+ * - A kernel out of memory at the start answers with no tables at all, and so
+ *   looks like one without connections, but for the missing (262,0).  One that
+ *   runs out on the way leaves rows out and says nothing: only tcpCurrEstab,
+ *   which it counts in the same loop, tells (mib2_finish.c).
+ * - IPv4 is listed as IPv4, whatever kind of socket carries it.
  * - Nothing is aligned on x86, so everything goes through memcpy.
  *
  * mib2.h, tihdr.h and netstat of illumos; the facts in our docs/porting.md.
@@ -18,59 +21,26 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PREFIX4 = 20, PREFIX6 = 48 };
-
-/* Where the rest of an entry is; 0: this layout has it not. */
 struct layout {
 	uint32_t size;
-	uint16_t counters; /* eleven of 64 bits */
-	uint16_t snxt, suna, rnxt, rack;
-	uint16_t state; /* TCPS number */
-	uint16_t pid, created;
+	uint16_t counters, snxt, suna, rnxt, rack, state, pid, created;
 };
 
-static const struct layout layouts4[] = {
-	{56, 0, 20, 24, 32, 36, 52, 0, 0},	/* asked with len 0, old */
-	{68, 0, 20, 24, 32, 36, 52, 56, 60},	/* x86 2006 to 2019 */
-	{72, 0, 20, 24, 32, 36, 52, 56, 64},	/* SPARC of those years */
-	{160, 20, 108, 112, 124, 128, 156, 0, 0}, /* len 0, x86 */
-	{168, 24, 112, 116, 128, 132, 160, 0, 0}, /* len 0, SPARC */
-	{172, 20, 108, 112, 124, 128, 156, 160, 164}, /* x86 since 2019 */
-	{184, 24, 112, 116, 128, 132, 160, 168, 176}, /* SPARC since 2019 */
-};
-
-static const struct layout layouts6[] = {
-	{84, 0, 48, 52, 60, 64, 80, 0, 0},
-	{96, 0, 48, 52, 60, 64, 80, 84, 88},
-	{188, 48, 136, 140, 152, 156, 184, 0, 0},
-	{192, 48, 136, 140, 152, 156, 184, 0, 0},
-	{200, 48, 136, 140, 152, 156, 184, 188, 192},
-	{208, 48, 136, 140, 152, 156, 184, 192, 200},
-};
-
+#define LAYOUT(...) {__VA_ARGS__},
+static const struct layout layouts4[] = {TD_MIB2_LAYOUTS4(LAYOUT)};
+static const struct layout layouts6[] = {TD_MIB2_LAYOUTS6(LAYOUT)};
 static const struct layout unknown_layout;
 
 /* The eleven counters of 2019, those that we show. */
 enum { IN_ORDER_BYTES = 0, UNORDERED_BYTES = 2, OUT_BYTES = 5, RETRANS = 8 };
 
-/* All three names of a state: MIB2's, the kernel's inner one, ours. */
+#define STATE(mib, mib_number, tcps, tcps_number, ours) \
+	{mib_number, tcps_number, TD_STATE_##ours},
 static const struct {
 	int mib;
 	int tcps;
 	uint8_t state;
-} states[] = {
-	{1, -6, TD_STATE_CLOSED}, /* also -5 idle and -4 bound */
-	{2, -3, TD_STATE_LISTEN},
-	{3, -2, TD_STATE_SYN_SENT},
-	{4, -1, TD_STATE_SYN_RECV},
-	{5, 0, TD_STATE_ESTABLISHED},
-	{6, 2, TD_STATE_FIN_WAIT1},
-	{7, 5, TD_STATE_FIN_WAIT2},
-	{8, 1, TD_STATE_CLOSE_WAIT},
-	{9, 4, TD_STATE_LAST_ACK},
-	{10, 3, TD_STATE_CLOSING},
-	{11, 6, TD_STATE_TIME_WAIT},
-};
+} states[] = {TD_MIB2_STATES(STATE)};
 
 static uint32_t
 get32(const unsigned char *at)
@@ -147,10 +117,13 @@ find_layout(const struct layout *at, size_t n, uint32_t size)
 }
 
 static uint8_t
-state_of(const unsigned char *entry, const struct layout *l, size_t at)
+state_of(struct td_mib2 *walk, const unsigned char *entry,
+    const struct layout *l, size_t at)
 {
 	int mib = (int)get32(entry + at), tcps;
 	size_t i;
+
+	walk->found += mib == TD_MIB2_ESTABLISHED || mib == TD_MIB2_CLOSE_WAIT;
 
 	for (i = 0; i < sizeof(states) / sizeof(*states); i++)
 		if (states[i].mib == mib)
@@ -173,13 +146,6 @@ queue(const unsigned char *entry, uint16_t a, uint16_t b, uint32_t less)
 	return bytes > 0 ? (uint32_t)bytes : 0;
 }
 
-int
-td_mib2_is_connection(const struct td_row *row)
-{
-	return row->state != 0 && row->state != TD_STATE_LISTEN &&
-	    row->state != TD_STATE_CLOSED;
-}
-
 static void
 take_rest(const unsigned char *entry, const struct layout *l,
     struct td_row *row, struct td_info *info)
@@ -197,12 +163,12 @@ take_rest(const unsigned char *entry, const struct layout *l,
 	 */
 	if (row->created != 0)
 		row->cookie = row->created << 24 | (row->pid & 0xffffff);
-	if (l->snxt != 0 && td_mib2_is_connection(row)) {
+	if (l->snxt != 0 && td_row_is_connection(row)) {
 		row->recvq = queue(entry, l->rnxt, l->rack, 0);
 		row->sendq = queue(entry, l->snxt, l->suna, 1);
 		row->flags |= TD_ROW_QUEUES;
 	}
-	if (info == NULL || l->counters == 0 || !td_mib2_is_connection(row))
+	if (info == NULL || l->counters == 0 || !td_row_is_connection(row))
 		return;
 	info->bytes_sent = get64(counters + 8 * OUT_BYTES);
 	info->bytes_received = get64(counters + 8 * IN_ORDER_BYTES) +
@@ -213,29 +179,29 @@ take_rest(const unsigned char *entry, const struct layout *l,
 }
 
 static void
-take4(const unsigned char *entry, const struct layout *l, struct td_row *row,
-    struct td_info *info)
+take4(struct td_mib2 *walk, const unsigned char *entry, const struct layout *l,
+    struct td_row *row, struct td_info *info)
 {
 	row->family = 4;
-	row->state = state_of(entry, l, 0);
-	memcpy(row->laddr, entry + 4, 4);
-	row->lport = (uint16_t)get32(entry + 8);
-	memcpy(row->raddr, entry + 12, 4);
-	row->rport = (uint16_t)get32(entry + 16);
+	row->state = state_of(walk, entry, l, TD_ENTRY4_STATE);
+	memcpy(row->laddr, entry + TD_ENTRY4_LADDR, 4);
+	row->lport = (uint16_t)get32(entry + TD_ENTRY4_LPORT);
+	memcpy(row->raddr, entry + TD_ENTRY4_RADDR, 4);
+	row->rport = (uint16_t)get32(entry + TD_ENTRY4_RPORT);
 	take_rest(entry, l, row, info);
 }
 
 static void
-take6(const unsigned char *entry, const struct layout *l, struct td_row *row,
-    struct td_info *info)
+take6(struct td_mib2 *walk, const unsigned char *entry, const struct layout *l,
+    struct td_row *row, struct td_info *info)
 {
 	row->family = 6;
-	memcpy(row->laddr, entry, 16);
-	row->lport = (uint16_t)get32(entry + 16);
-	memcpy(row->raddr, entry + 20, 16);
-	row->rport = (uint16_t)get32(entry + 36);
-	row->ifindex = get32(entry + 40);
-	row->state = state_of(entry, l, 44);
+	memcpy(row->laddr, entry + TD_ENTRY6_LADDR, 16);
+	row->lport = (uint16_t)get32(entry + TD_ENTRY6_LPORT);
+	memcpy(row->raddr, entry + TD_ENTRY6_RADDR, 16);
+	row->rport = (uint16_t)get32(entry + TD_ENTRY6_RPORT);
+	row->ifindex = get32(entry + TD_ENTRY6_IFINDEX);
+	row->state = state_of(walk, entry, l, TD_ENTRY6_STATE);
 	take_rest(entry, l, row, info);
 }
 
@@ -244,6 +210,7 @@ take_connections(struct td_mib2 *walk, int family, const unsigned char *at,
     size_t size)
 {
 	size_t step = family == 4 ? walk->entry4 : walk->entry6;
+	size_t prefix = family == 4 ? TD_ENTRY4_PREFIX : TD_ENTRY6_PREFIX;
 	size_t first = walk->rows->count, n;
 	const struct layout *l = family == 4
 	    ? find_layout(layouts4, sizeof(layouts4) / sizeof(*layouts4),
@@ -253,15 +220,14 @@ take_connections(struct td_mib2 *walk, int family, const unsigned char *at,
 
 	if (family == 4 ? walk->count4 : walk->count6)
 		return -EPROTO; /* the numbers of EXPER_SOCK_INFO would be torn */
-	if (size != 0 && (step < (family == 4 ? PREFIX4 : PREFIX6) ||
-	    size % step != 0))
+	if (size != 0 && (step < prefix || size % step != 0))
 		return -EPROTO;
 	for (n = size == 0 ? 0 : size / step; n > 0; n--, at += step) {
 		struct td_row *row = td_rows_add(walk->rows);
 
 		if (row == NULL)
 			return -ENOMEM;
-		(family == 4 ? take4 : take6)(at, l, row,
+		(family == 4 ? take4 : take6)(walk, at, l, row,
 		    td_rows_info(walk->rows, row));
 	}
 	*(family == 4 ? &walk->first4 : &walk->first6) = first;
@@ -280,6 +246,7 @@ td_mib2_take(struct td_mib2 *walk, const struct td_mib2_reply *reply,
 		if (size < TD_TCP_SIZE)
 			return -EPROTO;
 		walk->seen = 1;
+		walk->established = get32(at + TD_TCP_ESTABLISHED);
 		walk->entry4 = get32(at + TD_TCP_ENTRY4);
 		walk->entry6 = get32(at + TD_TCP_ENTRY6);
 		return 0;

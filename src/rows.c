@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char td_row_format[] = "=16s16sQQQQHHBBBBIIIIII";
+const char td_row_format[] = "=16s16sQQQQHHBBBBIIIIIIII";
 const char td_row_fields[] =
 	"laddr raddr cookie inode cgroup created lport rport family state timer "
-	"backoff ifindex uid recvq sendq pid flags";
+	"backoff ifindex uid recvq sendq pid flags mark zero";
 const char td_info_format[] = "=QQIIII16sII";
 const char td_info_fields[] = "bytes_sent bytes_received last_sent "
 			      "last_received rtt retrans cc known zero";
@@ -65,6 +65,13 @@ struct td_row *
 td_rows_at(const struct td_rows *rows, size_t i)
 {
 	return (struct td_row *)(void *)(rows->data + i * rows->stride);
+}
+
+int
+td_row_is_connection(const struct td_row *row)
+{
+	return row->state != 0 && row->state != TD_STATE_LISTEN &&
+	    row->state != TD_STATE_CLOSED;
 }
 
 struct td_info *

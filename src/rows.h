@@ -37,6 +37,8 @@ enum {
 #define TD_ROW_MPTCP  4u /* a subflow of an MPTCP connection */
 #define TD_ROW_CGROUP 8u /* cgroup was reported */
 #define TD_ROW_MARK   16u /* the kernel showed the mark: we have CAP_NET_ADMIN */
+#define TD_ROW_OPTIONS 32u /* the kernel showed the socket's options */
+#define TD_ROW_TRANSPARENT 64u /* IP_TRANSPARENT is among them */
 
 struct td_row {
 	uint8_t laddr[16];
@@ -57,6 +59,8 @@ struct td_row {
 	uint32_t sendq; /* bytes */
 	uint32_t pid;   /* illumos: creator; 0: unknown */
 	uint32_t flags; /* TD_ROW_* */
+	uint32_t mark;  /* Linux: SO_MARK */
+	uint32_t zero;
 };
 
 /* td_info.known: which of its fields the kernel filled in. */
@@ -79,7 +83,7 @@ struct td_info {
 };
 
 #ifndef __cplusplus
-_Static_assert(sizeof(struct td_row) == 96, "td_row has holes");
+_Static_assert(sizeof(struct td_row) == 104, "td_row has holes");
 _Static_assert(sizeof(struct td_info) == 56, "td_info has holes");
 #endif
 
@@ -110,6 +114,9 @@ int td_rows_append(struct td_rows *rows, const struct td_row *row);
 void td_rows_drop_last(struct td_rows *rows);
 
 struct td_row *td_rows_at(const struct td_rows *rows, size_t i);
+
+/* Can a socket in this state be aborted?  Not a listener, not a closed one. */
+int td_row_is_connection(const struct td_row *row);
 
 /* The details behind a row; NULL when the array carries none. */
 struct td_info *td_rows_info(const struct td_rows *rows, struct td_row *row);

@@ -66,10 +66,9 @@ td_sun_connections(struct td_rows *rows, const char **step)
 	query.scope = TD_OWN_SCOPE;
 	memset(rows, 0, sizeof(*rows));
 	rows->stride = sizeof(struct td_row);
-	do {
-		rows->count = 0;
+	do
 		error = td_sun_walk(&query, rows, step);
-	} while (error == -EINTR);
+	while (error == -EINTR);
 	return error;
 }
 
@@ -188,6 +187,9 @@ td_sun_request(int fd, const struct td_tuple *tuple, int32_t zone,
 	*step = "tuple";
 	if (td_tuple_check(tuple, &why) != 0)
 		return -EINVAL;
+	*step = "tcp_ioc_abort_conn_t";
+	if (TD_SUN_ABI_DIFFERS)
+		return -ENOSYS;
 	put_request(&request, tuple, zone);
 	/* The kernel writes into this: all of it is set for each call. */
 	command.ic_cmd = TD_SUN_ABORT_CONN;
@@ -201,7 +203,7 @@ td_sun_request(int fd, const struct td_tuple *tuple, int32_t zone,
 	 * Nothing in a checked request is invalid: so this kernel has another
 	 * structure or does not know the request.
 	 */
-	return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	return errno == EINVAL ? -EOPNOTSUPP : td_sun_errno();
 }
 
 static int
@@ -300,10 +302,10 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 
 int
 td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
-    int scope, int dry_run, int *mptcp, const char **step)
+    int scope, int dry_run, int *kind, const char **step)
 {
 	(void)pid, (void)fd, (void)tuple, (void)inode;
-	(void)scope, (void)dry_run, (void)mptcp;
+	(void)scope, (void)dry_run, (void)kind;
 	*step = "descriptor";
 	return -ENOTSUP;
 }
@@ -331,7 +333,44 @@ td_process_free(struct td_process *process)
 	(void)process;
 }
 
+int
+td_thread_tables(int pid, int **tids, size_t *n, const char **step)
+{
+	(void)pid;
+	*tids = NULL;
+	*n = 0;
+	*step = "/proc";
+	return -ENOTSUP;
+}
+
 /* ---- the rest ----------------------------------------------------------- */
+
+/* No reset is sent, so nobody asks which way it would go. */
+int
+td_routes(const struct td_row *rows, size_t n, int scope,
+    struct td_route *routes, const char **step)
+{
+	(void)rows, (void)n, (void)scope, (void)routes;
+	*step = "route";
+	return -ENOTSUP;
+}
+
+int
+td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step)
+{
+	(void)scope, (void)ipv4, (void)ipv6;
+	*step = "route";
+	return -ENOTSUP;
+}
+
+int
+td_links(const uint32_t *ifindices, size_t n, int scope, struct td_link *links,
+    const char **step)
+{
+	(void)ifindices, (void)n, (void)scope, (void)links;
+	*step = "route";
+	return -ENOTSUP;
+}
 
 int
 td_interfaces(int scope, struct td_interface **list, size_t *n,
@@ -366,8 +405,10 @@ td_interfaces(int scope, struct td_interface **list, size_t *n,
 /*
  * A request without effect: no connection has a multicast address at both
  * ends, nor the highest zone id there could be, and for a zone other than 0
- * and -1 the kernel keeps its log lines off the console.  It checks the size
- * of the structure first, then the right, and looks last:
+ * and -1 the kernel keeps its log lines off the console.  (Not in a zone with
+ * its own stack, where each request is taken for zone 0: what is refused before
+ * they are written is EINVAL, as from a kernel that knows no such request.)  It
+ * checks the size of the structure first, then the right, and looks last:
  *
  *   ENOENT      it can, and the caller may
  *   EPERM       it can, and the caller may not

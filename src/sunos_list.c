@@ -14,6 +14,8 @@
  *   add a row of its own; /dev/arp with modules pushed is netstat's way, and
  *   the only one that Solaris 10 knows.
  * - Buckets are locked one by one: a walk is no snapshot.
+ * - A kernel short of memory leaves rows out and reports success.  Such a walk
+ *   is done again, a little later each time, and in the end is an error.
  *
  * streamio(4I), putmsg(2), getmsg(2), mib2.h.
  */
@@ -24,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,6 +36,9 @@
 
 /* More messages than any kernel has tables: then it is not talking sense. */
 enum { MAX_TABLES = 1000 };
+
+/* Of a kernel that is short of memory, in a third of a second. */
+enum { MAX_WALKS = 6, FIRST_PAUSE_MS = 10 };
 
 struct buffer {
 	char *data;
@@ -45,13 +51,19 @@ struct buffer {
 #endif
 
 int
+td_sun_errno(void)
+{
+	return errno == ENOMEM ? -EAGAIN : -errno;
+}
+
+int
 td_sun_open(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
 
 	/* ENOENT would read as "no such connection". */
 	if (fd < 0)
-		return errno == ENOENT ? -ENODEV : -errno;
+		return errno == ENOENT ? -ENODEV : td_sun_errno();
 	if (O_CLOEXEC == 0)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
@@ -73,7 +85,7 @@ open_mib(int *fd, const char **step)
 	for (i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
 		strcpy(name, modules[i]); /* ioctl() takes no const */
 		if (ioctl(*fd, I_PUSH, name) < 0) {
-			error = -errno;
+			error = td_sun_errno();
 			close(*fd);
 			return error;
 		}
@@ -92,7 +104,7 @@ send_request(int fd, const char **step)
 	control.len = (int)sizeof(request);
 	control.buf = (char *)request;
 	*step = "putmsg";
-	return putmsg(fd, &control, NULL, 0) < 0 ? -errno : 0;
+	return putmsg(fd, &control, NULL, 0) < 0 ? td_sun_errno() : 0;
 }
 
 /* The control part of the next reply: TD_MIB2_TABLE, TD_MIB2_END or -errno. */
@@ -109,7 +121,7 @@ read_control(int fd, struct td_mib2_reply *reply, const char **step)
 	*step = "getmsg";
 	result = getmsg(fd, &control, NULL, &flags);
 	if (result < 0)
-		return -errno;
+		return td_sun_errno();
 	*step = "MIB2 reply";
 	if (control.len < 0 || (size_t)control.len > sizeof(buf))
 		return -EPROTO;
@@ -118,7 +130,7 @@ read_control(int fd, struct td_mib2_reply *reply, const char **step)
 	/* A refusal may come in any shape; a table has only one. */
 	if (error >= 0 && result != 0 && result != MOREDATA)
 		return -EPROTO;
-	return error;
+	return error == -ENOMEM ? -EAGAIN : error; /* the kernel's, not ours */
 }
 
 static int
@@ -156,7 +168,7 @@ read_data(int fd, size_t expected, struct buffer *b, const char **step)
 		*step = "getmsg";
 		result = getmsg(fd, NULL, &data, &flags);
 		if (result < 0)
-			return -errno;
+			return td_sun_errno();
 		*step = "table";
 		if (data.len > data.maxlen || (result & ~MOREDATA) != 0)
 			return -EPROTO;
@@ -194,8 +206,9 @@ read_tables(int fd, struct td_mib2 *walk, const char **step)
 	return error == TD_MIB2_END ? 0 : error;
 }
 
-int
-td_sun_walk(const struct td_query *query, struct td_rows *rows,
+/* One walk; 1 when the kernel had no memory for all of it. */
+static int
+walk_once(const struct td_query *query, struct td_rows *rows,
     const char **step)
 {
 	struct td_mib2 walk;
@@ -203,6 +216,7 @@ td_sun_walk(const struct td_query *query, struct td_rows *rows,
 
 	memset(&walk, 0, sizeof(walk));
 	walk.rows = rows;
+	rows->count = 0;
 	error = open_mib(&fd, step);
 	if (error != 0)
 		return error;
@@ -210,9 +224,25 @@ td_sun_walk(const struct td_query *query, struct td_rows *rows,
 	if (error == 0)
 		error = read_tables(fd, &walk, step);
 	close(fd);
-	if (error == 0) {
-		*step = "MIB2 tables";
-		error = td_mib2_finish(&walk, query);
+	if (error == 0 && td_mib2_finish(&walk, query) == -ENOMEM) {
+		*step = walk.seen ? "MIB2 tables, rows missing" : "MIB2 tables";
+		error = 1;
+	}
+	return error;
+}
+
+int
+td_sun_walk(const struct td_query *query, struct td_rows *rows,
+    const char **step)
+{
+	int pause = FIRST_PAUSE_MS, n, error;
+
+	for (n = 1; (error = walk_once(query, rows, step)) > 0; n++) {
+		if (n == MAX_WALKS)
+			return -EAGAIN;
+		if (poll(NULL, 0, pause) < 0)
+			return -errno;
+		pause *= 2;
 	}
 	return error;
 }

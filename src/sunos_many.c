@@ -5,6 +5,10 @@
  * chosen.  So: one walk to see that each row is still the same connection, an
  * index over it, and one exact request a row.  Dying is queued: whether all of
  * them are gone the caller sees in a walk of its own.
+ *
+ * One request a row, never two: the second would find a socket that the first
+ * has closed and its program has connected anew, and the kernel, which looks at
+ * the state only, would end that connection.
  */
 #ifndef __EXTENSIONS__
 #define __EXTENSIONS__ 1 /* the inet headers need it in strict modes */
@@ -25,6 +29,7 @@ struct index {
 	const struct td_rows *rows;
 	uint32_t *slots; /* row number + 1; 0: free */
 	size_t mask;
+	unsigned char *asked; /* by row number: its death is queued */
 };
 
 static size_t
@@ -63,7 +68,8 @@ build_index(struct index *x, const struct td_rows *rows)
 		slots *= 2;
 	x->mask = slots - 1;
 	x->slots = calloc(slots, sizeof(*x->slots));
-	if (x->slots == NULL)
+	x->asked = calloc(rows->count + 1, 1);
+	if (x->slots == NULL || x->asked == NULL)
 		return -ENOMEM;
 	for (i = 0; i < rows->count; i++) {
 		at = hash_row(td_rows_at(rows, i)) & x->mask;
@@ -74,9 +80,9 @@ build_index(struct index *x, const struct td_rows *rows)
 	return 0;
 }
 
-/* 0 when the walk has the very socket of this row, and it alone. */
+/* Its number when the walk has the very socket of this row, and it alone. */
 static int
-confirm_row(const struct index *x, const struct td_row *row)
+confirm_row(const struct index *x, const struct td_row *row, uint32_t *number)
 {
 	size_t at = hash_row(row) & x->mask, hits = 0, same = 0;
 
@@ -88,6 +94,7 @@ confirm_row(const struct index *x, const struct td_row *row)
 		hits++;
 		same += seen->cookie == row->cookie &&
 		    seen->ifindex == row->ifindex;
+		*number = x->slots[at] - 1;
 	}
 	if (same == 0)
 		return -ENOENT;
@@ -99,12 +106,13 @@ abort_row(int fd, const struct index *x, const struct td_row *row)
 {
 	struct td_tuple tuple;
 	const char *step;
+	uint32_t number = 0;
 	int error;
 
-	if (!td_mib2_is_connection(row))
+	if (!td_row_is_connection(row))
 		return -ENOENT;
-	error = confirm_row(x, row);
-	if (error != 0)
+	error = confirm_row(x, row, &number);
+	if (error != 0 || x->asked[number])
 		return error;
 	memset(&tuple, 0, sizeof(tuple));
 	tuple.family = row->family;
@@ -112,14 +120,16 @@ abort_row(int fd, const struct index *x, const struct td_row *row)
 	memcpy(tuple.raddr, row->raddr, sizeof(tuple.raddr));
 	tuple.lport = row->lport;
 	tuple.rport = row->rport;
-	return td_sun_request(fd, &tuple, TD_SUN_GLOBAL_ZONE, &step);
+	error = td_sun_request(fd, &tuple, TD_SUN_GLOBAL_ZONE, &step);
+	x->asked[number] = error == 0;
+	return error;
 }
 
 int
 td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {
-	struct index x = {NULL, NULL, 0};
+	struct index x = {NULL, NULL, 0, NULL};
 	struct td_rows seen;
 	int32_t zone;
 	size_t i;
@@ -143,6 +153,7 @@ td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
 	if (fd >= 0)
 		close(fd);
 	free(x.slots);
+	free(x.asked);
 	td_rows_free(&seen);
 	return error;
 }

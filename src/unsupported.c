@@ -63,10 +63,10 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 
 int
 td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
-    int scope, int dry_run, int *mptcp, const char **step)
+    int scope, int dry_run, int *kind, const char **step)
 {
 	(void)pid, (void)fd, (void)tuple, (void)inode;
-	(void)scope, (void)dry_run, (void)mptcp;
+	(void)scope, (void)dry_run, (void)kind;
 	return unsupported(step);
 }
 
@@ -92,6 +92,16 @@ td_process_free(struct td_process *process)
 }
 
 int
+td_thread_tables(int pid, int **tids, size_t *n, const char **step)
+{
+	(void)pid;
+	*tids = NULL;
+	*n = 0;
+	*step = "/proc";
+	return -ENOTSUP;
+}
+
+int
 td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
     int *errors, int scope, int threads, const char **step)
 {
@@ -105,6 +115,29 @@ td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step)
 {
 	(void)scope, (void)list, (void)n;
+	return unsupported(step);
+}
+
+int
+td_routes(const struct td_row *rows, size_t n, int scope,
+    struct td_route *routes, const char **step)
+{
+	(void)rows, (void)n, (void)scope, (void)routes;
+	return unsupported(step);
+}
+
+int
+td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step)
+{
+	(void)scope, (void)ipv4, (void)ipv6;
+	return unsupported(step);
+}
+
+int
+td_links(const uint32_t *ifindices, size_t n, int scope, struct td_link *links,
+    const char **step)
+{
+	(void)ifindices, (void)n, (void)scope, (void)links;
 	return unsupported(step);
 }
 

@@ -27,15 +27,17 @@ _HOMES = {
     "check": "capabilities",
     "connections": "api",
     "drop": "api",
-    "drop_one": "api",
+    "drop_one": "engine.drop_one",
+    "is_broad": "api",
     "keep_dropping": "api",
     "own_session": "safety.guard",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
-    from .api import connections, drop, drop_one, keep_dropping
+    from .api import connections, drop, is_broad, keep_dropping
     from .capabilities import Capabilities, check
+    from .engine.drop_one import drop_one
     from .engine.outcome import Report, Result
     from .errors import Error, FilterError, NotFound, NotPermitted, NotSupported, Protected, Refused, TooMany
     from .filters import Filter
@@ -66,6 +68,7 @@ __all__ = [
     "connections",
     "drop",
     "drop_one",
+    "is_broad",
     "keep_dropping",
     "own_session",
 ]
@@ -74,10 +77,31 @@ __all__ = [
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
+        if name == "_tcpdrop":
+            return _c_module()
         raise AttributeError(f"module 'tcpdrop' has no attribute {name!r}")
     module = __import__(f"tcpdrop.{home}", fromlist=[name])
     value = globals()[name] = getattr(module, name)
     return value
+
+
+def _c_module() -> object:
+    """The C module; where it is not, what to do about that."""
+    try:
+        __import__("tcpdrop._tcpdrop")
+    except ImportError as error:
+        import os
+        import sys
+
+        place = os.path.dirname(__file__)
+        if not os.path.isdir(place):
+            why = f"a C module cannot be loaded from an archive ({place}): install the wheel"
+        elif os.path.exists(os.path.join(place, os.pardir, "setup.py")):
+            why = "this is the source tree, in which nothing is built: ./try makes .venv/bin/tcpdrop and .venv/bin/python3"
+        else:
+            why = f"the C module in {place} is not for {sys.executable} ({error}): install tcpdrop with that Python"
+        raise ImportError(why, name="tcpdrop._tcpdrop") from None
+    return globals()["_tcpdrop"]
 
 
 def __dir__() -> "list[str]":

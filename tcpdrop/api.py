@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The public functions that touch connections."""
+"""The public functions that touch many connections; drop_one() is in engine/drop_one.py, and loads less."""
 
 from __future__ import annotations
 
-from .engine import single
+from .engine import audit
+from .engine.methods import check_method
 from .engine.pace import check_rate
+from .engine.run import Run, rounds, still_there
 from .errors import FilterError
-from .model.addresses import pack, split_dev
-from .model.four_tuple import FourTuple
-from .model.table import Connections, part_of
-from .system.netns import identity, opened
+from .filters import Filter, all_of, breadth, from_selectors
+from .filters.selection import select
+from .filters.units import parse_duration
+from .model.connection import Connection
+from .model.order import arrange, check
+from .model.table import Connections, batch_of
+from .safety.guard import guard_for
+from .system.netns import Namespace, identity, namespaces
+from .system.sunos_zones import check_visible
 
 NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
 
@@ -19,10 +26,7 @@ if TYPE_CHECKING:
     from typing import Union
 
     from .engine.outcome import Report, Result, Round
-    from .engine.run import Run
-    from .filters import Filter
-    from .model.connection import Connection
-    from .model.table import Part
+    from .model.table import Batch
 
     Target = Union[Connection, Connections, Iterable[Connection], Filter, str, None]
 
@@ -50,26 +54,14 @@ def connections(
     Raises FilterError, TypeError for a selector that is None, NotPermitted,
     NotSupported, Error.  Linux: sock_diag(7); illumos: the MIB2 walk.
     """
-    from .filters.selection import select
-
-    check_zone(zone)
+    check_visible(zone)
     return select(_filter(filter, selectors), where=netns, details=details, owners=owners)
-
-
-def check_zone(zone: str | int | None) -> None:
-    """Raise NotSupported unless this is the caller's own zone."""
-    if zone is not None:
-        from .system.zones import check_visible
-
-        check_visible(zone)
 
 
 def _filter(chosen: Filter | str | None, selectors: dict[str, object]) -> Filter | None:
     """The filter and the selectors, and-ed; None when neither was given."""
     if chosen is None and not selectors:
         return None
-    from .filters import Filter, all_of, from_selectors
-
     both = []
     if isinstance(chosen, str):
         both.append(Filter(chosen))
@@ -106,7 +98,8 @@ def drop(
 
     target: a Connection, Connections or other iterable of Connection (dropped by
     their identity), a Filter or its text, or keyword selectors as connections()
-    takes them.  Nothing selected is a ValueError; everything is all=True.
+    takes them.  Nothing selected is a ValueError; everything is all=True.  So is
+    a selection that is as broad as that (is_broad()), unless max_drops bounds it.
     dry_run: the same selection and checks, and nothing is dropped; what the real
     run would be refused for is in Report.refusal.
     max_drops: if more match, TooMany is raised and nothing is dropped.
@@ -123,31 +116,31 @@ def drop(
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
     /etc/tcpdrop.conf), Error.  What concerns one connection stays in the Report.
     """
-    from .engine import audit
-    from .engine.methods import check_method
-    from .engine.run import Run, still_there
-    from .filters.selection import select
-    from .model.order import arrange
-    from .safety.guard import guard_for
-
-    check_zone(zone)
+    check_visible(zone)
     given = _given(target, netns)
     chosen = None
     if given is None:
-        chosen = selection_of(target, selectors, everything=all)  # type: ignore[arg-type]
+        chosen = _selection_of(target, selectors, everything=all, max_drops=max_drops)  # type: ignore[arg-type]
     elif selectors or all:
         raise TypeError("connections were given: selectors and all=True do not go with them")
     elif given.has_listener():
         raise FilterError(NO_CONNECTION)
     check_method(method)
-    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
-    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=check_rate(rate), method=method)
+    check_rate(rate)
+    check(order, limit)
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
+    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method)
     run.report.warning = guard.warning
-    selection = given if given is not None else select(chosen, where=netns, details=order is not None, droppable=True)
-    run.report.undecidable = selection.undecidable
-    run.round(arrange(selection, order, limit))
-    if verify and not dry_run:
-        run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=netns, droppable=True))
+    spaces = namespaces(netns) if given is None else []
+    try:
+        selection = given if given is not None else select(chosen, where=spaces, details=order is not None, droppable=True)
+        run.report.undecidable = selection.undecidable
+        run.round(arrange(selection, order, limit))
+        if verify and not dry_run:
+            run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=spaces, droppable=True))
+    finally:
+        for one in spaces if given is None else given.batches:
+            one.close()  # a Report that is kept keeps no descriptors
     audit.to_logging(run.report, reason)
     if syslog and not dry_run:
         what = "given connections" if given is not None else "--all" if chosen is None else str(chosen)
@@ -157,44 +150,54 @@ def drop(
 
 def _given(target: object, netns: str | int | None) -> Connections | None:
     """Connections that were named one by one; None when the target is a selection."""
-    from .model.connection import Connection
-
     if isinstance(target, Connections):
-        return target
+        return Connections([batch.again() for batch in target.batches], target.undecidable)
     if isinstance(target, Connection):
-        return Connections(parts_of([target], netns))
+        return Connections(batches_of([target], netns))
     if target is None or isinstance(target, str) or not hasattr(target, "__iter__"):
         return None
     listed = list(target)
     for one in listed:
         if not isinstance(one, Connection):
             raise TypeError(f"a Connection is needed, not {type(one).__name__}")
-    return Connections(parts_of(listed, netns))
+    return Connections(batches_of(listed, netns))
 
 
-def parts_of(connections: list[Connection], where: str | int | None = None) -> list[Part]:
-    """Given connections, a part for each network namespace they name; `where` is for those that name none."""
+def batches_of(connections: list[Connection], where: str | int | None = None) -> list[Batch]:
+    """Given connections, a batch for each network namespace they name; `where` is for those that name none."""
     own = identity()
     groups: dict[str | None, list[Connection]] = {}
     for connection in connections:
         groups.setdefault(connection.netns, []).append(connection)
-    return [part_of(some, where if label is None else None if label == own else label, label) for label, some in groups.items()]
+    return [
+        batch_of(some, Namespace(where) if label is None else Namespace(None if label == own else label, label))
+        for label, some in groups.items()
+    ]
 
 
-def selection_of(chosen: Filter | str | None, selectors: dict[str, object], *, everything: bool) -> Filter | None:
-    """What a drop means; None is every connection."""
-    found = _filter(chosen, selectors)
-    _check_breadth(found, everything=everything)
-    return found
+def is_broad(filter: Filter | str | None = None, **selectors: object) -> bool:
+    """Does this selection name nothing but states, or what every connection has, like "port ge 1" or "in"?
+
+    Then drop() and keep_dropping() need all=True, or max_drops.  Nothing selected is broad.
+    """
+    chosen = _filter(filter, selectors)
+    return chosen is None or breadth.is_broad(chosen)
 
 
-def _check_breadth(chosen: Filter | None, *, everything: bool) -> None:
+def _selection_of(given: Filter | str | None, selectors: dict[str, object], *, everything: bool, max_drops: int | None) -> Filter | None:
+    """What a drop means; None is every connection.  Breadth must be typed."""
+    chosen = _filter(given, selectors)
     if chosen is None and not everything:
         raise ValueError("nothing is selected; to drop every connection say all=True")
-    if chosen is not None and everything:
+    if chosen is None:
+        return None
+    chosen.refuse_listeners()
+    if breadth.is_broad(chosen):
+        if not everything and max_drops is None:
+            raise ValueError(f"'{chosen}' is as broad as all=True: say that too, or bound it by max_drops")
+    elif everything:
         raise ValueError("all=True does not go with a selection")
-    if chosen is not None and chosen.names_listen:
-        raise FilterError(NO_CONNECTION)
+    return chosen
 
 
 def keep_dropping(
@@ -221,37 +224,33 @@ def keep_dropping(
     connection is yielded once.  all, rate, reason and syslog are those of drop().
     Raises as drop() does, at each look; wrong arguments at once.
     """
-    from .engine.methods import check_method
-    from .engine.run import Run, rounds
-    from .filters.selection import select
-    from .safety.guard import guard_for
-
-    check_zone(zone)
-    chosen = selection_of(filter, selectors, everything=all)
+    check_visible(zone)
+    chosen = _selection_of(filter, selectors, everything=all, max_drops=max_drops)
     seconds = _seconds(duration)
-    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
-    run = Run(guard, max_drops=max_drops, rate=check_rate(rate), method=check_method(method))
-    looks = rounds(run, lambda: select(chosen, where=netns, droppable=True), duration=seconds, interval=interval, until_gone=False)
+    check_method(method)
+    check_rate(rate)
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
+    run = Run(guard, max_drops=max_drops, rate=rate, method=method)
+    # Each look finds out anew what the name leads to.
+    looks = rounds(
+        run, lambda: select(chosen, where=namespaces(netns), droppable=True), duration=seconds, interval=interval, until_gone=False
+    )
     results = _results(run, looks, reason)
     return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results
 
 
 def _told(results: Iterator[Result], what: str, reason: str | None) -> Iterator[Result]:
     """The same, and a line to syslog at the end, however it comes."""
-    from .engine.audit import to_syslog
-
     counts: dict[str, int] = {}
     try:
         for result in results:
             counts[result.outcome] = counts.get(result.outcome, 0) + 1
             yield result
     finally:
-        to_syslog((), counts, what=what, reason=reason, each=False)
+        audit.to_syslog((), counts, what=what, reason=reason, each=False)
 
 
 def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Iterator[Result]:
-    from .engine.audit import to_logging
-
     spared = set()
     for this in looks:
         run.report.rounds.clear()  # a long watch must not grow
@@ -260,77 +259,11 @@ def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Ite
                 if result.connection in spared:
                     continue
                 spared.add(result.connection)
-            to_logging([result], reason)
+            audit.to_logging([result], reason)
             yield result
 
 
 def _seconds(duration: float | str) -> float:
     if not isinstance(duration, str):
         return duration
-    from .filters.units import parse_duration
-
     return parse_duration(duration) / 1000
-
-
-def drop_one(
-    local: tuple[object, ...],
-    remote: tuple[object, ...],
-    *,
-    netns: str | int | None = None,
-    zone: str | int | None = None,
-    include_self: bool = False,
-    method: str = "auto",
-) -> None:
-    """Drop the one TCP connection with these ends; raise unless it was dropped.
-
-    local, remote: (address, port), or the 4-tuples of an IPv6 socket's
-    getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
-    one names the interface of a socket that is bound to it.
-    netns: a network namespace by name, PID or path (Linux); None is the caller's own.
-    zone: another zone by id or name, or "all" (illumos): its connections do not
-    show, so the kernel's answer is not verified.
-    include_self: drop it even if it carries the caller's own login session; what
-    the host's /etc/tcpdrop.conf protects stays protected.
-    method: "auto", "destroy" or "descriptor", as drop() takes it.  One's own
-    connection needs no right at all (Linux).
-
-    Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
-    connections have the tuple), Error; ValueError for what cannot name one
-    connection, before anything is opened.  Linux: sock_diag(7), SOCK_DESTROY.
-    """
-    laddr, lport, ldev = _end(local, "local")
-    raddr, rport, rdev = _end(remote, "remote")
-    if ldev and rdev and ldev != rdev:
-        raise ValueError(f"the ends name two interfaces, {ldev} and {rdev}")
-    quad = FourTuple(laddr, lport, raddr, rport, ldev or rdev)
-    if method != "auto":
-        from .engine.methods import check_method
-
-        check_method(method)
-    if zone is not None:
-        from .engine import other_zone
-        from .system import zones
-
-        number = zones.number_of(zone)
-        if number != zones.OWN:
-            other_zone.drop(quad, number, include_self=include_self)
-            return
-    with opened(netns) as scope:
-        connection, way = single.drop_quad(quad, scope=scope, include_self=include_self, method=method)
-    from .engine import audit
-    from .engine.outcome import Result
-
-    audit.to_logging([Result(connection, "dropped", way=way)])
-
-
-def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str]:
-    """(address, port) or (address, port, flowinfo, scope id) to bytes, port, interface."""
-    if not isinstance(end, tuple) or len(end) not in (2, 4):
-        raise TypeError(f"{name}: (address, port) is needed, not {end!r}")
-    address, port = end[0], end[1]
-    if not isinstance(address, str) or not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"{name}: (address, port) is (str, int), not {end!r}")
-    text, dev = split_dev(address)
-    if not dev and len(end) == 4 and end[3]:
-        dev = str(end[3])
-    return pack(text), port, dev

@@ -6,21 +6,18 @@ from __future__ import annotations
 import errno
 import os
 
-from . import _tcpdrop
-from .safety import logins
-from .system import environment, netns, platform, ptrace
+from .errors import Error
+from .safety import recognition
+from .safety.rules import PATH, Rules
+from .system import environment, kernel, netns, platform, ptrace, sunos_release
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
 
 class Capabilities:
     """What check() found.  None is "could not be told", or there is no such thing on this system."""
 
-    __slots__ = (
-        *("backend", "command", "container", "descriptors", "fix", "fails", "hidepid", "listing", "namespace"),
-        *("permitted", "problems", "seccomp", "selinux", "session", "supported", "system", "works", "yama"),
-    )
-
     def __init__(self, system: str, backend: str) -> None:
+        # In the order of JSON, which has all of them.
         self.system = system
         self.backend = backend
         #: can connections be listed?
@@ -41,9 +38,13 @@ class Capabilities:
         self.container: str | None = None
         #: is the operator's session recognised, and by which connections?
         self.session: dict[str, object] = {"known": None, "connections": [], "text": ""}
+        #: can /etc/tcpdrop.conf be followed?  Else every drop is refused
+        self.rules = True
         #: which connections can be dropped, and which cannot
         self.works: list[str] = []
         self.fails: list[str] = []
+        #: what this release of the kernel is known to do wrong where tcpdrop meets it (illumos)
+        self.cautions: list[str] = []
         #: one line for each thing that is missing, and what to do
         self.problems: list[str] = []
         #: the one line that would mend it; "" when nothing has to be mended
@@ -54,51 +55,58 @@ class Capabilities:
     @property
     def ok(self) -> bool:
         """Will a drop of any user's connection work, as far as can be told?"""
+        return self.rules and self.able
+
+    @property
+    def able(self) -> bool:
+        """The same but for what the host's own rules say."""
         return (bool(self.supported) and self.permitted is not False) or bool(self.listing and self.descriptors["others"])
 
     def as_dict(self) -> dict[str, object]:
-        names = (
-            *("system", "backend", "listing", "supported", "permitted", "descriptors", "yama", "hidepid", "seccomp", "selinux"),
-            *("namespace", "container", "session", "works", "fails", "problems", "fix", "command"),
-        )
-        return {"ok": self.ok, **{name: getattr(self, name) for name in names}}
+        return {"ok": self.ok, **vars(self)}
 
 
 def check() -> Capabilities:
     """Ask the kernel what it can and the caller may.  Needs no privilege, drops nothing, never raises OSError."""
     uname = os.uname()
     found = Capabilities(f"{uname.sysname} {uname.release}", platform.NAME)
-    _check_listing(found)
-    if found.listing:
+    refusal = _check_listing(found)
+    if refusal is None:
         _check_support(found)
         _check_right(found)
     if platform.DESCRIPTORS:
         _look_around(found)
+        found.fix = _fix(found, refusal)
+    if platform.HAS_CAUTIONS:
+        found.cautions = sunos_release.cautions(uname.version)
+    mended_by_sudo = _check_rules(found)
     # As uid 0 without the right, sudo would change nothing.
-    if found.ok or (found.supported and os.geteuid()):
+    if found.ok or (found.supported and os.geteuid() and mended_by_sudo):
         prefix = "" if found.ok else "sudo "
         found.command = f"{prefix}{own_command()} LADDR LPORT RADDR RPORT"
     return found
 
 
-def _check_listing(found: Capabilities) -> None:
+def _check_listing(found: Capabilities) -> Error | None:
     try:
-        _tcpdrop.list_connections(0)
-        found.listing = True
-    except OSError as error:
+        kernel.list_connections(0)
+    except Error as error:
         if found.backend == "unsupported":
             found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
         else:
             found.problems.append(f"connections cannot be listed: {_reason(error)}; {platform.LISTING}")
+        return error
+    found.listing = True
+    return None
 
 
 def _check_support(found: Capabilities) -> None:
     try:
-        _tcpdrop.probe()
+        kernel.probe()
         found.supported = True
         found.permitted = True if platform.PROBE_ASKS_RIGHT else None
-    except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
+    except Error as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             found.supported = False
             found.problems.append(missing_support(error.errno))
         elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not platform.PROBE_ASKS_RIGHT):
@@ -115,9 +123,9 @@ def _check_right(found: Capabilities) -> None:
     if platform.PROBE_ASKS_RIGHT:
         return  # it told
     try:
-        _tcpdrop.list_connections(0, MARK_COND)
+        kernel.list_connections(0, MARK_COND)
         found.permitted = True
-    except OSError as error:
+    except Error as error:
         if error.errno == errno.EPERM:
             found.permitted = False
             found.problems.append(missing_right())
@@ -125,9 +133,22 @@ def _check_right(found: Capabilities) -> None:
             found.problems.append(f"cannot tell whether you may drop connections: {_reason(error)}")
 
 
-def _reason(error: OSError) -> str:
+def _check_rules(found: Capabilities) -> bool:
+    """Does nothing stand in the way but that we may not read them?"""
+    try:
+        Rules([])
+    except Error as error:
+        found.rules = False
+        found.problems.append(str(error))
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            found.fix = f"mend {PATH}"
+            return False
+    return True
+
+
+def _reason(error: Error) -> str:
     hint = platform.HINTS.get(error.errno or 0)
-    return f"{getattr(error, 'step', '')}: {error.strerror}{f' ({hint})' if hint else ''}"
+    return f"{error.step}: {os.strerror(error.errno or 0)}{f' ({hint})' if hint else ''}"
 
 
 # ---- Linux: descriptors, what is in the way, the session, and what follows of it
@@ -147,11 +168,10 @@ def _look_around(found: Capabilities) -> None:
     )
     # Our own are duplicated without asking anybody.
     found.descriptors = {"own": True, "user": ptrace.any_lends(mine=True), "others": ptrace.any_lends(mine=False)}
-    session = logins.recognise()
+    session = recognition.recognise()
     found.session = {"known": session.known, "connections": session.connections, "text": str(session)}
     _say_descriptors(found)
     _conclude(found)
-    found.fix = _fix(found)
 
 
 def _say_descriptors(found: Capabilities) -> None:
@@ -168,8 +188,8 @@ def _say_descriptors(found: Capabilities) -> None:
 def _can_borrow_at_all() -> bool:
     """Our own process lends to itself, whatever Yama says: a refusal is the filter's."""
     try:
-        _tcpdrop.socket_of(os.getpid(), ptrace.NO_DESCRIPTOR)
-    except OSError as error:
+        kernel.socket_of(os.getpid(), ptrace.NO_DESCRIPTOR)
+    except Error as error:
         return error.errno == errno.EBADF
     return True
 
@@ -198,12 +218,12 @@ def _conclude(found: Capabilities) -> None:
     found.fails.append(_UNHELD)
 
 
-def _fix(found: Capabilities) -> str:
-    """One line."""
-    if found.ok:
+def _fix(found: Capabilities, refusal: Error | None = None) -> str:
+    """One line.  refusal: why connections cannot be listed."""
+    if found.able:
         return "" if found.supported is not False else f"CONFIG_INET_DIAG_DESTROY=y in the kernel, for {_UNHELD}"
     if not found.listing:
-        if found.selinux == "enforcing" and found.problems and "Permission denied" in found.problems[0]:
+        if found.selinux == "enforcing" and refusal is not None and refusal.errno == errno.EACCES:
             return "SELinux: allow netlink_tcpdiag_socket to this domain (ausearch -m avc -ts recent), or run unconfined"
         return "INET_DIAG and INET_TCP_DIAG in the kernel (modprobe tcp_diag)"
     if os.geteuid():

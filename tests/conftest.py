@@ -7,6 +7,7 @@ namespaces are forbidden, tests marked `privileged` are skipped and say why.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-BESIDE = [str(HERE / "module")]
 sys.path.insert(0, str(HERE))  # for support/, and never the source tree's tcpdrop/
 
-from support import netns  # noqa: E402
+from support import netns, orphan, private  # noqa: E402
 from support.backends import BACKENDS  # noqa: E402
 from support.holder import Holder  # noqa: E402
 
@@ -27,13 +27,17 @@ except ImportError as e:
     raise SystemExit(f"install the package first (pip install .): {e}") from e
 
 BACKEND = BACKENDS[_tcpdrop.BACKEND]
-STATE = {"why": None, "ran": 0, "skipped": 0}
+STATE = {"tell": None, "why": None, "ran": 0, "skipped": 0}
 
 
 def pytest_configure(config):
+    # A shell's job in the background ignores it, and so would every command that is interrupted here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not sys.platform.startswith("linux"):
         STATE["why"] = "no network namespaces on this system"
     else:
+        if os.geteuid():
+            STATE["tell"] = orphan.become()
         STATE["why"] = netns.enter()
 
 
@@ -48,6 +52,8 @@ def pytest_runtest_setup(item):
     only = item.get_closest_marker("only_on")
     if only and BACKEND.name not in only.args:
         pytest.skip(f"only on {', '.join(only.args)}: {only.kwargs['reason']}")
+    if item.get_closest_marker("real_root") and netns.lone_root():
+        pytest.skip("needs root outside a user namespace of one user")
     if item.get_closest_marker("privileged"):
         if STATE["why"] is not None:
             STATE["skipped"] += 1
@@ -63,6 +69,8 @@ def _must_run():
 def pytest_sessionfinish(session, exitstatus):
     if _must_run() and STATE["skipped"] and not STATE["ran"] and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if STATE["tell"] is not None:
+        STATE["tell"](session.exitstatus)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -95,17 +103,20 @@ def other_namespace():
 
 
 @pytest.fixture
+def log(tmp_path):
+    """A /dev/log of ours, for commands behind its wrapper."""
+    made = private.Log(tmp_path)
+    yield made
+    made.socket.close()
+
+
+@pytest.fixture
 def run():
     """Run Python code in a child: run(code, *args, env=...) -> its stdout; it must succeed."""
 
     def child(code, *args, env=None):
         done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                f"import sys; sys.path[:] = {[str(HERE), *BESIDE]!r} + [p for p in sys.path if p]\n{code}",
-            ]
-            + [str(a) for a in args],
+            [sys.executable, "-c", f"import sys; sys.path[:] = [{str(HERE)!r}, *filter(None, sys.path)]\n{code}", *map(str, args)],
             env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,

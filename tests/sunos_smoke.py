@@ -16,7 +16,7 @@ import time
 import tcpdrop
 from tcpdrop import _tcpdrop
 from tcpdrop.model.rows import COOKIE, CREATED, LPORT, PID, ROW, RPORT, STATE
-from tcpdrop.system import fdinfo
+from tcpdrop.system import sunos_fdinfo as fdinfo
 
 SIMULATED = sys.platform.startswith("linux")
 ESTABLISHED, LISTEN, ALL = 1, 10, 0xFFE
@@ -123,11 +123,11 @@ def age_and_holder():
     victim, peer = pair(socket.AF_INET, "127.0.0.1")
     (found,) = tcpdrop.connections(f"lport {victim.getsockname()[1]} and rport {peer.getsockname()[1]}")
     held = fdinfo.Held([os.getpid()])
-    print(f"      age {found.age_ms} ms, creator {found.pids}, fdinfo {'is' if held.told else 'is not'} there")
+    print(f"      age {found.age_ms} ms, creator {found.pids}, fdinfo {'is' if held.exists else 'is not'} there")
     if not SIMULATED:
         check("it is as old as it is", found.age_ms is not None and found.age_ms < 60_000)
         check("we made it", found.pids == (os.getpid(),))
-        check("fdinfo names both ends", not held.told or tuple_of(victim) in (held.ends[os.getpid()] or ()))
+        check("fdinfo names both ends", not held.exists or tuple_of(victim) in (held.ends[os.getpid()] or ()))
     victim.close()
     peer.close()
 

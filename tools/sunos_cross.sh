@@ -32,7 +32,7 @@ targets="x86_64-pc-solaris2.11 i386-pc-solaris2.11"
 for target in $targets; do
 	case $target in sparc*) machine=$sparc ;; *) machine=$intel ;; esac
 	for mode in "-std=gnu11" "$python_like"; do
-		for file in sunos sunos_list sunos_many mib2 mib2_finish rows tuple text; do
+		for file in sunos_abi sunos sunos_list sunos_many mib2 mib2_finish rows tuple text; do
 			# shellcheck disable=SC2086 # lists of options, as below
 			clang --target=$target $mode -fsyntax-only $where $machine $warnings "src/$file.c"
 		done

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
+from .. import __version__
+from ..errors import Error, Refused
 from .exit_status import DONE, FAILED, REFUSED, USAGE
-from .options import Parsed, UsageError, check_allowed, parse
-from .streams import Streams
+from .options import SELECTORS, Parsed, UsageError, check_allowed, parse
+from .streams import Streams, error_object
 
-VERBS = ("list", "drop", "check", "demo", "paths")
+VERBS = ("list", "drop", "top", "check", "demo", "paths")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     return status
 
 
+def command() -> None:
+    """The whole command: main(), and an end that does not take the interpreter apart, which costs as much as a drop."""
+    status = main()  # it has written everything out
+    os._exit(status)
+
+
 def _after_write_error(status: int, streams: Streams) -> int:
     """A list whose reader went away ends quietly; lost data of a drop is a failure."""
     if isinstance(streams.error, BrokenPipeError) and streams.reader_may_go:
@@ -38,103 +47,75 @@ def _after_write_error(status: int, streams: Streams) -> int:
 
 
 def _run(arguments: list[str], streams: Streams) -> int:
-    from ..errors import Error, Refused
-
     machine = "--json" in arguments or "--jsonl" in arguments
     try:
-        parsed = parse(arguments)
-        return _dispatch(parsed, streams)
+        return _dispatch(parse(arguments), streams)
     except (UsageError, ValueError) as error:
         message, outcome, status = str(error), None, USAGE
         column = getattr(error, "column", None)
         if column is not None:
             message += f" (column {column})"
-    except Error as error:
-        message, outcome = str(error), error.outcome
+    except (OSError, ImportError) as error:  # one of ours, or out of descriptors, say, where no connection is concerned
+        if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop":
+            raise
+        message, outcome = str(error), getattr(error, "outcome", Error.outcome)
         status = REFUSED if isinstance(error, Refused) else FAILED
-    except OSError as error:  # out of descriptors, say, where no connection is concerned
-        message, outcome, status = str(error), Error.outcome, FAILED
     streams.note(f"tcpdrop: {message}")
     if machine:
-        from .as_json import error_object
-
         streams.data(error_object(message, outcome=outcome))
     return status
 
 
 def _dispatch(parsed: Parsed, streams: Streams) -> int:
     if parsed.flag("version"):
-        from .. import __version__
-
         streams.data(f"tcpdrop {__version__}")
         return DONE
-    if parsed.flag("help"):
-        from .help import HELP
-
-        streams.data(HELP)
-        return DONE
     operands = parsed.operands
-    if not parsed.classic_forced and operands and operands[0] in VERBS:
-        return _verb(operands[0], parsed, streams)
-    if len(operands) in (2, 4):
-        from . import classic
-
-        check_allowed(parsed, "classic")
-        return classic.run(parsed, streams)
-    if not operands and (parsed.flag("all") or parsed.given.get("states") or parsed.flag("as_commands")):
-        return _freebsd(parsed, streams)
+    if parsed.flag("help") or not (operands or parsed.flag("all") or parsed.given.get("states") or parsed.flag("as_commands")):
+        return _help(parsed, streams)
     if not operands:
-        from .help import NO_OPERANDS
-
-        streams.note(NO_OPERANDS)
-        if parsed.machine:
-            from .as_json import error_object
-
-            streams.data(error_object("no operands"))
-        return USAGE
+        return _freebsd(parsed, streams)
+    if not parsed.classic_forced and operands[0] in VERBS:
+        check_allowed(parsed, operands[0])
+        parsed.operands = operands[1:]
+        return _command(operands[0], parsed, streams)
+    if len(operands) in (2, 4) or any("->" in one for one in operands):
+        check_allowed(parsed, "classic")
+        return _command("classic", parsed, streams)
     raise UsageError(_likely_reading(parsed))
 
 
-def _verb(verb: str, parsed: Parsed, streams: Streams) -> int:
-    check_allowed(parsed, verb)
-    parsed.operands = parsed.operands[1:]
-    if verb == "list":
-        from .list import run
+def _command(name: str, parsed: Parsed, streams: Streams) -> int:
+    """Each has a file of its own, and only that is loaded."""
+    if parsed.operands and name in ("check", "demo", "paths"):
+        raise UsageError(f"'{name}' takes no operands")
+    streams.reader_may_go = name == "list"
+    command = __import__(f"{__name__}.{name}", fromlist=["run"])
+    return command.run(parsed, streams)  # type: ignore[no-any-return]
 
-        streams.reader_may_go = True
-        return run(parsed, streams)
-    if verb == "drop":
-        from .drop import run
 
-        return run(parsed, streams)
-    if parsed.operands:
-        raise UsageError(f"'{verb}' takes no operands")
-    if verb == "check":
-        from .check import run
+def _help(parsed: Parsed, streams: Streams) -> int:
+    from .help import HELP, NO_OPERANDS  # long
 
-        return run(parsed, streams)
-    if verb == "paths":
-        from . import paths
-
-        return paths.run(parsed, streams)
-    from . import demo
-
-    return demo.run(streams)
+    if parsed.flag("help"):
+        streams.data(HELP)
+        return DONE
+    streams.note(NO_OPERANDS)
+    if parsed.machine:
+        streams.data(error_object("no operands"))
+    return USAGE
 
 
 def _freebsd(parsed: Parsed, streams: Streams) -> int:
     """tcpdrop -a, -s STATE, and -l with either: FreeBSD's spelling of drop."""
-    from .drop import run
-    from .selectors import selects
-
-    if not selects(parsed):
+    if not SELECTORS & parsed.given.keys():
         parsed.given["all"] = True  # -l alone is every connection
     check_allowed(parsed, "drop")
-    return run(parsed, streams)
+    return _command("drop", parsed, streams)
 
 
 def _likely_reading(parsed: Parsed) -> str:
-    from ..model.addresses import printable
+    from ..model.addresses import printable  # only a mistake
 
     given = [printable(operand) for operand in parsed.operands]
     number = f"{len(given)} operand{'s' if len(given) > 1 else ''}"

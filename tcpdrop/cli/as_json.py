@@ -1,52 +1,76 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Outcomes of single connections, as text or as JSON schema 1."""
+"""Connections and what became of them as JSON, schema 1."""
 
 from __future__ import annotations
 
-from ..model.connection import Connection
+from ..engine.outcome import Result, Round, fate
+from ..model.addresses import unpack
+from ..model.connection import JSON_KEYS, Connection
+from ..model.table import Connections, batch_of
+from ..system import platform
+from ..system.netns import Namespace
 from .options import Parsed
-from .streams import Streams
+from .streams import SCHEMA, Streams, dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..engine.methods import Way
     from ..engine.outcome import Report
-    from ..model.table import Connections
-
-SCHEMA = 1
-
-_DROP_KEYS = ("method", "victim_sees", "peer_told", "protected_by", "outcome", "errno", "error")
+    from ..errors import Error
+    from ..model.four_tuple import FourTuple
+    from ..model.rows import Row
 
 
-def connection_object(connection: Connection | None, facts: dict[str, object] | None = None) -> dict[str, object]:
-    """All keys of the schema; what is not known is null."""
-    if connection is None:
-        from ..model.connection import JSON_KEYS
+class Document:
+    """Connections as they come, then a summary: one object at the end (--json), or a line for each (--jsonl)."""
 
-        entry: dict[str, object] = dict.fromkeys(JSON_KEYS)
-    else:
-        entry = connection.as_dict()
-    entry.update(dict.fromkeys(_DROP_KEYS))
-    entry.update(facts or {})
-    return entry
+    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+        self._lines = parsed.flag("jsonl")
+        self._streams = streams
+        self._entries: list[dict[str, object]] = []
 
+    def add(self, entry: dict[str, object]) -> None:
+        if self._lines:
+            self._streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
+        else:
+            self._entries.append(entry)
 
-def error_object(message: str, *, outcome: str | None = None) -> str:
-    """A refusal or a usage error, for programs."""
-    return dumps({"schema": SCHEMA, "type": "error", "error": message, "outcome": outcome})
+    def add_named(
+        self, quad: FourTuple, row: Row | None, outcome: str, *, where: str | int | None, way: Way | None = None, error: Error | None = None
+    ) -> None:
+        """One connection that was named by its four-tuple; without a row that is all there is to say of it.
 
+        where: the network namespace that was named, or the id of another zone.
+        """
+        if row is not None:
+            this = Round(Connections([batch_of([Connection(row)], None if where is None else Namespace(where))]))
+            if way is not None:
+                this.outcomes[0].note((0,), way)
+            self.add(next(this.results()).as_dict())
+            return
+        named: dict[str, object] = {
+            "family": "inet" if len(quad.laddr) == 4 else "inet6",
+            "local_addr": unpack(quad.laddr),
+            "local_port": quad.lport,
+            "remote_addr": unpack(quad.raddr),
+            "remote_port": quad.rport,
+            "zone": where if isinstance(where, int) else None,
+        }
+        peer_told = False if way is not None and not platform.TELLS_PEER else None
+        self.add({**dict.fromkeys(JSON_KEYS), **named, **fate(outcome, error, peer_told, way)})
 
-def dumps(value: object) -> str:
-    """One line of JSON, ASCII only: no terminal and no log can be hurt by a name in it."""
-    import json
-
-    return json.dumps(value)
+    def close(self, summary: dict[str, object]) -> None:
+        if self._lines:
+            self._streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
+        else:
+            self._streams.data(dumps({"schema": SCHEMA, "connections": self._entries, "summary": summary}))
 
 
 def list_as_json(connections: Connections, parsed: Parsed, streams: Streams) -> None:
     """Every connection as outcome "listed", and the summary."""
-    entries = ({**connection_object(connection), "outcome": "listed"} for connection in connections)
+    entries = (Result(connection, "listed").as_dict() for connection in connections)
     summary = {"counts": {"listed": len(connections)}, "undecidable": connections.undecidable}
     _emit_all(entries, summary, parsed, streams)
 
@@ -57,9 +81,7 @@ def report_as_json(report: Report, parsed: Parsed, streams: Streams) -> None:
 
 
 def _emit_all(entries: Iterable[dict[str, object]], summary: dict[str, object], parsed: Parsed, streams: Streams) -> None:
-    if parsed.flag("jsonl"):
-        for entry in entries:
-            streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
-        streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
-    else:
-        streams.data(dumps({"schema": SCHEMA, "connections": list(entries), "summary": summary}))
+    document = Document(parsed, streams)
+    for entry in entries:
+        document.add(entry)
+    document.close(summary)

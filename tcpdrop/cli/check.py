@@ -6,10 +6,9 @@ from __future__ import annotations
 from ..capabilities import Capabilities, check
 from ..model.addresses import printable
 from ..system import platform
-from .as_json import SCHEMA, dumps
 from .exit_status import DONE, FAILED
 from .options import Parsed
-from .streams import Streams
+from .streams import SCHEMA, Streams, dumps
 
 _WORDS = {True: "yes", False: "no", None: "unknown"}
 
@@ -34,6 +33,7 @@ def _lines(found: Capabilities) -> list[str]:
         lines += _surroundings(found)
     lines += [f"works            {one}" for one in found.works]
     lines += [f"does not work    {one}" for one in found.fails]
+    lines += [f"take care        {caution}" for caution in found.cautions]
     lines += [f"problem          {problem}" for problem in found.problems]
     if found.fix:
         lines.append(f"what would help  {found.fix}")

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 from ..engine import single
-from ..errors import Error, NotFound
-from ..model.four_tuple import FourTuple
-from ..system import netns, platform
-from . import operands
-from .as_json import SCHEMA, connection_object, dumps
+from ..engine.methods import AUTO, check_method
+from ..errors import DROPPED, OUTCOMES, WOULD_DROP, Error, NotFound
+from ..model.four_tuple import FourTuple, operands
 from .exit_status import FAILED, status_of
 from .options import Parsed
 from .streams import Streams
@@ -17,62 +15,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..engine.methods import Way
     from ..filters import Filter
-    from ..model.connection import Connection
+    from ..model.rows import Row
+    from .as_json import Document
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
     """Drop the one connection named.  Raises ValueError for operands that cannot be read."""
-    if parsed.text("netns") == "all":
+    where = parsed.text("netns")
+    if where == "all":
         raise ValueError("--netns all names no single connection: give one network namespace")
+    job = Job(parsed, streams)
     quads = _quads(parsed)
-    protect = _protect(parsed)
-    zone = _other_zone(parsed)
-    method = parsed.method
-    reporter = Reporter(parsed, streams)
-    with netns.opened(parsed.text("netns")) as scope:
-        would = _drop_all_meanings(quads, protect, parsed, reporter, scope, zone, method)
-        refusal = _refusal(would, scope, method)
-    reporter.finish()
-    if not parsed.flag("dry_run"):
-        from .auditing import audit
+    job.zone = _other_zone(parsed)
+    if where is None:
+        job.drop(quads, None)
+    else:
+        from ..system.netns import Namespace  # only where one is named
 
-        audit(parsed, reporter.outcomes, reporter.counts, " ".join(parsed.operands))
-    if refusal is not None:  # a dry run ends as the real one would
-        streams.note(f"tcpdrop: the real run would be refused: {refusal}")
-        return FAILED
-    status = status_of(reporter.counts)
-    return 0 if status == 1 and parsed.flag("allow_none") else status
+        with Namespace(where) as scope:
+            job.drop(quads, scope)
+    return job.finish()
 
 
 def _quads(parsed: Parsed) -> list[FourTuple]:
-    local, remote = operands.parse(parsed.operands)
-    if local.numeric_host and remote.numeric_host:
+    local, remote = operands(parsed.operands)
+    if local.numeric and remote.numeric:
         family = parsed.family
-        quad = FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev)
+        quad = FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev, remote.dev)
         if family and len(quad.laddr) != (4 if family == 4 else 16):
             raise ValueError(f"{quad} is not IPv{family}, as -{family} demands")
         return [quad]
-    from .resolve import quads
+    from .resolve import quads  # the resolver
 
     return quads(local, remote, family=parsed.family)
-
-
-def _refusal(would: list[Connection], scope: int | None, method: str) -> Error | None:
-    """What the real run would be refused, for the first of those that it would drop."""
-    if not would:
-        return None
-    from ..engine.methods import refusal
-
-    return next(filter(None, (refusal(connection, scope, method) for connection in would)), None)
-
-
-def _protect(parsed: Parsed) -> list[Filter]:
-    texts = parsed.texts("protect")
-    if not texts:
-        return []
-    from .drop import protecting
-
-    return [protecting(text) for text in texts]
 
 
 def _other_zone(parsed: Parsed) -> int | None:
@@ -80,7 +55,7 @@ def _other_zone(parsed: Parsed) -> int | None:
     text = parsed.text("zone")
     if text is None:
         return None
-    from ..system import zones
+    from ..system import sunos_zones as zones  # Solaris and illumos
 
     zone = zones.number_of(text)
     if zone == zones.OWN:
@@ -90,46 +65,95 @@ def _other_zone(parsed: Parsed) -> int | None:
     return zone
 
 
-def _drop_one(
-    quad: FourTuple, protect: list[Filter], parsed: Parsed, scope: int | None, zone: int | None, method: str
-) -> tuple[Connection | None, Way | None]:
-    """What was dropped (None when it cannot be seen), and how."""
-    include_self, dry_run = parsed.flag("include_self"), parsed.flag("dry_run")
-    if zone is None:
-        return single.drop_quad(quad, scope=scope, protect=protect, include_self=include_self, dry_run=dry_run, method=method)
-    from ..engine import other_zone
+class Job:
+    """One command: what it drops, and what it says of each."""
 
-    other_zone.drop(quad, zone, protect=protect, include_self=include_self)
-    return None, None
+    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+        self._parsed = parsed
+        self._streams = streams
+        self._method = check_method(parsed.text("method") or AUTO)
+        self._protect: list[Filter] = []
+        if parsed.flag("protect"):
+            from .selectors import protecting  # the filter language
 
+            self._protect = protecting(parsed)
+        #: the id of another zone
+        self.zone: int | None = None
+        self._counts: dict[str, int] = {}
+        #: (connection, outcome) of each
+        self._outcomes: list[tuple[str, str]] = []
+        #: what the real run would be refused, for the first of those that it would drop
+        self._refusal: Error | None = None
+        self._document: Document | None = None
+        if parsed.machine:
+            from .as_json import Document  # not for text
 
-def _drop_all_meanings(
-    quads: list[FourTuple], protect: list[Filter], parsed: Parsed, reporter: Reporter, scope: int | None, zone: int | None, method: str
-) -> list[Connection]:
-    """Names may have several addresses: each pair is tried, absent ones matter only if all are.
+            self._document = Document(parsed, streams)
 
-    Returns what a dry run would have dropped.
-    """
-    absent: list[tuple[FourTuple, NotFound]] = []
-    would: list[Connection] = []
-    for quad in quads:
-        try:
-            connection, way = _drop_one(quad, protect, parsed, scope, zone, method)
-        except NotFound as error:
-            absent.append((quad, error))
-        except Error as error:
-            reporter.outcome(str(quad), error.outcome, facts=_facts(quad, zone), error=error)
-        else:
-            word = "would_drop" if parsed.flag("dry_run") else "dropped"
-            reporter.outcome(str(quad), word, connection=connection, facts=None if connection else _facts(quad, zone), way=way)
-            if way is None and connection is not None:
-                would.append(connection)
-    if not reporter.counts:
-        for quad, missing in absent:
-            if zone is None:
-                missing.hint = missing.hint or _why_absent(quad, scope)
-            reporter.outcome(str(quad), missing.outcome, facts=_facts(quad, zone), error=missing)
-    return would
+    def drop(self, quads: list[FourTuple], scope: int | None) -> None:
+        """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
+        absent: list[tuple[FourTuple, NotFound]] = []
+        for quad in quads:
+            try:
+                self._drop_one(quad, scope)
+            except NotFound as error:
+                absent.append((quad, error))
+            except Error as error:
+                self._say(quad, error.outcome, error=error)
+        if not self._counts:
+            for quad, missing in absent:
+                if self.zone is None:
+                    missing.hint = missing.hint or _why_absent(quad, scope)
+                self._say(quad, missing.outcome, error=missing)
+
+    def _drop_one(self, quad: FourTuple, scope: int | None) -> None:
+        include_self = self._parsed.flag("include_self")
+        if self.zone is not None:
+            from ..engine import other_zone  # Solaris and illumos
+
+            way = other_zone.drop(quad, self.zone, protect=self._protect, include_self=include_self)
+            self._say(quad, OUTCOMES[DROPPED], way=way)
+            return
+        row = single.find_unprotected(quad, scope=scope, include_self=include_self, protect=self._protect)
+        if not self._parsed.flag("dry_run"):
+            self._say(quad, OUTCOMES[DROPPED], row, way=single.drop_row(row, scope, self._method))
+            return
+        refusal = single.refusal(row, scope, self._method)
+        if isinstance(refusal, NotFound):
+            raise refusal
+        self._refusal = self._refusal or refusal
+        self._say(quad, OUTCOMES[WOULD_DROP], row)
+
+    def _say(self, quad: FourTuple, outcome: str, row: Row | None = None, *, way: Way | None = None, error: Error | None = None) -> None:
+        """One connection's fate.  way: how it was dropped."""
+        what = str(quad)
+        self._counts[outcome] = self._counts.get(outcome, 0) + 1
+        self._outcomes.append((what, outcome))
+        if error is not None:
+            self._streams.note(str(error))
+        elif self._document is None and not self._parsed.flag("quiet"):
+            self._streams.data(f"{what}: {outcome.replace('_', ' ')}")
+        if self._document is not None:
+            where = self._parsed.text("netns") if self.zone is None else self.zone
+            self._document.add_named(quad, row, outcome, where=where, way=way, error=error)
+
+    def finish(self) -> int:
+        """The summary, for programs, syslog and whoever asks for the status; people have read the lines."""
+        parsed = self._parsed
+        if self._document is not None:
+            self._document.close({"counts": self._counts})
+        if parsed.audited and not parsed.flag("dry_run"):
+            from ..engine.audit import to_syslog  # not without syslog
+
+            to_syslog(
+                self._outcomes, self._counts, what=" ".join(parsed.operands), reason=parsed.text("reason"), each=parsed.flag("syslog")
+            )
+        if self._refusal is not None:  # a dry run ends as the real one would
+            self._refusal.what = ""
+            self._streams.note(f"tcpdrop: the real run would be refused: {self._refusal}")
+            return FAILED
+        status = status_of(self._counts)
+        return 0 if status == 1 and parsed.flag("allow_none") else status
 
 
 def _why_absent(quad: FourTuple, scope: int | None) -> str:
@@ -140,95 +164,6 @@ def _why_absent(quad: FourTuple, scope: int | None) -> str:
         pass
     else:
         return f"but {quad.swapped()} exists: are local and remote swapped?"
-    if scope is None and next(netns.others(), None) is not None:
-        return "in this network namespace; there are others: --netns"
-    if platform.ZONES:
-        from ..system import zones
+    from .hints import elsewhere  # only what was not found
 
-        if zones.others():
-            return "in this zone; there are others: --zone"
-    return ""
-
-
-def _facts(quad: FourTuple, zone: int | None) -> dict[str, object]:
-    from ..model.addresses import unpack
-
-    return {
-        "family": "inet" if len(quad.laddr) == 4 else "inet6",
-        "local_addr": unpack(quad.laddr),
-        "local_port": quad.lport,
-        "remote_addr": unpack(quad.raddr),
-        "remote_port": quad.rport,
-        "zone": zone,
-    }
-
-
-_WORDS = {"dropped": "dropped", "would_drop": "would drop"}
-
-
-class Reporter:
-    """Collects outcomes, says each as it comes, and closes with a summary."""
-
-    def __init__(self, parsed: Parsed, streams: Streams) -> None:
-        self._parsed = parsed
-        self._streams = streams
-        self._objects: list[dict[str, object]] = []
-        self.counts: dict[str, int] = {}
-        #: (connection, outcome) of each
-        self.outcomes: list[tuple[str, str]] = []
-
-    def outcome(
-        self,
-        what: str,
-        outcome: str,
-        *,
-        connection: Connection | None = None,
-        facts: dict[str, object] | None = None,
-        error: Error | None = None,
-        way: Way | None = None,
-    ) -> None:
-        """One connection's fate.  facts: JSON keys known without a Connection.  way: how it was dropped."""
-        self.counts[outcome] = self.counts.get(outcome, 0) + 1
-        self.outcomes.append((what, outcome))
-        if error is not None:
-            self._streams.note(str(error))
-        elif not self._parsed.machine and not self._parsed.flag("quiet"):
-            self._streams.data(f"{what}: {_WORDS[outcome]}")
-        if self._parsed.machine:
-            entry = connection_object(connection, facts)
-            entry["outcome"] = outcome
-            if outcome == "dropped":
-                entry["method"], entry["victim_sees"] = way or ("destroy", None)
-                entry["peer_told"] = _peer_told(connection, self._parsed.text("netns"))
-            if error is not None:
-                entry["errno"], entry["error"] = error.errno, error.message
-                if outcome == "protected":
-                    entry["protected_by"] = error.hint
-            self._emit(entry)
-
-    def _emit(self, entry: dict[str, object]) -> None:
-        if self._parsed.flag("jsonl"):
-            self._streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
-        else:
-            self._objects.append(entry)
-
-    def finish(self) -> None:
-        """The summary, for programs; people have read the lines."""
-        summary = {"counts": self.counts}
-        if self._parsed.flag("jsonl"):
-            self._streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
-        elif self._parsed.flag("json"):
-            self._streams.data(dumps({"schema": SCHEMA, "connections": self._objects, "summary": summary}))
-
-
-def _peer_told(connection: Connection | None, where: str | None) -> bool | None:
-    """As a Report says it of a selection."""
-    from ..system import platform
-
-    if connection is None:
-        return None if platform.TELLS_PEER else False
-    from ..engine.peer_told import absent_addresses, told
-    from ..model.table import Connections, part_of
-
-    absent = absent_addresses(Connections([part_of([connection], where)]))
-    return told(connection._row, absent, elsewhere=where is not None)
+    return elsewhere(scope)

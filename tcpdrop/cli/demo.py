@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 import socket
 
-from .. import _tcpdrop
 from ..capabilities import check
 from ..engine import single
 from ..errors import Error
+from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
-from ..system import platform
-from ..system.kernel import from_os_error
+from ..system import kernel, platform
 from .exit_status import DONE, FAILED
+from .options import Parsed
 from .streams import Streams
 
 
-def run(streams: Streams) -> int:
+def run(_: Parsed, streams: Streams) -> int:
     """Returns the exit status: DONE only if both ends saw the drop and nothing else did."""
     try:
         return _run(streams)
@@ -55,7 +55,7 @@ def _show(
     victim, peer = victims
     quad = _quad(victim)
     try:
-        found = single.find(quad)
+        found = Connection(single.find(quad))
         streams.data(f"2. The kernel lists the first client as  {found.state_name} {found.local} {found.remote}")
         streams.data("3. We drop it" + _drop(quad, victim))
     except Error as error:
@@ -70,8 +70,8 @@ def _show(
         "5. The second client "
         + ("still talks to the server, and the server accepts new ones." if untouched else "WAS HURT. This is a bug.")
     )
-    told = "Error" in ends[0] and ("Error" in ends[1] or not platform.TELLS_PEER)
-    return DONE if told and untouched else FAILED
+    noticed = "Error" in ends[0] and ("Error" in ends[1] or not platform.TELLS_PEER)
+    return DONE if noticed and untouched else FAILED
 
 
 def _quad(sock: socket.socket) -> FourTuple:
@@ -82,12 +82,9 @@ def _quad(sock: socket.socket) -> FourTuple:
 def _drop(quad: FourTuple, victim: socket.socket) -> str:
     """The real way where it is open to us, else through our own descriptor, which is always open."""
     if check().ok or not platform.DESCRIPTORS:
-        single.drop_quad(quad)
+        single.drop_row(single.find_unprotected(quad))
         return ", as root would type it:  tcpdrop " + str(quad)
-    try:
-        _tcpdrop.abort_descriptor(victim.fileno(), *quad.ends())
-    except OSError as error:
-        raise from_os_error(error, str(quad)) from None
+    kernel.abort_own(victim.fileno(), quad.ends(), what=str(quad))
     why = (
         "as the connection is our own; 'tcpdrop check' says what others' would take"
         if os.geteuid()

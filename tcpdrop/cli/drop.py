@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import time
 
+from ..engine.audit import to_syslog
+from ..engine.methods import AUTO, check_method
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
-from ..errors import Error, FilterError, Refused
+from ..errors import Error, Refused
+from ..filters.breadth import is_broad
 from ..filters.selection import select
 from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
-from ..safety.rules import rules_with
-from . import auditing, messages
+from ..safety.rules import Rules
+from ..system.netns import Namespace, namespaces, scopes_of
+from . import messages
+from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
-from .hints import nothing_matched
+from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
 from .prompt import Asker
-from .selectors import check_zone, filter_of, number, selects
+from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
 from .signals import Interrupted, Stop
-from .streams import Streams
+from .streams import Streams, error_object
 from .watch import Keeping, keep
 
 #: rounds after the first that drop what came up meanwhile, with --yes
@@ -34,16 +39,17 @@ if TYPE_CHECKING:
 def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _selection_of(parsed)
     bound = _bound(parsed)
-    protect = [protecting(text) for text in parsed.texts("protect") or []]
-    given = _given(parsed)
+    protect = protecting(parsed)
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
+    method = check_method(parsed.text("method") or AUTO)
+    job = Job(parsed, streams, chosen)
     check_zone(parsed)
-    method = parsed.method
-    job = Job(parsed, streams, chosen, given)
     # Only now is anything opened: the command line was understood.
-    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
+    given = job.given = _given(parsed)
+    rules = Rules(protect, lambda: scopes_of(parsed.text("netns")))
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules, spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
@@ -54,10 +60,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
             return _interrupted(signal, parsed, streams)
         if stop.number:
             status = 128 + stop.number
-    if not work.report.dry_run:
+    if parsed.audited and not work.report.dry_run:
         what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
-        auditing.audit(parsed, outcomes, work.report.counts, what)
+        to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))
     return status
 
 
@@ -65,8 +71,6 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
     """Somebody left at the question."""
     streams.note(f"\ntcpdrop: {signal}")
     if parsed.machine:
-        from .as_json import error_object
-
         streams.data(error_object(str(signal)))
     return 128 + signal.number
 
@@ -82,18 +86,9 @@ def _selection_of(parsed: Parsed) -> Filter | None:
         raise UsageError("--all, --from and a selection exclude each other")
     if (parsed.family or parsed.flag("mine")) and parsed.text("from") is not None:
         raise UsageError("--from names its connections: -4, -6 and --mine do not go with it")
-    if chosen is not None and chosen.names_listen:
-        raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+    if chosen is not None:
+        chosen.refuse_listeners()
     return chosen
-
-
-def protecting(text: str) -> Filter:
-    from ..filters import Filter
-
-    try:
-        return Filter(text)
-    except FilterError as error:
-        raise FilterError(f"--protect: {error}", error.column) from None
 
 
 def _bound(parsed: Parsed) -> int | None:
@@ -104,9 +99,7 @@ def _given(parsed: Parsed) -> Connections | None:
     source = parsed.text("from")
     if source is None:
         return None
-    if parsed.text("order") is not None:
-        raise UsageError("--order needs what is measured now, and --from has its own order")
-    from .saved import read
+    from .saved import read  # json, and only for --from
 
     return read(source, parsed.text("netns"))
 
@@ -126,28 +119,29 @@ class Progress:
 class Job:
     """One command: its rounds, and what they say."""
 
-    def __init__(self, parsed: Parsed, streams: Streams, chosen: Filter | None, given: Connections | None) -> None:
+    def __init__(self, parsed: Parsed, streams: Streams, chosen: Filter | None) -> None:
         self.parsed = parsed
         self.streams = streams
         self.chosen = chosen
-        self.given = given
+        #: the connections of --from, once they are read
+        self.given: Connections | None = None
+        #: where to select, once that was looked up
+        self.namespaces: list[Namespace] | None = None
+        self.order, self.limit = arrangement(parsed)
+        if self.order is not None and parsed.text("from") is not None:
+            raise UsageError("--order needs what is measured now, and --from has its own order")
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
-        # -a, -s STATE and --all are broad; a filter with more in it is not.
-        broad = parsed.flag("all") or (set(parsed.given) & {"states"} != set() and self._only_states())
-        self.asker = Asker(parsed, streams, broad=broad, exact=given is not None)
-
-    def _only_states(self) -> bool:
-        from .options import SELECTORS
-
-        return not self.parsed.operands and not (set(self.parsed.given) & (SELECTORS - {"states"}))
+        exact = parsed.text("from") is not None
+        self.asker = Asker(parsed, streams, broad=not exact and (chosen is None or is_broad(chosen)), exact=exact)
 
     def select(self) -> Connections:
-        order, limit = self.parsed.text("order"), number(self.parsed, "limit", "--limit")
         if self.given is not None:
-            return arrange(self.given, None, limit)
-        found = select(self.chosen, where=self.parsed.text("netns"), details=order is not None, droppable=True)
-        return arrange(found, order, limit)
+            return arrange(self.given, None, self.limit)
+        if self.namespaces is None or self.keeping.wanted:  # what comes back may come in another one of that name
+            self.namespaces = namespaces(self.parsed.text("netns"))
+        found = select(self.chosen, where=self.namespaces, details=self.order is not None, droppable=True)
+        return arrange(found, self.order, self.limit)
 
     def run(self, work: Run) -> int:
         report = work.report
@@ -178,7 +172,7 @@ class Job:
             new = work.verify(self.select)
             if not len(new):
                 return
-            if self.parsed.text("limit") is not None:
+            if self.limit is not None:
                 return  # more matched from the start
             if not self.parsed.flag("yes"):
                 work.report.later = len(new)
@@ -203,15 +197,14 @@ class Job:
     def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
         if parsed.machine:
-            from .as_json import report_as_json
-
             report_as_json(report, parsed, self.streams)
         elif parsed.flag("count"):
             counts = report.counts
             self.streams.data(str(counts.get("dropped", 0) + counts.get("would_drop", 0)))
         if not len(report) and not report.undecidable:
             self.streams.note(f"tcpdrop: {nothing_matched(parsed, self.chosen)}")
-        messages.say_summary(report, self.streams, stopped=stopped)
+        why = undecided(report.undecidable, parsed, self.chosen) if report.undecidable else ""
+        messages.say_summary(report, self.streams, stopped=stopped, undecided=why)
         if self.given is None and not self.keeping.wanted and not parsed.flag("quiet"):
             messages.say_hint(report, self.streams)
 

@@ -6,9 +6,10 @@ usage: tcpdrop [options] LADDR LPORT RADDR RPORT
        tcpdrop [options] LADDR:LPORT RADDR:RPORT
        tcpdrop list [options] [FILTER...]
        tcpdrop drop [options] FILTER...
+       tcpdrop top [options] [FILTER...]
        tcpdrop check [--json]
        tcpdrop demo
-       tcpdrop paths [--ansible | --salt]"""
+       tcpdrop paths [--ansible | --salt | --man | --completion SHELL]"""
 
 NO_OPERANDS = f"""\
 {USAGE}
@@ -20,13 +21,14 @@ HELP = f"""\
 
 Drops TCP connections of this host, each one exactly, at once, and without
 touching any other.  To drop one, name its local and remote end: also netstat's
-LADDR.LPORT, [V6ADDR]:PORT, host and service names, ADDR%DEV.
+LADDR.LPORT, lsof's A:P->B:Q, [V6ADDR]:PORT, host and service names, ADDR%DEV.
 
   list      list connections; never drops
   drop      drop every connection that matches
+  top       look, choose and drop on the whole screen; ? shows its keys
   check     can this host drop connections, and may I?
   demo      make a loopback connection, drop it, show what both ends saw
-  paths     where the files for Ansible and Salt are, to put on their path
+  paths     where the files for Ansible and Salt, man and a shell are
 
 a filter: predicates, neighbours and-ed, with and, or, not and parentheses
   state established     exclude close-wait          family inet6
@@ -38,13 +40,14 @@ a filter: predicates, neighbours and-ed, with and, or, not and parentheses
   sendq gt 64k          recvq, bytes-sent, bytes-received gt 1M    retrans gt 5
 
 to select by values that are never read as filter (repeat, or comma lists):
-      --local-addr X, --remote-addr X     an address or a prefix
+      --local-addr X, --remote-addr X     an address, a prefix, @FILE of them, -
       --local-port X, --remote-port X     a port, a range or a service
   -s, --state X        established, close-wait, ... or all
       --pid X, --process X, --user X      who holds it
       --idle X, --age X    at least so long, like 90s, 10m, 8h
   -a, --all            every connection (instead of a selection)
-      --from FILE      those of a saved list, or of standard input (-)
+      --from FILE      those listed there (-: standard input): by list, --json,
+                       ss, netstat, lsof, conntrack, or as LADDR LPORT ...
       --limit N        only the first N, by
       --order X        oldest, newest, idlest or largest
   -4, -6               only IPv4, only IPv6 (what is on the wire)

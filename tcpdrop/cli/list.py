@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from ..filters.selection import select
-from ..model.order import ORDERS, arrange
+from ..model.order import arrange
 from ..model.table import Connections
 from . import fields
 from .exit_status import status_of
-from .hints import nothing_matched
+from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
-from .selectors import check_zone, filter_of, number, selects
+from .output import HEADER, heading, table_lines
+from .selectors import arrangement, check_zone, filter_of, selects
 from .streams import Streams
 
 TYPE_CHECKING = False
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
 def run(parsed: Parsed, streams: Streams) -> int:
     chosen = _filter(parsed)
     names = _fields(parsed)
+    order, limit = arrangement(parsed)
     check_zone(parsed)
     if parsed.flag("explain"):
         return _explain(chosen, streams)
-    order = parsed.text("order")
     connections = select(
         chosen,
         where=parsed.text("netns"),
         details=order is not None or parsed.machine or fields.needs_details(names),
         owners=parsed.machine or fields.needs_owners(names),
     )
-    connections = arrange(connections, order, number(parsed, "limit", "--limit"))
+    connections = arrange(connections, order, limit)
     _print(connections, parsed, names, streams)
     if connections.undecidable:
-        streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: no process holds them, or it may not be seen")
+        streams.note(f"tcpdrop: {undecided(connections.undecidable, parsed, chosen)}")
     if not len(connections):
         streams.note(f"tcpdrop: {nothing_matched(parsed, chosen)}")
     status = status_of({"listed": len(connections)}, undecidable=connections.undecidable)
@@ -45,9 +46,6 @@ def _filter(parsed: Parsed) -> Filter | None:
     chosen = filter_of(parsed, parsed.operands)
     if parsed.flag("all") and selects(parsed):
         raise UsageError("--all does not go with a selection")
-    order = parsed.text("order")
-    if order is not None and order not in ORDERS:
-        raise UsageError(f"--order is one of {', '.join(ORDERS)}")
     if chosen is None and parsed.flag("explain"):
         raise UsageError("--explain needs a filter to explain")
     return chosen
@@ -63,7 +61,7 @@ def _fields(parsed: Parsed) -> list[str]:
 
 
 def _explain(chosen: Filter | None, streams: Streams) -> int:
-    from ..filters import explain, gather, plan_for
+    from ..filters import explain, gather, plan_for  # `explain` is for --explain alone
 
     assert chosen is not None  # noqa: S101 - _filter() saw to it
     streams.data(explain(chosen, plan_for(chosen, facts=gather(chosen.needs()))))
@@ -72,7 +70,7 @@ def _explain(chosen: Filter | None, streams: Streams) -> int:
 
 def _print(connections: Connections, parsed: Parsed, names: list[str], streams: Streams) -> None:
     if parsed.machine:
-        from .as_json import list_as_json
+        from .as_json import list_as_json  # --json, --jsonl
 
         list_as_json(connections, parsed, streams)
     elif parsed.flag("count"):
@@ -84,10 +82,8 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
     elif names:
         streams.data("\n".join(fields.columns(connections, names)))
     else:
-        from .output import HEADER, table_lines
-
-        label = len(connections.parts) > 1
-        for part in connections.parts:
-            lines = table_lines(Connections([part]))
+        label = len(connections.batches) > 1
+        for batch in connections.batches:
+            lines = table_lines(Connections([batch]))
             if lines:
-                streams.data("\n".join([f"# {part.netns}", HEADER, *lines] if label else [HEADER, *lines]))
+                streams.data("\n".join([heading(batch), HEADER, *lines] if label else [HEADER, *lines]))

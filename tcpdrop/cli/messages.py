@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from ..engine.outcome import DROPPED, WOULD_DROP, Report, Round
+from ..engine.outcome import Report, Round
+from ..errors import DROPPED, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
+from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
 from .options import Parsed
 from .output import classic_lines
 from .streams import Streams
 
-_BEHIND = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
+_ENDINGS = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
 _WORDS = {
     "dropped": "dropped",
     "would_drop": "would be dropped",
@@ -21,52 +23,52 @@ _WORDS = {
     "failed": "failed",
     "listed": "not attempted",
 }
+#: why a reset could not leave; in the place of %s the first address, and how many more
+_NOT_TOLD = {
+    NO_ADDRESS: "this host has no address %s any more",
+    NO_ROUTE: "there is no route to %s",
+    DOWN: "the device to %s is down",
+}
 
 
 def say_round(this: Round, parsed: Parsed, streams: Streams) -> None:
     """The lines of one round; JSON waits for the end of the run."""
-    for error in this.errors.values():
+    for error in this.errors():
         streams.note(str(error))
     if parsed.machine or parsed.flag("quiet") or parsed.flag("count"):
         return
-    for code, behind in _BEHIND.items():
-        number = this.codes.count(code)
-        if number == len(this.codes) and number:
-            streams.data(classic_lines(this.connections, behind))
-        elif number:
-            chosen = this.connections.choose([place for place, one in enumerate(this.codes) if one == code])
-            streams.data(classic_lines(chosen, behind))
+    for code, ending in _ENDINGS.items():
+        some = this.chosen(code)
+        if len(some):
+            streams.data(classic_lines(some, ending))
 
 
 def say_commands(this: Round, streams: Streams) -> None:
     """FreeBSD's -l: lines that sh can run; what is protected stands there as a comment."""
-    from shlex import quote
+    from shlex import quote  # seldom needed
 
-    lines: list[str] = []
-    for part in this.connections.parts:
+    for outcomes in this.outcomes:
+        where = outcomes.batch.where
         # The same tuple may be another connection in our own namespace.
-        where = "" if part.where is None else f"--netns={quote(str(part.where))} "
-        lines += [f"tcpdrop {where}{line}" for line in classic_lines(Connections([part])).splitlines()]
-    for place, line in enumerate(lines):
-        error = this.errors.get(place)
-        streams.data(f"# {line}  # {error.message}: {error.hint}" if error is not None else line)
+        command = "tcpdrop " if where is None else f"tcpdrop --netns={quote(str(where))} "
+        for number, line in enumerate(classic_lines(Connections([outcomes.batch])).splitlines()):
+            error = outcomes.errors.get(number)
+            streams.data(f"# {command}{line}  # {error.message}: {error.hint}" if error is not None else f"{command}{line}")
 
 
-def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
+def say_summary(report: Report, streams: Streams, *, stopped: bool, undecided: str = "") -> None:
     """One line on stderr, where more than a single connection was concerned."""
     counts = report.counts
     for this in report.rounds:
-        for error in this.errors.values():
-            if error.message == "still present":  # its line said "dropped": the second look found it
+        for error in this.errors():
+            if isinstance(error, StillPresent):  # its line said "dropped": the second look found it
                 streams.note(str(error))
     if len(report) > 1 or stopped:
         words = ", ".join(f"{number} {_WORDS[outcome]}" for outcome, number in counts.items())
         left = " (stopped by a signal)" if stopped else ""
         streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
-    if report.undecidable:
-        streams.note(
-            f"tcpdrop: {report.undecidable} more could not be decided: no process holds them, or it may not be seen; none was touched"
-        )
+    if undecided:
+        streams.note(f"tcpdrop: {undecided}; none was touched")
     if report.unverified is not None:
         streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
     if report.later:
@@ -75,8 +77,14 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
 
 def say_hint(report: Report, streams: Streams) -> None:
     """What people run into next, once, where a person reads it."""
-    gone = {address for this in report.rounds if this.codes.count(DROPPED) for address in this.absent}
-    for address in gone:
-        streams.note(f"tcpdrop: this host has no address {unpack(address)} any more: those peers were not told")
+    reasons: dict[str, dict[bytes, None]] = {}
+    for this in report.rounds:
+        for outcomes in this.outcomes:
+            for why, address in outcomes.peers.untold():
+                reasons.setdefault(why, {})[address] = None
+    for why, addresses in reasons.items():
+        first, more = unpack(next(iter(addresses))), len(addresses) - 1
+        words = _NOT_TOLD[why] % (f"{first} and {more} more" if more else first)
+        streams.note(f"tcpdrop: {words}: those peers were not told")
     if streams.interactive and report.counts.get("dropped"):
         streams.note("tcpdrop: clients may reconnect: block them first, or use --for")

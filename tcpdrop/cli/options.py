@@ -7,7 +7,7 @@ that a new option could change what an old script means.
 
 from __future__ import annotations
 
-from ..model.addresses import printable
+import os
 
 
 class UsageError(Exception):
@@ -65,6 +65,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "age": (VALUE, ("--age",)),
     "ansible": (FLAG, ("--ansible",)),
     "salt": (FLAG, ("--salt",)),
+    "man": (FLAG, ("--man",)),
+    "completion": (VALUE, ("--completion",)),
 }
 
 SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spelling in spellings}
@@ -79,9 +81,10 @@ ALLOWED = {
     "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
     "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
+    "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
-    "paths": _COMMON | {"ansible", "salt"},
+    "paths": _COMMON | {"ansible", "salt", "man", "completion"},
 }
 
 
@@ -111,14 +114,9 @@ class Parsed:
         return self.flag("json") or self.flag("jsonl")
 
     @property
-    def method(self) -> str:
-        """How to drop.  Raises ValueError, NotSupported."""
-        text = self.text("method")
-        if text is None:
-            return "auto"
-        from ..engine.methods import check_method
-
-        return check_method(text)
+    def audited(self) -> bool:
+        """Is a real run told to syslog?  By default when root drops."""
+        return not self.flag("no_syslog") and (self.flag("syslog") or os.geteuid() == 0)
 
     @property
     def family(self) -> int:
@@ -136,7 +134,7 @@ def parse(arguments: list[str]) -> Parsed:
         elif argument.startswith("--"):
             name, equals, value = argument.partition("=")
             _store(parsed, name, value if equals else None, rest)
-        elif argument.startswith("-") and len(argument) > 1:
+        elif argument.startswith("-") and len(argument) > 1 and argument != "->":
             _short(parsed, argument, rest)
         else:
             parsed.operands.append(argument)
@@ -163,7 +161,7 @@ def _short(parsed: Parsed, argument: str, rest: object) -> None:
 def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
     dest = SPELLINGS.get(name)
     if dest is None:
-        raise UsageError(f"unknown option {printable(name)}; options cannot be shortened")
+        raise UsageError(f"unknown option {_shown(name)}; options cannot be shortened")
     kind = OPTIONS[dest][0]
     if kind == FLAG and value is not None:
         raise UsageError(f"{name} takes no value")
@@ -178,9 +176,27 @@ def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
         raise UsageError(f"{name}: an empty value selects nothing by mistake; leave the option out")
     if kind in (LIST, TEXTS):
         values = parsed.given.setdefault(dest, [])
-        values += value.split(",") if kind == LIST else [value]  # type: ignore[operator]
+        values += _listed(name, value) if kind == LIST else [value]  # type: ignore[operator]
     elif parsed.given.setdefault(dest, value) != value:
         raise UsageError(f"{name} is given twice")
+
+
+def _shown(text: str) -> str:
+    from ..model.addresses import printable  # only a mistake
+
+    return printable(text)
+
+
+def _listed(name: str, value: str) -> list[str]:
+    """The values of a comma list, which may have blanks around each and a comma at its end."""
+    if "," not in value:
+        return [value]
+    values = [one.strip(" \t") for one in value.split(",")]
+    if not values[-1]:
+        values.pop()
+    if not values or not all(values):
+        raise UsageError(f"{name}: '{_shown(value)}' has an empty value (a variable that is not set?)")
+    return values
 
 
 def check_allowed(parsed: Parsed, form: str) -> None:

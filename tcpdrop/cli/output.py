@@ -7,16 +7,12 @@ the row's layout, addresses and the columns before them are made once each.
 
 from __future__ import annotations
 
-from struct import Struct
-
-from .. import _tcpdrop
 from ..model.addresses import unpack
-from ..model.rows import STATE_NAMES
-from ..model.table import Connections
+from ..model.rows import FAMILY, LADDR, LPORT, RADDR, RECVQ, RPORT, SENDQ, STATE, STATE_NAMES, reader
+from ..model.table import Batch, Connections
+from ..system import kernel
 
-#: laddr, raddr, lport, rport, family, state, (recvq, sendq) of a packed row
-_SHOWN = Struct("=16s16s32xHHBB10x8s8x")
-_QUEUES = Struct("=II")
+_SHOWN = reader(LADDR, RADDR, LPORT, RPORT, FAMILY, STATE, RECVQ, SENDQ)
 
 HEADER = f"{'STATE':<11} {'RECVQ':>6} {'SENDQ':>6} {'LOCAL':<25} REMOTE"
 _PADS = tuple(" " * max(1, 26 - length) for length in range(64))
@@ -37,11 +33,11 @@ class _Addresses(dict):  # type: ignore[type-arg]
 
 
 class _Heads(dict):  # type: ignore[type-arg]
-    """(state, packed queues) -> the first three columns."""
+    """(state, recvq, sendq) -> the first three columns."""
 
-    def __missing__(self, key: tuple[int, bytes]) -> str:
-        recvq, sendq = _QUEUES.unpack(key[1])
-        value = self[key] = f"{STATE_NAMES[key[0]]:<11} {recvq:>6} {sendq:>6} "
+    def __missing__(self, key: tuple[int, int, int]) -> str:
+        state, recvq, sendq = key
+        value = self[key] = f"{STATE_NAMES[state]:<11} {recvq:>6} {sendq:>6} "
         return value
 
 
@@ -51,15 +47,26 @@ def table_lines(connections: Connections) -> list[str]:
     caches = {4: _Addresses(4, "%s:"), 6: _Addresses(6, "%s:")}
     lines: list[str] = []
     add = lines.append
-    for part in connections.parts:
-        for laddr, raddr, lport, rport, family, state, queues in _SHOWN.iter_unpack(part.data()):
+    for batch in connections.batches:
+        for laddr, raddr, lport, rport, family, state, recvq, sendq in _SHOWN.iter_unpack(batch.data()):
             texts = caches[family]
             local = f"{texts[laddr]}{lport}"
-            add(f"{heads[state, queues]}{local}{pads[len(local)]}{texts[raddr]}{rport}")
+            add(f"{heads[state, recvq, sendq]}{local}{pads[len(local)]}{texts[raddr]}{rport}")
     return lines
 
 
-def classic_lines(connections: Connections, behind: str = "") -> str:
-    """LADDR LPORT RADDR RPORT and what stands behind it, one line a connection, without the last line's end."""
-    lines = [_tcpdrop.classic_lines(part.data(), behind.encode()) for part in connections.parts if len(part)]
-    return b"\n".join(lines).decode("ascii")
+def classic_lines(connections: Connections, ending: str = "") -> str:
+    """LADDR LPORT RADDR RPORT and the ending, one line a connection, without the last line's end."""
+    lines: list[str] = []
+    for batch in connections.batches:
+        if len(batch):
+            lines += [heading(batch)] if len(connections.batches) > 1 else []
+            lines.append(kernel.classic_lines(batch.data(), ending.encode()).decode("ascii"))
+    return "\n".join(lines)
+
+
+def heading(batch: Batch) -> str:
+    """Where the lines below it are, of several namespaces: the same tuple may be in two.  --from reads it back."""
+    from shlex import quote  # only where there are several
+
+    return f"# --netns={quote(str(batch.netns))}"

@@ -7,7 +7,9 @@ import sys
 
 from ..errors import Refused, TooMany
 from ..model.addresses import printable
+from ..model.rows import INODE, LPORT
 from ..model.table import Connections
+from ..system import kernel
 from .options import Parsed
 from .signals import AtOnce
 from .streams import Streams
@@ -25,54 +27,87 @@ class Asker:
     def __init__(self, parsed: Parsed, streams: Streams, *, broad: bool, exact: bool) -> None:
         self._parsed = parsed
         self._streams = streams
-        #: the whole host, or a whole state: always asked
+        #: the whole host, or all of a state, a family or a direction: always asked
         self._broad = broad
         #: named one by one: never asked
         self._exact = exact
         self._approved = False
-        #: " more" behind the first look
+        #: " more" after the first look
         self._more = ""
 
-    def approve(self, victims: Connections) -> None:
-        """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
+    def approve(self, victims: Connections) -> list[int] | None:
+        """Return to go on: with the numbers of those that were chosen, None for all.  Raises Refused.
 
-        What nobody was asked about approves nothing further: --for may find one
-        connection now and hundreds at its next look.
+        A run that repeats itself is asked about once.  What nobody was asked
+        about approves nothing further: --for may find one connection now and
+        hundreds at its next look.  Nor does a choice among them.
         """
+        chosen = None
         if not (self._approved or self._exact or self._parsed.flag("yes")):
-            self._approved = self._decide(victims)
+            chosen = self._decide(victims)
         self._more = " more"
+        return chosen
 
-    def _decide(self, victims: Connections) -> bool:
-        """Did a person say yes?"""
+    def _decide(self, victims: Connections) -> list[int] | None:
+        """What a person chose, None for all of it."""
         if self._terminal():
             # A dry run meets the refusals, and has nothing to ask for.
             if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
-                self._ask(victims)
-                return True
+                chosen = self._ask(victims)
+                self._approved = chosen is None
+                return chosen
         elif self._broad:
-            raise Refused("without a terminal this needs --yes: nothing was dropped")
+            broad = "" if self._parsed.flag("all") else ", being as broad as --all"
+            raise Refused(f"without a terminal this needs --yes{broad}: nothing was dropped")
         elif len(victims) > DEFAULT_MAX and self._parsed.text("max_drops") is None:
             raise TooMany(
                 f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
                 hint="--yes, or --max-drops N",
             )
-        return False
+        return None
 
     def _terminal(self) -> bool:
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
-    def _ask(self, victims: Connections) -> None:
+    def _ask(self, victims: Connections) -> list[int] | None:
         text = question(victims)
         try:
             with AtOnce():
-                sys.stderr.write(f"{text} [y/N] ")
-                sys.stderr.flush()
-                answer = sys.stdin.readline()
+                _write(f"{_KEYS}\n")
+                while True:
+                    answer = _ask(f"{text} [y/N] ")
+                    word = answer.strip().lower()
+                    if word in ("y", "yes"):
+                        return None
+                    if word not in ("l", "i"):
+                        break
+                    from . import choosing  # who wants to see them
+
+                    if word == "l":
+                        choosing.show(victims, _write, _ask)
+                    else:
+                        chosen = choosing.one_by_one(victims, _ask)
+                        if chosen:
+                            return chosen
+                        break
         except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
             answer = ""
-        if answer.strip().lower() not in ("y", "yes"):
-            raise NotConfirmed(f"not confirmed: nothing{self._more} was dropped")
+        raise NotConfirmed(f"not confirmed: nothing{self._more} was dropped", hint="" if answer else "the input ended; a script says --yes")
+
+
+#: what else answers the question
+_KEYS = "l lists them, i asks one by one"
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _ask(text: str) -> str:
+    """The line that was typed; "" at the end of input."""
+    _write(text)
+    return sys.stdin.readline()
 
 
 def question(victims: Connections) -> str:
@@ -83,10 +118,10 @@ def question(victims: Connections) -> str:
     for connection in victims:
         peers.add(connection.remote.addr)
         lport, rport = connection.local.port, connection.remote.port
-        place = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
-        groups[place] = groups.get(place, 0) + 1
+        group = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
+        groups[group] = groups.get(group, 0) + 1
     ordered = sorted(groups.items(), key=lambda item: -item[1])
-    shown = [f"{count} {place}" for place, count in ordered[:5]]
+    shown = [f"{count} {group}" for group, count in ordered[:5]]
     if len(ordered) > 5:
         shown.append(f"{sum(count for _, count in ordered[5:])} elsewhere")
     many = f"{len(peers)} peer{'s' if len(peers) > 1 else ''}"
@@ -95,17 +130,12 @@ def question(victims: Connections) -> str:
 
 def _listener_names(victims: Connections) -> dict[int, str]:
     """port -> ' (nginx)' of each local port that listens; the name is left out where it cannot be read."""
-    from .. import _tcpdrop
-    from ..model.rows import INODE, LISTEN, LPORT, ROW
-    from ..system import netns
-    from ..system.holders import scan
+    from ..system.holders import scan  # only who is asked
 
     ports: dict[int, int] = {}
-    for part in victims.parts:
-        with netns.opened(part.where) as scope:
-            for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope):
-                row = ROW.unpack(raw)
-                ports.setdefault(row[LPORT], row[INODE])
+    for batch in victims.batches:
+        for row in kernel.listeners(batch.scope):
+            ports.setdefault(row[LPORT], row[INODE])
     wanted = {ports[lport] for lport in {connection.local.port for connection in victims} if lport in ports}
     owners = scan(wanted, every_holder=False) if wanted else None
     names = {}

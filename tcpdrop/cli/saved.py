@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Connections read back from a file: our JSON lines, or classic lines.
+"""Connections read back from a file: our JSON in every form, and lines of text (model/spellings.py).
 
-A JSON line carries the cookie, so it names that very socket; a classic line
-names whichever connection has the tuple now, and is looked up as the classic
-form does: also on each interface, and two hits are refused.  One line that
-cannot be read stops everything.
+JSON carries the cookie, so it names that very socket; a line of text names
+whichever connection has the tuple now, and is looked up as the classic form
+does: also on each interface, and two hits are refused.  One line that cannot
+be read stops everything.
 """
 
 from __future__ import annotations
@@ -12,81 +12,201 @@ from __future__ import annotations
 import json
 import sys
 
-from ..engine import single
-from ..errors import FilterError, NotFound
+from ..engine.single import the_one
+from ..errors import Error, FilterError, NotFound
 from ..model.addresses import pack, printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
-from ..model.rows import ROW, ROW_FIELDS
-from ..model.table import Connections, part_of
+from ..model.rows import CLOSED, COOKIE, ESTABLISHED, ROW, ROW_FIELDS
+from ..model.spellings import Lines
+from ..model.table import Batch, Connections, batch_of
 from ..system import netns
-from .as_json import SCHEMA
+from ..system.lookups import Lookups
+from ..system.netns import Namespace
+from ..system.services import port_of
+from .streams import SCHEMA
 
-#: what our own output puts behind a tuple
-_ENDINGS = (": would drop", ": dropped")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..model.rows import Row
+    from ..model.spellings import Ends, Named
+
+#: no socket has it: what is saved under it cannot be found
+_NO_COOKIE = (1 << 64) - 1
+
+
+class Sought:
+    """A connection that a line names by its ends: one of `quads`, that which is here; with a cookie that very socket."""
+
+    __slots__ = ("cookie", "line", "quads")
+
+    def __init__(self, line: int, quads: list[FourTuple], cookie: int) -> None:
+        self.line = line
+        self.quads = quads
+        self.cookie = cookie
 
 
 def read(source: str, where: str | None) -> Connections:
-    """The connections of a file, "-" being standard input.  Raises FilterError naming the line."""
+    """The connections of a file, "-" being standard input.
+
+    Raises FilterError naming the line; Error where the file says that who wrote it had failed.
+    """
+    groups: dict[str | None, list[Connection | Sought]] = {}
+    own = netns.identity()
+    for found, named in _items(_text(source)):
+        place = where if named is None else None if named == own else named
+        groups.setdefault(place, []).append(found)
+    # Of one namespace nothing is said, as of a selection in one.
+    labels = {place: (place or own) if len(groups) > 1 else None for place in groups}
+    return Connections([_batch(some, Namespace(place, labels[place])) for place, some in groups.items()])
+
+
+def _text(source: str) -> str:
     try:
         if source == "-":
-            raw = sys.stdin.buffer.readlines() if sys.stdin is not None else []
-            lines = [line.decode("utf-8", "surrogateescape") for line in raw]
+            raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
         else:
-            with open(source, encoding="utf-8", errors="surrogateescape") as file:
-                lines = file.readlines()
+            with open(source, "rb") as file:
+                raw = file.read()
     except OSError as error:
         raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
-    groups: dict[str | None, list[Connection | FourTuple]] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
+    return raw.decode("utf-8", "surrogateescape").lstrip("\ufeff")
+
+
+def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
+    """Each connection that is named, and its network namespace if that is named."""
+    lines, at, number = Lines(), 0, 1
+    while at < len(text):
+        end = text.find("\n", at) + 1 or len(text)
+        line = text[at:end]
         try:
-            found, place = _json_line(text) if text.startswith("{") else _classic_line(text)
+            if _is_json(text, at):
+                value, end = _json(text, at, end)
+                yield from _connections(value)
+            else:
+                named = lines.read(line.strip("\r\n"))
+                if named is not None:
+                    yield _sought(named, number), named.where
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
-        if found is not None:
-            groups.setdefault(place or where, []).append(found)
-    return Connections([part_of(_looked_up(some, place), place) for place, some in groups.items()])
-
-
-def _looked_up(some: list[Connection | FourTuple], where: str | None) -> list[Connection]:
-    """The sockets that the tuples name now; one that is not there stays what was asked for."""
-    with netns.opened(where) as scope:
-        return [_socket_of(one, scope) if isinstance(one, FourTuple) else one for one in some]
-
-
-def _socket_of(quad: FourTuple, scope: int | None) -> Connection:
-    try:
-        return single.find(quad, scope)
-    except NotFound:
-        return _connection(quad, 0, 0)
+        number += text.count("\n", at, end)
+        at = end
 
 
 def _reason(error: Exception) -> str:
     return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error))
 
 
-def _json_line(text: str) -> tuple[Connection | None, str | None]:
-    entry = json.loads(text)
-    if entry.get("schema") != SCHEMA:
-        raise ValueError(f"schema {entry.get('schema')!r} is not {SCHEMA}")
-    if entry.get("type") != "connection":
-        return None, None  # a summary
+# ---- by text
+
+
+def _sought(named: Named, line: int) -> Sought:
+    return Sought(line, [_quad(ends) for ends in named.readings], _cookie(named.cookie) if named.cookie else 0)
+
+
+def _quad(ends: Ends) -> FourTuple:
+    local, remote = ends
+    for end in ends:
+        if not end.numeric_host:
+            raise ValueError(f"'{printable(end.host)}' is a name, and none is looked up here: let the tool print numbers (-n)")
+    return FourTuple(local.packed(), port_of(local.port), remote.packed(), port_of(remote.port), local.dev, remote.dev)
+
+
+def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
+    """The sockets that are meant, each once; one that is not there stays what was asked for."""
+    lookups = Lookups(namespace.scope)
+    rows = iter(lookups.rows_of_each([quad for one in some if isinstance(one, Sought) for quad in one.quads]))
+    found: dict[Connection, None] = {}
+    for one in some:
+        connection = _chosen(one, [(quad, next(rows)) for quad in one.quads], lookups) if isinstance(one, Sought) else one
+        found[connection] = None
+    return batch_of(list(found), namespace)
+
+
+def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: Lookups) -> Connection:
+    if one.cookie:
+        readings = [(quad, [row for row in rows if row[COOKIE] == one.cookie]) for quad, rows in readings]
+    here = [(quad, rows) for quad, rows in readings if rows]
+    if len(here) > 1:
+        either = " or ".join(str(quad) for quad, _ in here)
+        raise FilterError(f"--from: line {one.line} may be either end of a connection, and both are here: write {either}")
+    quad, rows = here[0] if here else readings[0]
+    try:
+        return Connection(the_one(rows, quad, lookups))
+    except NotFound:
+        return _connection(quad, 0, 0, state=CLOSED)
+
+
+# ---- by JSON
+
+
+def _is_json(text: str, at: int) -> bool:
+    """Does a JSON value begin here?  "[" may also be that of an IPv6 address."""
+    start = _beyond_blanks(text, at, " \t")
+    inner = _beyond_blanks(text, start + 1)
+    return text.startswith("{", start) or (text.startswith("[", start) and text[inner : inner + 1] in ("{", "]"))
+
+
+def _beyond_blanks(text: str, at: int, blanks: str = " \t\r\n") -> int:
+    while at < len(text) and text[at] in blanks:
+        at += 1
+    return at
+
+
+def _json(text: str, at: int, end: int) -> tuple[object, int]:
+    """A value, and where the line behind it begins.  Mostly it is one line; jq and people write it over many."""
+    try:
+        return json.loads(text[at:end]), end
+    except json.JSONDecodeError:
+        value, stop = json.JSONDecoder().raw_decode(text, _beyond_blanks(text, at))
+        return value, _beyond_blanks(text, stop)
+
+
+def _connections(value: object) -> Iterator[tuple[Connection, str | None]]:
+    """What a value of ours names: the document of --json, one connection of it, a line of --jsonl, or a list of these."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _connections(one)
+        return
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is no connection")
+    if value.get("schema", SCHEMA) != SCHEMA:
+        raise ValueError(f"schema {value['schema']!r} is not {SCHEMA}")
+    kind = value.get("type")
+    if kind == "error":
+        raise _upstream(value)
+    if isinstance(value.get("connections"), list):
+        yield from _connections(value["connections"])
+    elif kind == "connection" or (kind is None and "local_addr" in value):
+        yield _by_cookie(value)
+    elif kind != "summary":
+        what = f"a {kind}" if isinstance(kind, str) else "neither a document of --json nor a connection"
+        raise ValueError(f"it is {what}: take the output of 'tcpdrop list --json' or --jsonl")
+
+
+def _upstream(value: dict[str, object]) -> Error:
+    return Error("the command that was to name the connections failed: " + printable(str(value.get("error"))), what="--from")
+
+
+def _by_cookie(entry: dict[str, object]) -> tuple[Connection, str | None]:
     quad = FourTuple(_address(entry["local_addr"]), _port(entry["local_port"]), _address(entry["remote_addr"]), _port(entry["remote_port"]))
-    cookie = entry["cookie"]
-    if not isinstance(cookie, str) or not 0 < int(cookie, 16) < (1 << 64) - 1:
-        raise ValueError("the cookie, which says which socket was meant, is missing or wrong")
-    return _connection(quad, int(cookie, 16), _ifindex(entry.get("ifindex"))), _where(entry.get("netns"))
+    return _connection(quad, _cookie(entry["cookie"]), _ifindex(entry.get("ifindex"))), _namespace(entry.get("netns"))
 
 
-def _where(named: object) -> str | None:
-    if named is None:
-        return None
-    if not isinstance(named, str):
+def _cookie(value: object) -> int:
+    if value is None:
+        raise ValueError("it was not found, so nothing says which socket was meant: the cookie is null")
+    if not isinstance(value, str) or not 0 < int(value, 16) < _NO_COOKIE:
+        raise ValueError("the cookie, which says which socket was meant, is wrong")
+    return int(value, 16)
+
+
+def _namespace(named: object) -> str | None:
+    if named is not None and not isinstance(named, str):
         raise ValueError(f"{named!r} is no network namespace")
-    return None if named == netns.identity() else named
+    return named
 
 
 def _ifindex(value: object) -> int:
@@ -109,28 +229,9 @@ def _port(value: object) -> int:
     return value
 
 
-def _classic_line(text: str) -> tuple[FourTuple, str | None]:
-    text = text.partition("#")[0].strip()
-    for ending in _ENDINGS:
-        if text.endswith(ending):
-            text = text[: -len(ending)]
-    words = text.split()
-    if words[:1] == ["tcpdrop"]:
-        del words[0]
-    where = None
-    if words and words[0].startswith("--netns="):  # as -l prints it
-        where = words.pop(0)[len("--netns=") :]
-    if len(words) != 4:
-        raise ValueError(f"'{printable(text)}' is not LADDR LPORT RADDR RPORT")
-    from .operands import parse
-
-    local, remote = parse(words)
-    return FourTuple(local.packed(), local.port_number(), remote.packed(), remote.port_number(), local.dev or remote.dev), where
-
-
-def _connection(quad: FourTuple, cookie: int, ifindex: int) -> Connection:
+def _connection(quad: FourTuple, cookie: int, ifindex: int, *, state: int = ESTABLISHED) -> Connection:
     family = 4 if len(quad.laddr) == 4 else 6
     values = dict.fromkeys(ROW_FIELDS, 0)
     row = {**values, "laddr": quad.laddr, "raddr": quad.raddr, "lport": quad.lport, "rport": quad.rport}
-    row.update(cookie=cookie, family=family, state=1, ifindex=ifindex)
+    row.update(cookie=cookie, family=family, state=state, ifindex=ifindex)
     return Connection(ROW.unpack(ROW.pack(*(row[name] for name in ROW_FIELDS))))

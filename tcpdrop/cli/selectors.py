@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
+from ..errors import FilterError
+from ..filters import Filter, all_of, from_selectors
 from ..model.addresses import printable
+from ..model.order import ORDERS
+from . import address_file
 from .options import SELECTORS, Parsed, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..filters import Filter
 
 
 def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     """None when nothing was selected at all.  Raises FilterError, UsageError."""
     if not operands and not parsed.family and not parsed.flag("mine") and not SELECTORS & parsed.given.keys():
-        return None  # before the filter language is loaded
-    from ..filters import Filter, all_of, from_selectors
-
+        return None
     filters = []
-    literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age")}
+    files = _address_files(parsed)
+    if files:
+        filters += address_file.filters(files)
+    literal = {name: parsed.given[name] for name in SELECTORS if name in parsed.given and name not in ("idle", "age", *files)}
     chosen = from_selectors(**literal)
     if chosen is not None:
         filters.append(chosen)
@@ -31,15 +32,32 @@ def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
     if parsed.family:
         filters.append(Filter.family("inet" if parsed.family == 4 else "inet6"))
     if parsed.flag("mine"):
-        filters.append(Filter("mine"))
+        filters.append(Filter.mine())
     return all_of(filters) if filters else None
+
+
+def _address_files(parsed: Parsed) -> dict[str, list[str]]:
+    """The address options of which a value names a file: @FILE, or - for standard input."""
+    given = {dest: parsed.texts(dest) or [] for dest in ("local_addr", "remote_addr")}
+    return {dest: values for dest, values in given.items() if any(one == "-" or one.startswith("@") for one in values)}
+
+
+def protecting(parsed: Parsed) -> list[Filter]:
+    """The filters of --protect.  Raises FilterError."""
+    found = []
+    for text in parsed.texts("protect") or []:
+        try:
+            found.append(Filter(text))
+        except FilterError as error:
+            raise FilterError(f"--protect: {error}", error.column) from None
+    return found
 
 
 def check_zone(parsed: Parsed) -> None:
     """Raise NotSupported for a zone whose connections do not show, ValueError for what is none."""
     zone = parsed.text("zone")
     if zone is not None:
-        from ..system.zones import check_visible
+        from ..system.sunos_zones import check_visible  # few systems have zones
 
         check_visible(zone)
 
@@ -59,13 +77,21 @@ def number(parsed: Parsed, dest: str, name: str) -> int | None:
     return int(text)
 
 
+def arrangement(parsed: Parsed) -> tuple[str | None, int | None]:
+    """--order and --limit."""
+    order = parsed.text("order")
+    if order is not None and order not in ORDERS:
+        raise UsageError(f"--order is one of {', '.join(ORDERS)}")
+    return order, number(parsed, "limit", "--limit")
+
+
 def seconds(parsed: Parsed, dest: str, name: str) -> float | None:
     """A duration like 500ms, 30s, 10m given to an option."""
-    from ..filters.units import parse_duration
-
     text = parsed.text(dest)
     if text is None:
         return None
+    from ..filters.units import parse_duration  # few command lines name a time
+
     try:
         return parse_duration(text) / 1000
     except ValueError as error:

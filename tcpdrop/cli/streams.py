@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+#: of the JSON that is written, and read by --from
+SCHEMA = 1
+
+
 class Streams:
     def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
         self._out = out
@@ -80,3 +84,15 @@ def _silence(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):
         pass  # no descriptor behind it: nothing is flushed
+
+
+def error_object(message: str, *, outcome: str | None = None) -> str:
+    """A refusal or a usage error, for programs."""
+    return dumps({"schema": SCHEMA, "type": "error", "error": message, "outcome": outcome})
+
+
+def dumps(value: object) -> str:
+    """One line of JSON, ASCII only: no terminal and no log can be hurt by a name in it."""
+    import json  # not for text
+
+    return json.dumps(value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The second way to drop: through a descriptor of a process that holds the socket.
+"""The second method: through a descriptor of a process that holds the socket.
 
 For what SOCK_DESTROY cannot do: a kernel built without it, a user without the
 right, MPTCP.  A process that may be inspected (ptrace(2)) lends its descriptor;
@@ -13,20 +13,15 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported
-from ..model.rows import COOKIE, IFINDEX, INODE, LADDR, LPORT, RADDR, ROW, RPORT, packed_addr
-from ..system import procfs
-from ..system.kernel import from_os_error
+from ..model.rows import COOKIE, IFINDEX, INODE, LPORT, RPORT, ends_of, spelled
+from ..system import kernel, procfs, ptrace
+from ..system.kernel import MPTCP
+from .destroy import CANNOT, DISCONNECTED
 
 #: how often /proc is read for sockets whose descriptors move meanwhile
 LOOKS = 3
 
-#: what the program that holds the connection gets from this way: TCP, MPTCP.  connect(2)
-SEES, SEES_MPTCP = "ECONNRESET", "ENOTCONN"
-
-#: SOCK_DESTROY failed with this: try the other way
-INSTEAD = frozenset((errno.EPERM, errno.EACCES, errno.EOPNOTSUPP))
 
 _MOVED = frozenset((errno.ENOENT, errno.EBADF, errno.ESRCH))
 
@@ -36,9 +31,11 @@ if TYPE_CHECKING:
     from typing import Union
 
     from ..model.rows import Row
+    from .methods import Chunk, Way
+    from .pace import Pace
 
-    #: what the victim sees of its drop, or why it was not dropped; None: not tried
-    Answer = Union[str, Error, None]
+    #: how it was dropped, or why not; None: not tried
+    Answer = Union[Way, Error, None]
 
 
 class Drops:
@@ -54,14 +51,14 @@ class Drops:
         #: asked before each attempt; False ends the call
         self._go_on = go_on
         self._stopped = False
-        #: inode -> the places of its rows: subflows of one MPTCP connection share it
+        #: inode -> the numbers of its rows: subflows of one MPTCP connection share it
         self._wanted: dict[int, list[int]] = {}
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
             # One that was saved, or seen before it was accepted, is looked up: it may have an inode now.
-            now = row if row[INODE] and row[LPORT] and row[RPORT] else self._look_up(place)
+            now = row if row[INODE] and row[LPORT] and row[RPORT] else self._look_up(number)
             if now is not None and now[INODE]:
-                self.rows[place] = now
-                self._wanted.setdefault(now[INODE], []).append(place)
+                self.rows[number] = now
+                self._wanted.setdefault(now[INODE], []).append(number)
         #: how many could be dropped, and the process that lent the last one
         self.done = 0
         self.lender: int | None = None
@@ -71,14 +68,14 @@ class Drops:
         self._unread = 0
         #: what to do about a holder that was not seen; "" when everybody was
         self._unseen: str | None = None
-        #: places whose descriptor was another file by the time it was borrowed
+        #: rows whose descriptor was another file by the time it was borrowed
         self._slipped: set[int] = set()
 
-    def _look_up(self, place: int) -> Row | None:
+    def _look_up(self, number: int) -> Row | None:
         """The socket as it is now; one that is not there is answered so."""
-        now = _row_now(self.rows[place], self._scope)
+        now = kernel.still_there(self.rows[number], self._scope)
         if now is None:
-            self.answers[place] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[place]), step="look-up")
+            self.answers[number] = _not_there(self.rows[number])
         return now
 
     def run(self) -> list[Answer]:
@@ -95,9 +92,9 @@ class Drops:
             self._wanted = {inode: left for inode, left in self._wanted.items() if self._look_again(left)}
             if not self._wanted:
                 break
-        for place, answer in enumerate(self.answers):
+        for number, answer in enumerate(self.answers):
             if answer is None:
-                self.answers[place] = self._why(self.rows[place])
+                self.answers[number] = self._why(self.rows[number])
         return self.answers
 
     def _try_process(self, pid: int) -> None:
@@ -115,45 +112,46 @@ class Drops:
             self._try_socket(pid, held[inode], inode)
 
     def _try_socket(self, pid: int, fd: int, inode: int) -> None:
-        places = self._wanted[inode]
-        for place in places:
+        numbers = self._wanted[inode]
+        for number in numbers:
             try:
-                mptcp = _abort(pid, fd, self.rows[place], self._scope, dry_run=self._dry_run)
-            except OSError as error:
-                self._note(place, error, pid)
+                kind = _abort(pid, fd, self.rows[number], self._scope, dry_run=self._dry_run)
+            except Error as error:
+                self._note(number, error, pid)
                 continue
             except ValueError:  # no ends that a connection could have
-                self._slipped.add(place)
+                self._slipped.add(number)
                 continue
-            # An MPTCP connection takes all its subflows along; else another place is the same socket, given twice.
-            for done in places if mptcp or self._dry_run else [place]:
-                self.answers[done] = SEES_MPTCP if mptcp else SEES
-                self.done += 1
-            for again in () if mptcp or self._dry_run else places:
-                if again != place:
-                    self.answers[again] = NotFound("not found", errno=errno.ENOENT, what=_name(self.rows[again]), step="look-up")
+            # An MPTCP connection takes all its subflows along; else another row is the same socket, given twice.
+            together = kind == MPTCP or self._dry_run
+            for again in numbers:
+                if together or again == number:
+                    self.answers[again] = DISCONNECTED[kind]
+                    self.done += 1
+                else:
+                    self.answers[again] = _not_there(self.rows[again])
             self.lender = pid
             del self._wanted[inode]
             return
 
-    def _note(self, place: int, error: OSError, pid: int) -> None:
+    def _note(self, number: int, error: Error, pid: int) -> None:
         """Why it could not be dropped; another holder may still lend it."""
         if error.errno in _MOVED:
-            self._slipped.add(place)
-        elif error.errno not in INSTEAD or self.answers[place] is None:
-            self.answers[place] = _explained(error, self.rows[place], pid)
+            self._slipped.add(number)
+        elif error.errno not in CANNOT or self.answers[number] is None:
+            self.answers[number] = _explained(error, self.rows[number], pid)
 
-    def _look_again(self, places: list[int]) -> bool:
+    def _look_again(self, numbers: list[int]) -> bool:
         """Is one of them there whose holder was not caught, though everybody who could hold it was looked at?"""
         again = False
-        for place in places:
-            if self.answers[place] is None:
-                now = self._look_up(place)
+        for number in numbers:
+            if self.answers[number] is None:
+                now = self._look_up(number)
                 if now is None:
                     continue
                 if not now[INODE]:
-                    self.answers[place] = self._unheld(now)
-                elif place in self._slipped or not self._unread:
+                    self.answers[number] = self._unheld(now)
+                elif number in self._slipped or not self._unread:
                     again = True
         return again
 
@@ -161,10 +159,10 @@ class Drops:
         """No process was found to hold it."""
         if not row[INODE]:
             return self._unheld(row)
-        what = _name(row)
+        what = spelled(row)
         if self._unseen is None:  # once for all of them
-            hidden = self._unread or _some_are_hidden()
-            self._unseen = f"the process that holds it cannot be inspected; {_rights()}" if hidden else ""
+            hidden = self._unread or procfs.some_are_hidden()
+            self._unseen = f"the process that holds it cannot be inspected; {ptrace.hint()}" if hidden else ""
         if self._unseen:
             return NotPermitted("not permitted", errno=errno.EPERM, what=what, hint=self._unseen)
         hint = "no process holds it: it is the kernel's own, or its descriptor moves too fast"
@@ -173,24 +171,29 @@ class Drops:
     @staticmethod
     def _unheld(row: Row) -> Error:
         hint = "no process holds it, any more or yet: only SOCK_DESTROY could drop it"
-        return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=_name(row), hint=hint)
+        return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=spelled(row), hint=hint)
 
 
-def abort(
-    rows: Sequence[Row],
-    scope: int | None,
-    *,
-    dry_run: bool = False,
-    go_on: Callable[[], bool] = lambda: True,
-    first: Sequence[int] = (),
-) -> list[Answer]:
-    """Drop these sockets: for each what its program sees ("ECONNRESET"), or an Error.
+def drop(
+    rows: Sequence[Row], scope: int | None, *, dry_run: bool = False, pace: Pace | None = None, first: Sequence[int] = ()
+) -> Iterator[Chunk]:
+    """Disconnect each of these very sockets; see methods.drop().
 
-    go_on: asked before each attempt; after a False the rest stays None.
     first: processes that are likely to hold them.
-    dry_run: the same look, the same borrowing and checks, without the drop.
+    dry_run: the same look, the same borrowing and checks, without the last step.
     """
-    return Drops(rows, scope, dry_run=dry_run, go_on=go_on, first=first).run()
+    go_on = (lambda: True) if pace is None else pace.one_by_one(len(rows), dry_run=dry_run)
+    drops = Drops(rows, scope, dry_run=dry_run, go_on=go_on, first=first)
+    failure = None
+    try:
+        drops.run()
+    except Error as error:  # what was dropped until then was dropped
+        failure = error
+    for number, answer in enumerate(drops.answers):
+        if answer is not None:
+            yield (number,), answer
+    if failure is not None:
+        raise failure
 
 
 def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
@@ -205,97 +208,37 @@ def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
     return ranked[0] if ranked else NotFound("not found", errno=errno.ENOENT)
 
 
-def chosen(answer: Error, failure: Error | None) -> Error:
-    """Of both ways' reasons the one to tell: the right that the first lacks, else why the second did not help."""
-    if failure is None or not isinstance(answer, (NotPermitted, NotSupported)):
-        return answer
-    if isinstance(failure, NotPermitted):
-        return failure
-    answer.hint = "; ".join(filter(None, (failure.hint, answer.hint)))
-    return answer
+def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> int:
+    """What it was: a place in DISCONNECTED.  Raises Error."""
+    exactly = {"cookie": row[COOKIE], "inode": row[INODE], "ifindex": row[IFINDEX]}
+    return kernel.abort_held(pid, fd, ends_of(row), **exactly, dry_run=dry_run, scope=scope)
 
 
-def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> bool:
-    """Is it MPTCP?  Raises OSError."""
-    return _tcpdrop.abort_held(
-        pid,
-        fd,
-        packed_addr(row, LADDR),
-        row[LPORT],
-        packed_addr(row, RADDR),
-        row[RPORT],
-        cookie=row[COOKIE],
-        inode=row[INODE],
-        ifindex=row[IFINDEX],
-        dry_run=dry_run,
-        scope=scope,
-    )
-
-
-def _explained(error: OSError, row: Row, pid: int) -> Error:
-    what, step = _name(row), getattr(error, "step", "")
+def _explained(error: Error, row: Row, pid: int) -> Error:
+    what, step = spelled(row), error.step
     if error.errno in (errno.EPERM, errno.EACCES):
-        return NotPermitted("not permitted", errno=error.errno, what=what, step=step, hint=f"held by {_holder(pid)}; {_rights()}")
+        return NotPermitted("not permitted", errno=error.errno, what=what, step=step, hint=f"held by {procfs.named(pid)}; {ptrace.hint()}")
     if error.errno == errno.EBUSY:
         return Error("busy", errno=error.errno, what=what, step=step, hint=_BUSY)
     if error.errno == errno.ENOSYS:
         return NotSupported("not supported", errno=error.errno, what=what, step=step, hint="borrowing a descriptor takes Linux 5.6")
     if step == "subflow":
         return NotSupported("not supported", errno=error.errno, what=what, step=step, hint=_SUBFLOW)
-    return Error(f"{step}: {error.strerror}", errno=error.errno, what=what, step=step)
+    return Error(f"{step}: {os.strerror(error.errno or errno.EIO)}", errno=error.errno, what=what, step=step)
+
+
+def _not_there(row: Row) -> NotFound:
+    return NotFound("not found", errno=errno.ENOENT, what=spelled(row), step="look-up")
 
 
 _BUSY = "a thread waits in it, and this kernel (6.4, 6.5) cannot disconnect it then; newer ones can"
 _SUBFLOW = "a further subflow of an MPTCP connection cannot be dropped alone: drop the connection by its first"
 
 
-def _holder(pid: int) -> str:
-    from ..model.addresses import printable
-
-    try:
-        return f"pid {pid} {printable(procfs.command_of(pid))}"
-    except OSError:
-        return f"pid {pid}"
-
-
-def _rights() -> str:
-    from ..system.ptrace import hint
-
-    return hint()
-
-
-def _name(row: Row) -> str:
-    from ..model.connection import Connection
-
-    return str(Connection(row))
-
-
-def _row_now(row: Row, scope: int | None) -> Row | None:
-    """This very socket as it is now; None when it has these ends no more, or had no identity to begin with."""
-    ends = packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
-    try:
-        found = ROW.unpack(_tcpdrop.lookup(*ends, ifindex=row[IFINDEX], scope=scope))
-    except ValueError:
-        return None
-    except OSError as error:
-        if error.errno != errno.ENOENT:  # what cannot be looked up is not gone
-            raise from_os_error(error, _name(row)) from None
-        return None
-    return found if found[COOKIE] == row[COOKIE] else None
-
-
 def _processes(first: Sequence[int]) -> Iterator[int]:
     """Ourselves first, who need no right at all."""
     early = dict.fromkeys((os.getpid(), *first))
     yield from early
-    from ..system.holders import all_pids
-
-    for pid in all_pids():
+    for pid in procfs.all_pids():
         if pid not in early:
             yield pid
-
-
-def _some_are_hidden() -> bool:
-    from ..system.holders import some_are_hidden
-
-    return some_are_hidden()

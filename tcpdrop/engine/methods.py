@@ -1,31 +1,37 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which way a connection is dropped.
+"""The methods of dropping, and the choice between them.
 
-auto: SOCK_DESTROY, and through a descriptor of its holder where that cannot be
-(a kernel without it, no right to it, MPTCP).  destroy, descriptor: only so.
+destroy: the kernel is asked to abort it.  descriptor: a descriptor of a process
+that holds it disconnects it.  auto: destroy, and descriptor where that cannot
+be: a kernel without it, no right to it, MPTCP.
 """
 
 from __future__ import annotations
 
 import errno
 
-from ..errors import Error, NotFound, NotSupported
+from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.addresses import printable
-from ..model.rows import FLAGS, INODE, ROW_MPTCP
 from ..system import platform
-from ..system.rights import lacks_right
+from . import destroy
+from .destroy import CANNOT, DESCRIPTOR, DESTROY
 
-AUTO, DESTROY, DESCRIPTOR = METHODS = ("auto", "destroy", "descriptor")
+AUTO = "auto"
+METHODS = (AUTO, DESTROY, DESCRIPTOR)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Union
 
-    from ..model.connection import Connection
     from ..model.rows import Row
+    from ..model.table import Batch
+    from .pace import Pace
 
-    #: how it was dropped, and what the program that held it sees of that
-    Way = tuple[str, str | None]
+    #: how a connection was dropped: the method, and the errno, by name, that the program which held it gets
+    Way = tuple[str, Union[str, None]]
+    #: the numbers of some rows, and what became of each of them
+    Chunk = tuple[Sequence[int], Union[Way, Error]]
 
 
 def check_method(method: object) -> str:
@@ -37,73 +43,83 @@ def check_method(method: object) -> str:
     return method
 
 
-def helps(failure: Error) -> bool:
-    """May the descriptor way do what SOCK_DESTROY failed to?"""
-    from .descriptor import INSTEAD
-
-    return platform.DESCRIPTORS and failure.errno in INSTEAD
-
-
-def by_destroy(row: Row) -> Way:
-    """How the kernel drops what it is asked to; what nobody holds, nobody sees."""
-    return "destroy", platform.VICTIM_SEES if row[INODE] or not platform.DESCRIPTORS else None
-
-
-def by_descriptor(row: Row, scope: int | None, failure: Error | None, *, dry_run: bool = False) -> Way:
-    """One connection, after SOCK_DESTROY failed (None: was not wanted).  Raises Error."""
-    if failure is not None and not helps(failure):
-        raise failure
-    from .descriptor import abort, chosen
-
-    answer = abort([row], scope, dry_run=dry_run)[0]
-    if isinstance(answer, str):
-        return DESCRIPTOR, answer
-    assert answer is not None  # noqa: S101 - nobody stops this call
-    raise chosen(answer, failure)
-
-
-class Lacking:
-    """Why SOCK_DESTROY can do nothing in a place where descriptors can, and a process that lends one."""
+class Inability:
+    """Why the kernel can be asked for nothing here (None: it is not to be), and a process that lends a descriptor."""
 
     __slots__ = ("error", "lender")
 
-    def __init__(self, error: Error, lender: int | None = None) -> None:
+    def __init__(self, error: Error | None, lender: int | None) -> None:
         self.error = error
         self.lender = lender
 
 
-def lacking(method: str, failure: Error | None, rows: Sequence[Row], scope: int | None) -> Lacking:
-    """SOCK_DESTROY can drop nothing here, for `failure` or as it is not wanted (None): can descriptors?
+def drop(
+    rows: list[Row] | Batch,
+    scope: int | None,
+    method: str = AUTO,
+    *,
+    dry_run: bool = False,
+    pace: Pace | None = None,
+    unable: Inability | None = None,
+) -> Iterator[Chunk]:
+    """Drop these very sockets: for each its Way or the Error, as they come.
 
-    Raises Error when they could not drop a single one of these.
+    What a signal came before is in no chunk.  Raises Error for what concerns
+    all that are left.
+    dry_run: the same without the last step, and a Way is how it would be.
+    unable: what inability() found, so that nobody is asked twice.
     """
-    if failure is None:
-        failure = NotSupported("not supported", errno=errno.EOPNOTSUPP)
-    elif method == DESTROY or not helps(failure):
+    failures: dict[int, Error | None] = {}
+    if unable is not None or method == DESCRIPTOR:
+        failures = dict.fromkeys(range(len(rows)), None if unable is None else unable.error)
+    else:
+        for numbers, answer in destroy.drop(rows, scope, dry_run=dry_run, pace=pace):
+            if method == AUTO and isinstance(answer, Error) and _may_help(answer):
+                failures.update(dict.fromkeys(numbers, answer))
+            else:
+                yield numbers, answer
+    if failures:
+        from . import descriptor  # seldom needed
+
+        first = () if unable is None or unable.lender is None else (unable.lender,)
+        left = list(failures)
+        for numbers, answer in descriptor.drop([rows[number] for number in left], scope, dry_run=dry_run, pace=pace, first=first):
+            for number in numbers:
+                yield (left[number],), _better(answer, failures[left[number]]) if isinstance(answer, Error) else answer
+
+
+def inability(rows: list[Row] | Batch, scope: int | None, method: str, failure: Error | None) -> Inability:
+    """The kernel can be asked for nothing here, for this failure or as it is not to be (None): who can do it instead?
+
+    Raises Error when no descriptor leads to any of these, so that nothing at
+    all could be dropped.
+    """
+    if failure is not None and (method == DESTROY or not _may_help(failure)):
         raise failure
-    from .descriptor import chosen, find_lender
+    from .descriptor import find_lender  # seldom needed
 
-    lender = find_lender(rows, scope)
-    if isinstance(lender, int):
-        return Lacking(failure, lender)
+    lender = find_lender(list(rows), scope)
+    if not isinstance(lender, Error):
+        return Inability(failure, lender)
     if isinstance(lender, NotFound):  # what is gone needs no right: each is told so
-        return Lacking(failure)
+        return Inability(failure, None)
     lender.what = ""  # said of all of them
-    raise chosen(lender, failure)
+    raise _better(lender, failure)
 
 
-def refusal(connection: Connection, scope: int | None, method: str) -> Error | None:
-    """What the drop of this one connection would fail with, as far as can be told."""
-    try:
-        failure = None if method == DESCRIPTOR else lacks_right(scope)
-        if failure is not None or method == DESCRIPTOR:
-            lacking(method, failure, [connection._row], scope)
-        elif connection._row[FLAGS] & ROW_MPTCP:
-            from ..system.mptcp import unsupported
+def _may_help(failure: Error) -> bool:
+    """May a descriptor do what the kernel could not be asked for?"""
+    return platform.DESCRIPTORS and failure.errno in CANNOT
 
-            if method == DESTROY:
-                return unsupported("")
-            by_descriptor(connection._row, scope, unsupported(""), dry_run=True)
-    except Error as error:
-        return error
-    return None
+
+def _better(answer: Error, failure: Error | None) -> Error:
+    """Of both methods' reasons the one to tell: the right that destroy lacks, else why the descriptor did not help."""
+    if failure is None or not isinstance(answer, (NotPermitted, NotSupported)):
+        return answer
+    if not isinstance(failure, NotPermitted):
+        answer.hint = "; ".join(filter(None, (failure.hint, answer.hint)))
+        return answer
+    if failure.what == answer.what:
+        return failure
+    # It was said of all of them: each line names its own connection.
+    return type(failure)(failure.message, errno=failure.errno, what=answer.what, step=failure.step, hint=failure.hint)

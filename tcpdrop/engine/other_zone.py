@@ -3,33 +3,36 @@
 
 from __future__ import annotations
 
-from .. import _tcpdrop
-from ..errors import Protected
-from ..system.kernel import from_os_error
+from ..errors import Error
+from ..model.addresses import printable
+from ..safety import Protection
+from ..safety.rules import Rules
+from ..safety.session import OwnSession
+from ..system import kernel
 from ..system.rights import explained
+from .destroy import DESTROY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filters import Filter
     from ..model.four_tuple import FourTuple
+    from .methods import Way
 
 
-def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: list[Filter] | None = None) -> None:
+def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: list[Filter] | None = None) -> Way:
     """Drop the one connection of this tuple in another zone.
 
     Raises Protected for what SSH_CONNECTION names, and where there are rules at
     all, since none can be decided; else as single.drop().  That it is gone is not seen.
     """
-    from ..safety.rules import rules_with
-    from ..safety.session import OwnSession
-
-    if quad.dev:
-        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{quad.dev} out")
-    for name, _ in rules_with(protect or []):
-        raise Protected("protected", what=str(quad), hint=f"by {name}, which cannot be decided in another zone")
+    if quad.devs:
+        raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{printable(quad.devs[0])} out")
+    for name, _ in Rules(protect or []):
+        raise Protection(f"by {name}, which cannot be decided in another zone").refusal(str(quad))
     if not include_self and OwnSession().names(*quad.ends()):
-        raise Protected("protected", what=str(quad), hint="named by SSH_CONNECTION; --include-self")
+        raise Protection("named by SSH_CONNECTION", lifted=True).refusal(str(quad))
     try:
-        _tcpdrop.abort(*quad.ends(), scope=zone)
-    except OSError as error:
-        raise explained(from_os_error(error, str(quad))) from None
+        kernel.abort(quad.ends(), scope=zone, what=str(quad))
+    except Error as error:
+        raise explained(error) from None
+    return DESTROY, None  # who held it does not show

@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-from ..errors import Error
+from ..errors import DROPPED, FAILED, FAILURES, GONE, OUTCOMES, PROTECTED, WOULD_DROP, Error
+from ..model.columns import places_of
 from ..model.connection import Connection
 from ..model.table import Connections
-from .methods import by_destroy
-from .peer_told import absent_addresses, told
-
-#: every outcome there is; a Report keeps their numbers, a byte a connection
-OUTCOMES = ("listed", "would_drop", "dropped", "gone", "protected", "not_permitted", "not_supported", "failed")
-(LISTED, WOULD_DROP, DROPPED, GONE, PROTECTED, NOT_PERMITTED, NOT_SUPPORTED, FAILED) = range(8)
-_BAD = (NOT_PERMITTED, NOT_SUPPORTED, FAILED)
+from .destroy import DESTROYED, usual_way
+from .peer_told import Peers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from ..model.table import Batch
     from .methods import Way
 
 
@@ -32,9 +29,7 @@ class Result:
         self.connection = connection
         self.outcome = outcome
         self.error = error
-        if way is None and outcome == "dropped":
-            way = by_destroy(connection._row)
-        #: how it was dropped: "destroy" or "descriptor" (see ways.py)
+        #: how it was dropped: "destroy" or "descriptor" (see methods.py)
         self.method = None if way is None else way[0]
         #: the errno, by name, that the program which held it gets; None where nobody did or nothing was dropped
         self.victim_sees = None if way is None else way[1]
@@ -46,48 +41,105 @@ class Result:
 
     def as_dict(self) -> dict[str, object]:
         """The connection and its fate under the keys of JSON schema 1."""
-        error = self.error
-        return {
-            **self.connection.as_dict(),
-            "method": self.method,
-            "victim_sees": self.victim_sees,
-            "peer_told": self.peer_told,
-            "protected_by": error.hint if error is not None and self.outcome == "protected" else None,
-            "outcome": self.outcome,
-            "errno": error.errno if error is not None else None,
-            "error": error.message if error is not None else None,
-        }
+        way = None if self.method is None else (self.method, self.victim_sees)
+        return {**self.connection.as_dict(), **fate(self.outcome, self.error, self.peer_told, way)}
+
+
+def fate(outcome: str, error: Error | None = None, peer_told: bool | None = None, way: Way | None = None) -> dict[str, object]:
+    """The keys of JSON schema 1 that say what became of a connection."""
+    method, victim_sees = way or (None, None)
+    return {
+        "method": method,
+        "victim_sees": victim_sees,
+        "peer_told": peer_told,
+        "protected_by": error.hint if error is not None and outcome == OUTCOMES[PROTECTED] else None,
+        "outcome": outcome,
+        "errno": error.errno if error is not None else None,
+        "error": error.message if error is not None else None,
+    }
+
+
+class Outcomes:
+    """What became of each row of one batch, by its number there."""
+
+    __slots__ = ("_peers", "_ways", "batch", "codes", "errors")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.codes = bytearray([WOULD_DROP]) * len(batch)
+        #: number -> why it was not dropped
+        self.errors: dict[int, Error] = {}
+        #: number -> how it was dropped, where that was not the usual way
+        self._ways: dict[int, Way] = {}
+        self._peers: Peers | None = None
+
+    def numbers(self, code: int) -> Sequence[int]:
+        """The rows of this outcome."""
+        return places_of(self.codes, code)
+
+    def note(self, numbers: Sequence[int], answer: Way | Error) -> None:
+        """These were dropped so, or not for this reason."""
+        if isinstance(answer, Error):
+            self.fail(numbers, answer, OUTCOMES.index(answer.outcome))
+        elif answer is DESTROYED and isinstance(numbers, range):  # a hundred thousand, say
+            self.codes[numbers.start : numbers.stop] = bytes([DROPPED]) * len(numbers)
+        else:
+            for number in numbers:
+                self.codes[number] = DROPPED
+                self.errors.pop(number, None)
+                if answer is not DESTROYED:
+                    self._ways[number] = answer
+
+    def fail(self, numbers: Sequence[int], error: Error, code: int = FAILED) -> None:
+        for number in numbers:
+            self.codes[number] = code
+            self.errors[number] = error
+
+    def way(self, number: int) -> Way | None:
+        """How it was dropped."""
+        if self.codes[number] != DROPPED:
+            return None
+        return self._ways.get(number) or usual_way(self.batch[number])
+
+    @property
+    def peers(self) -> Peers:
+        """The peers of what was dropped: were they told?  Wanted when all is done."""
+        if self._peers is None:
+            self._peers = Peers(self.batch, self.numbers(DROPPED), self._ways)
+        return self._peers
+
+    def results(self) -> Iterator[Result]:
+        for number, code in enumerate(self.codes):
+            reset = self.peers.told(number) if code == DROPPED else None
+            yield Result(self.batch.connection(number), OUTCOMES[code], self.errors.get(number), reset, self.way(number))
 
 
 class Round:
-    """One selection of a run and, place by place, what became of it."""
+    """One selection of a run and what became of it: the Outcomes of each of its batches."""
 
-    __slots__ = ("_absent", "codes", "connections", "errors", "ways")
+    __slots__ = ("connections", "outcomes")
 
     def __init__(self, connections: Connections) -> None:
         self.connections = connections
-        self.codes = bytearray(len(connections))
-        #: place -> why
-        self.errors: dict[int, Error] = {}
-        #: place -> how it was dropped, where that was not the usual way
-        self.ways: dict[int, Way] = {}
-        self._absent: frozenset[bytes] | None = None
+        self.outcomes = [Outcomes(batch) for batch in connections.batches]
 
-    @property
-    def absent(self) -> frozenset[bytes]:
-        """The local addresses that the host has no more: their peers are not told."""
-        if self._absent is None:
-            self._absent = absent_addresses(self.connections)
-        return self._absent
+    def __len__(self) -> int:
+        return len(self.connections)
+
+    def count(self, code: int) -> int:
+        return sum(one.codes.count(code) for one in self.outcomes)
+
+    def chosen(self, code: int) -> Connections:
+        """Those of this outcome."""
+        return Connections([one.batch.choose(one.numbers(code)) for one in self.outcomes])
+
+    def errors(self) -> Iterator[Error]:
+        for one in self.outcomes:
+            yield from one.errors.values()
 
     def results(self) -> Iterator[Result]:
-        place = 0
-        for part in self.connections.parts:
-            for index in range(len(part)):
-                connection, code = part.connection(index), self.codes[place]
-                reset = told(connection._row, self.absent, elsewhere=part.where is not None) if code == DROPPED else None
-                yield Result(connection, OUTCOMES[code], self.errors.get(place), reset, self.ways.get(place))
-                place += 1
+        for one in self.outcomes:
+            yield from one.results()
 
 
 class Report:
@@ -111,7 +163,7 @@ class Report:
         self.refusal: Error | None = None
 
     def __len__(self) -> int:
-        return sum(len(one.codes) for one in self.rounds)
+        return sum(map(len, self.rounds))
 
     def __iter__(self) -> Iterator[Result]:
         for one in self.rounds:
@@ -125,7 +177,7 @@ class Report:
         return f"<Report: {', '.join(words) or 'nothing matched'}>"
 
     def _count(self, code: int) -> int:
-        return sum(one.codes.count(code) for one in self.rounds)
+        return sum(one.count(code) for one in self.rounds)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -152,14 +204,14 @@ class Report:
     @property
     def failed(self) -> list[Result]:
         """Not permitted, not supported, or any other failure."""
-        return self._with(*_BAD)
+        return self._with(*FAILURES)
 
     def raise_for_failures(self) -> None:
         """Raise the first failure, if any connection could not be dropped that should have been."""
-        for one in self.rounds:
-            for place, code in enumerate(one.codes):
-                if code in _BAD:
-                    raise one.errors[place]
+        for one in (outcomes for this in self.rounds for outcomes in this.outcomes):
+            for number, code in enumerate(one.codes):
+                if code in FAILURES:
+                    raise one.errors[number]
 
     def as_dict(self) -> dict[str, object]:
         """JSON schema 1: connections and summary."""

@@ -1,13 +1,62 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Dropping again and again: keep a peer away for a while, or until nothing is left."""
+"""How fast a run drops, how far it is, and when it ends early."""
 
 from __future__ import annotations
 
 import time
 
+#: rows a call: above the number from which threads are worth it, and less than
+#: a tenth of a second, so that a signal is answered
+SLICE = 16384
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+
+
+class Pace:
+    """rate: drops a second at most.  stopped: has a signal come?  progress: told how many of how many are done."""
+
+    def __init__(
+        self,
+        rate: int | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        self.rate = rate
+        self.stopped = stopped
+        self.progress = progress
+
+    def slices(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        """The numbers some at a time, each when it is their turn; a signal ends them."""
+        began = time.monotonic()
+        step = SLICE if self.rate is None else max(1, self.rate // 10)
+        for first in range(0, len(numbers), step):
+            self._keep_to_rate(began, first)
+            if self.stopped():
+                return
+            self.progress(first, len(numbers))
+            yield numbers[first : first + step]
+        self.progress(len(numbers), len(numbers))
+
+    def one_by_one(self, number: int, *, dry_run: bool) -> Callable[[], bool]:
+        """To be asked before each of so many attempts, may it be made; a dry run has no rate."""
+        began, done = time.monotonic(), 0
+
+        def go_on() -> bool:
+            nonlocal done
+            if not dry_run:
+                self._keep_to_rate(began, done)
+            if done % 256 == 0:
+                self.progress(done, number)
+            done += 1
+            return not self.stopped()
+
+        return go_on
+
+    def _keep_to_rate(self, began: float, done: int) -> None:
+        if self.rate is not None:
+            wait(began + done / self.rate - time.monotonic(), self.stopped)
 
 
 def wait(seconds: float, stopped: Callable[[], bool]) -> None:
@@ -20,8 +69,7 @@ def wait(seconds: float, stopped: Callable[[], bool]) -> None:
         time.sleep(min(left, 0.1))
 
 
-def check_rate(rate: int | None) -> int | None:
+def check_rate(rate: int | None) -> None:
     """Raise ValueError unless it is None or drops a second."""
     if rate is not None and rate < 1:
         raise ValueError("rate is 1 or more a second")
-    return rate

@@ -2,62 +2,121 @@
 """Does the peer learn at once that the connection is gone?
 
 Linux sends a reset in some states (seen per state with a packet-level peer;
-tcp_abort(), net/ipv4/tcp.c), and only from an address that the host still
-has.  illumos sends none: the peer learns it at its next segment.
+tcp_abort() and tcp_disconnect(), net/ipv4/tcp.c), and only if there is a way
+for it.  illumos sends none: the peer learns it at its next segment.
 """
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
-
-from ..model.addresses import unmapped, unpack
-from ..model.columns import addresses
-from ..model.rows import CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, INODE, LADDR, STATE, TIMER, packed_addr
+from ..errors import Error
+from ..model.rows import (
+    CLOSE_WAIT,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT1,
+    FIN_WAIT2,
+    FLAGS,
+    INODE,
+    LADDR,
+    LAST_ACK,
+    RADDR,
+    ROW_CGROUP,
+    ROW_OPTIONS,
+    STATE,
+    SYN_RECV,
+    TIMER,
+    packed_addr,
+)
 from ..system import platform
+from ..system.kernel import REPAIR
+from ..system.routes import LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut, ways_out
+from .destroy import DESCRIPTOR, DISCONNECTED
 
 _TELLING = frozenset((ESTABLISHED, CLOSE_WAIT, FIN_WAIT1, FIN_WAIT2))
 _TIME_WAIT_TIMER = 3
+#: before this kernel what nobody held any more was ended without a word, or not at all
+_ORPHANS_TELL = (6, 11)
+#: before this one a socket is shown with nothing that a request has not
+_SOCKETS_SHOW = (5, 8)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from ..model.rows import Row
-    from ..model.table import Connections
+    from ..model.table import Batch
+    from .methods import Way
 
 
-def told(row: Row, absent: frozenset[bytes], *, elsewhere: bool) -> bool | None:
-    """Was a reset sent when this row was dropped?
+class Peers:
+    """The peers of those connections of a batch that were dropped.
 
-    absent: local addresses that the host has no more.  elsewhere: it was in
-    another network namespace, whose addresses cannot be seen: then a reset that
-    the state calls for is None, unknown.
+    The kernel is asked when the first answer is wanted, for all of them.
+    ways: number -> how it was dropped, where that was not the usual way.
     """
+
+    def __init__(self, batch: Batch, numbers: Sequence[int], ways: Mapping[int, Way]) -> None:
+        self._batch = batch
+        self._numbers = numbers
+        self._ways = ways
+        self._ways_out: WaysOut | None = None
+
+    def told(self, number: int) -> bool | None:
+        """Was a reset sent to the peer of this one?  None: it cannot be told."""
+        row = self._batch[number]
+        sent = sends_reset(row, self._ways.get(number))
+        if sent is False:
+            return False
+        found = self._ask().of(row)
+        return None if found == UNKNOWN else sent if found == LEAVES else False
+
+    def untold(self) -> Iterator[tuple[str, bytes]]:
+        """For each that a reset should have reached and has not: why not, and the address that is behind that."""
+        if not platform.TELLS_PEER or not self._numbers or not self._ask().troubled:
+            return
+        for number in self._numbers:
+            row = self._batch[number]
+            if sends_reset(row, self._ways.get(number)) is not False:
+                found = self._ask().of(row)
+                if found not in (LEAVES, UNKNOWN):
+                    yield found, packed_addr(row, LADDR if found == NO_ADDRESS else RADDR)
+
+    def _ask(self) -> WaysOut:
+        if self._ways_out is None:
+            try:
+                self._ways_out = self._look()
+            except Error:  # the namespace has ended, or rtnetlink is forbidden
+                self._ways_out = NOTHING_KNOWN
+        return self._ways_out
+
+    def _look(self) -> WaysOut:
+        batch = self._batch.choose(self._numbers)
+        was_open = batch.namespace is None or batch.namespace.is_open
+        try:
+            return ways_out(batch.data(), batch.scope)
+        finally:
+            if not was_open:  # the run is over
+                batch.close()
+
+
+def sends_reset(row: Row, way: Way | None) -> bool | None:
+    """Does the kernel send one for what is dropped in this state?  None: it cannot be told."""
     if not platform.TELLS_PEER:
         return False
-    mini = row[STATE] == FIN_WAIT2 and not row[INODE] and row[TIMER] == _TIME_WAIT_TIMER
-    if row[STATE] not in _TELLING or mini or packed_addr(row, LADDR) in absent:
+    state = row[STATE]
+    by_descriptor = way is not None and way[0] == DESCRIPTOR
+    if way == DISCONNECTED[REPAIR]:
         return False
-    return None if elsewhere else True
-
-
-def absent_addresses(connections: Connections) -> frozenset[bytes]:
-    """The local addresses of these connections, of our own namespace, that the host has no more."""
-    found: set[tuple[int, bytes]] = set()
-    for part in connections.parts:
-        if part.where is None:
-            found |= addresses(part.data(), LADDR)
-    packed = {laddr[:4] if family == 4 else unmapped(laddr) for family, laddr in found}
-    return frozenset(address for address in packed if not _is_here(address))
-
-
-def _is_here(packed: bytes) -> bool:
-    """Can a socket be bound to it?  A link-local address needs its interface: it is taken to be here."""
-    if packed[:2] == b"\xfe\x80" and len(packed) == 16:
+    if by_descriptor and state in (LAST_ACK, CLOSING):
+        return None  # only if something was not sent yet, which is not shown
+    if state == SYN_RECV:  # a socket (TCP Fast Open) is shown with its options, a mere request has none
+        if row[INODE] or row[FLAGS] & (ROW_OPTIONS | ROW_CGROUP):
+            return True
+        return False if platform.release() >= _SOCKETS_SHOW else None
+    if state not in _TELLING:
+        return False
+    if row[INODE] or state not in (FIN_WAIT1, FIN_WAIT2):
         return True
-    probe = socket(AF_INET if len(packed) == 4 else AF_INET6, SOCK_DGRAM)
-    try:
-        probe.bind((unpack(packed), 0))
-    except OSError:
-        return False
-    finally:
-        probe.close()
-    return True
+    if state == FIN_WAIT2 and row[TIMER] == _TIME_WAIT_TIMER:
+        return False  # a mini socket
+    return True if platform.release() >= _ORPHANS_TELL else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Dropping many: select, spare, approve, then drop each one exactly, by cookie.
+"""Dropping many: select, spare, approve, then drop each one exactly, by its identity.
 
 What concerns the whole run is raised before the first drop; afterwards each
 connection has its own outcome.  A dry run goes the same way and stops short.
@@ -8,36 +8,36 @@ connection has its own outcome.  A dry run goes the same way and stops short.
 from __future__ import annotations
 
 import errno
-import os
 import time
-from struct import pack, unpack
 
-from .. import _tcpdrop
-from ..errors import Error, TooMany
-from ..model.columns import column, picked, places_of
-from ..model.rows import COOKIE, IFINDEX, LADDR, LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
-from ..model.table import Connections, Rows
-from ..system import netns, platform
-from ..system.kernel import from_os_error
-from ..system.rights import explained, lacks_right
-from .outcome import DROPPED, FAILED, GONE, LISTED, NOT_PERMITTED, NOT_SUPPORTED, PROTECTED, WOULD_DROP, Report, Round
-from .pace import wait
-
-#: rows a call: above the number from which threads are worth it, and less than
-#: a tenth of a second, so that a signal is answered
-SLICE = 16384
+from ..errors import DROPPED, GONE, LISTED, WOULD_DROP, Error, NotFound, TooMany
+from ..model.columns import picked
+from ..model.rows import CLOSED, COOKIE, STATE, ends_of, spelled
+from ..model.table import Connections
+from ..system import platform
+from ..system.rights import lacks_right
+from . import methods
+from .destroy import DESCRIPTOR, DESTROYED
+from .methods import AUTO
+from .outcome import Report, Round
+from .pace import Pace, wait
+from .verify import present, still_present, survives, wait_until_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
+    from typing import Union
 
     from ..model.rows import Row
-    from ..model.table import Part
+    from ..model.table import Batch
     from ..safety.guard import Guard
-    from .methods import Lacking
+    from .methods import Chunk, Inability
+    from .outcome import Outcomes
 
-    #: asked with the victims before the first drop; raises Refused to stop
-    Approve = Callable[[Connections], None]
+    #: the identity of each row that a round has seen -> where it stands if it was dropped
+    Known = dict[object, Union[tuple[Outcomes, int], None]]
+    #: asked with the victims before the first drop: the numbers of those that are meant, None for all; raises Refused to stop
+    Approve = Callable[[Connections], Union[list[int], None]]
 
 
 class Run:
@@ -49,64 +49,68 @@ class Run:
         *,
         dry_run: bool = False,
         max_drops: int | None = None,
-        threads: int = 0,
         rate: int | None = None,
-        method: str = "auto",
+        method: str = AUTO,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.guard = guard
         self.max_drops = max_drops
-        self.threads = threads
-        #: drops a second at most
-        self.rate = rate
-        #: "auto", "destroy" or "descriptor": see ways.py
         self.method = method
-        #: number of a part of this round -> why SOCK_DESTROY can do nothing there, where descriptors can
-        self._lacking: dict[int, Lacking] = {}
-        #: told between slices how far a round is
-        self.progress = progress
         #: asked between slices: has a signal come?
         self.stopped = stopped
+        self.pace = Pace(rate, stopped, progress)
         self.report = Report(dry_run=dry_run)
         self.attempted = 0
+        #: sockets whose drop the kernel has queued and was not seen to carry out: verify.py
+        self._waiting: set[object] = set()
 
     def round(self, selection: Connections, approve: Approve | None = None) -> Round:
         """Spare, bound, approve, check rights, drop.  Raises Error with nothing of this round dropped."""
         this = Round(selection)
-        this.codes[:] = bytes([WOULD_DROP]) * len(selection)
-        spared = self.guard.protected(selection)
-        if self.guard.rules:
-            from ..safety.guard import protected_through
-
-            spared.update(protected_through(self.guard, selection))
-        for place, why in spared.items():
-            this.codes[place] = PROTECTED
-            this.errors[place] = why
-        victims = this.codes.count(WOULD_DROP)
+        for outcomes, spared in zip(this.outcomes, self.guard.protected(selection)):
+            for number, why in spared.items():
+                outcomes.note((number,), why)
+            if outcomes.batch.listed is None:
+                self._mark_absent(outcomes)
+        inabilities = self._refuse(this, approve) if this.count(WOULD_DROP) else None
         self.report.rounds.append(this)
+        if inabilities is not None:
+            for outcomes, unable in zip(this.outcomes, inabilities):
+                self._drop(outcomes, unable)
+        return this
+
+    def _refuse(self, this: Round, approve: Approve | None) -> list[Inability | None] | None:
+        """Raise what this round is refused for as a whole; a dry run notes it, and None ends it there.
+
+        Else what was found out about each batch.
+        """
+        victims = this.chosen(WOULD_DROP)
         try:
-            self._check_bound(victims)
-            if victims:
-                self._check_rights(selection)
-            if victims and approve is not None and not self.stopped():
-                approve(selection if victims == len(selection) else selection.choose(places_of(this.codes, WOULD_DROP)))
+            self._check_bound(len(victims))
+            inabilities = self._check_rights(victims)
+            if approve is not None and not self.stopped():
+                _leave_others(this, approve(victims))
         except Error as error:
             if not self.report.dry_run:
-                self.report.rounds.pop()
                 raise
             self.report.refusal = error
-        except BaseException:  # somebody left at the question
-            self.report.rounds.pop()
-            raise
-        if self.report.dry_run and victims and self.report.refusal is None:
-            self._drop(this)  # as far as it can be tried without doing it
-        if not self.report.dry_run and victims:
-            self._drop(this)
-            self.attempted += victims
-            # A signal came first: untouched.
-            this.codes = this.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
-        return this
+            return None
+        if not self.report.dry_run:
+            self.attempted += this.count(WOULD_DROP)
+        return inabilities
+
+    def _mark_absent(self, outcomes: Outcomes) -> None:
+        """Of connections that were named one by one, those that are not there: in a dry run that is looked up, as the drop would."""
+        batch = outcomes.batch
+        numbers = outcomes.numbers(WOULD_DROP)
+        there = [number for number in numbers if batch[number][STATE] != CLOSED]
+        if self.report.dry_run and there:
+            seen = present([batch[number] for number in there], batch.scope)
+            there = [number for number, is_there in zip(there, seen) if is_there]
+        for number in sorted({*numbers} - {*there}):
+            what = spelled(batch[number])
+            outcomes.note((number,), NotFound("not found", errno=errno.ENOENT, what=what, step="look-up"))
 
     def _check_bound(self, number: int) -> None:
         if self.max_drops is None or self.attempted + number <= self.max_drops:
@@ -115,23 +119,57 @@ class Run:
             raise TooMany(f"{number} more match, beyond the bound of {self.max_drops}: they were left alone")
         raise TooMany(f"{number} connections match, and at most {self.max_drops} may be dropped: none was")
 
-    def _check_rights(self, selection: Connections) -> None:
+    def _check_rights(self, victims: Connections) -> list[Inability | None]:
         """A right that is missing for every connection stops the run before the first drop."""
-        self._lacking = {}
-        start = 0
-        for number, part in enumerate(selection.parts):
-            if len(part):
-                with netns.opened(part.where) as scope:
-                    failure = None if self.method == "descriptor" else lacks_right(scope)
-                    if failure is not None or self.method == "descriptor":
-                        from .methods import lacking
+        return [self._inability(batch) if len(batch) else None for batch in victims.batches]
 
-                        self._lacking[number] = lacking(self.method, failure, self._victims(part, start), scope)
-            start += len(part)
+    def _inability(self, batch: Batch) -> Inability | None:
+        failure = None if self.method == DESCRIPTOR else lacks_right(batch.scope)
+        if failure is None and self.method != DESCRIPTOR:
+            return None
+        return methods.inability(batch, batch.scope, self.method, failure)
 
-    def _victims(self, part: Part, start: int) -> list[Row]:
-        codes = self.report.rounds[-1].codes
-        return [part.row(place) for place in range(len(part)) if codes[start + place] == WOULD_DROP]
+    def _drop(self, outcomes: Outcomes, unable: Inability | None) -> None:
+        dry_run = self.report.dry_run
+        if platform.QUEUED and not dry_run:
+            victims = outcomes.numbers(WOULD_DROP)
+            outcomes.note([number for number in victims if _identity(outcomes.batch[number]) in self._waiting], DESTROYED)
+        numbers = outcomes.numbers(WOULD_DROP)
+        batch = outcomes.batch.choose(numbers)
+        try:
+            try:
+                for some, answer in self._chunks(batch, unable) if numbers else ():
+                    if isinstance(answer, Error) or not dry_run:
+                        outcomes.note(picked(numbers, some), answer)
+            finally:
+                if platform.QUEUED:
+                    self._wait_until_gone(outcomes)
+        except Error as error:  # this namespace has gone: the others' outcomes must not be lost
+            outcomes.fail(outcomes.numbers(WOULD_DROP), error)
+        if platform.TELLS_PEER:
+            _settle_mirrors(outcomes)
+        if not dry_run:  # a signal came first: untouched
+            outcomes.codes = outcomes.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
+
+    def _chunks(self, batch: Batch, unable: Inability | None) -> Iterator[Chunk]:
+        return methods.drop(batch, batch.scope, self.method, dry_run=self.report.dry_run, pace=self.pace, unable=unable)
+
+    def _wait_until_gone(self, outcomes: Outcomes) -> None:
+        """The kernel accepted them: that they are gone is seen, not believed."""
+        numbers = outcomes.numbers(DROPPED)
+        rows = list(outcomes.batch.choose(numbers))
+        self._waiting.update(map(_identity, rows))
+        try:
+            left = wait_until_gone(rows, outcomes.batch.scope) if rows else []
+        except Error as error:  # the outcomes so far must not be lost
+            self.report.unverified = error
+            return
+        self._waiting.difference_update(map(_identity, rows))
+        self._waiting.update(_identity(rows[number]) for number in left)
+        for number in picked(numbers, left):
+            outcomes.note((number,), still_present(outcomes.batch[number]))
+
+    # ---- looking again
 
     def verify(self, look: Callable[[], Connections]) -> Connections:
         """Compare with what is there now: mark what did not die, return what is new."""
@@ -142,139 +180,35 @@ class Run:
             return Connections([])
         if not len(again):
             return again
-        alive = self._dropped_cookies()
-        seen = {_identity(row) for this in self.report.rounds for row in _rows(this.connections)}
+        known: Known = {_identity(row): None for this in self.report.rounds for batch in this.connections.batches for row in batch}
+        known.update(self._dropped())
+        return Connections([batch.choose(self._compare(batch, known)) for batch in again.batches], again.undecidable)
+
+    def _dropped(self) -> Iterator[tuple[object, tuple[Outcomes, int]]]:
+        """The identity of each row that was dropped, and where it stands."""
+        for outcomes in (one for this in self.report.rounds for one in this.outcomes):
+            for number in outcomes.numbers(DROPPED):
+                row = outcomes.batch[number]
+                if row[COOKIE]:  # else it was never more than its ends
+                    yield _identity(row), (outcomes, number)
+
+    def _compare(self, batch: Batch, known: Known) -> list[int]:
+        """The numbers of those that no round has seen."""
         new: list[int] = []
-        for place, row in enumerate(_rows(again)):
-            if _identity(row) in alive:
-                this, at = alive[_identity(row)]
-                if this.ways.get(at, ("",))[0] == "descriptor" and _ends_of(this.connections[at]._row) != _ends_of(row):
-                    new.append(place)  # its program connected the same socket anew
-                elif _survives(again.choose([place]), self.method):
-                    this.codes[at] = FAILED
-                    this.errors[at] = Error("still present", what=str(again[place]), errno=errno.EBUSY)
-            elif _identity(row) not in seen:
-                new.append(place)
-        return again.choose(new)
-
-    def _dropped_cookies(self) -> dict[object, tuple[Round, int]]:
-        found = {}
-        for this in self.report.rounds:
-            for place, row in enumerate(_rows(this.connections)):
-                if this.codes[place] == DROPPED and row[COOKIE]:
-                    found[_identity(row)] = (this, place)
-        return found
-
-    # ---- the drop itself
-
-    def _drop(self, this: Round) -> None:
-        start = 0
-        for number, part in enumerate(this.connections.parts):
-            places = places_of(this.codes[start : start + len(part)], WOULD_DROP)
-            try:
-                self._drop_part(part, this, start, places, self._lacking.get(number))
-            except Error as error:  # this namespace has gone: the others' outcomes must not be lost
-                self._all_failed(places, this, start, error)
-            start += len(part)
-
-    def _drop_part(self, part: Part, this: Round, start: int, places: Sequence[int], lacking: Lacking | None) -> None:
-        with netns.opened(part.where) as scope:
-            # SOCK_DESTROY first, but not where it cannot, or would only say so.
-            other = places if lacking is not None else _subflows(part, places, scope)
-            skip = set(other)
-            direct = [place for place in places if place not in skip] if skip else places
-            if not self.report.dry_run:
-                try:
-                    self._drop_slices(part, this, start, direct, scope)
-                finally:
-                    if platform.QUEUED:
-                        self._wait_until_gone(part, this, start, places, scope)
-            if other or this.errors:
-                from .otherway import drop_by_descriptor
-
-                drop_by_descriptor(self, part, this, start, other, scope, lacking)
-        self._settle_mirrors(part, this, start, places)
-
-    def _drop_slices(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
-        began = time.monotonic()
-        step = SLICE if self.rate is None else max(1, self.rate // 10)
-        for first in range(0, len(places), step):
-            if self.rate is not None:
-                wait(began + first / self.rate - time.monotonic(), self.stopped)
-            if self.stopped():
-                return
-            self.progress(first, len(places))
-            some = places[first : first + step]
-            try:
-                answers = self._abort(part, some, scope)
-            except OSError as error:
-                raise from_os_error(error) from None
-            self._note(part, this, start, some, answers, scope)
-        self.progress(len(places), len(places))
-
-    def _wait_until_gone(self, part: Part, this: Round, start: int, places: Sequence[int], scope: int | None) -> None:
-        """The kernel accepted them: that they are gone is seen, not believed."""
-        from .queued import still_present, wait_until_gone
-
-        accepted = [place for place in places if this.codes[start + place] == DROPPED]
-        try:
-            left = wait_until_gone([ROW.unpack_from(part.table[part.indices[place]]) for place in accepted], scope)
-        except Error as error:  # the outcomes so far must not be lost
-            self.report.unverified = error
-            return
-        for place in (accepted[number] for number in left):
-            this.codes[start + place] = FAILED
-            this.errors[start + place] = still_present(str(part.connection(place)))
-
-    def _abort(self, part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
-        """One errno a place, 0 for dropped."""
-        if isinstance(part.table, Rows):
-            if platform.LOOKS_BY_WALK:
-                from .queued import abort_given
-
-                return abort_given([ROW.unpack(part.table[part.indices[place]]) for place in places], scope)
-            return [abort_row(ROW.unpack(part.table[part.indices[place]]), scope) for place in places]
-        indices = picked(part.indices, places)
-        now_listening = _listening(scope)
-        if now_listening and not now_listening.isdisjoint(picked(part.cookies(), places)):
-            return [abort_row(ROW.unpack_from(part.table[index]), scope) for index in indices]
-        numbers = pack(f"{len(places)}I", *indices)
-        return unpack(f"{len(places)}i", _tcpdrop.abort_rows(part.table, numbers, threads=self.threads, scope=scope))
-
-    def _all_failed(self, places: Sequence[int], this: Round, start: int, error: Error) -> None:
-        for place in places:
-            if this.codes[start + place] == WOULD_DROP:
-                this.codes[start + place] = FAILED
-                this.errors[start + place] = error
-
-    def _note(self, part: Part, this: Round, start: int, places: Sequence[int], answers: Sequence[int], scope: int | None) -> None:
-        codes = this.codes
-        if not any(answers) and isinstance(places, range):
-            codes[start + places.start : start + places.stop] = bytes([DROPPED]) * len(places)
-            return
-        for place, answer in zip(places, answers):
-            if answer == 0:
-                codes[start + place] = DROPPED
+        for number, row in enumerate(batch):
+            identity = _identity(row)
+            if identity not in known:
+                new.append(number)
+            dropped = known.get(identity)
+            if dropped is None:
                 continue
-            connection = part.connection(place)
-            number = look_again(connection._row, scope) if answer == errno.ENOBUFS else answer
-            codes[start + place], error = outcome_of(number, str(connection))
-            if error is not None:
-                this.errors[start + place] = error
-
-    def _settle_mirrors(self, part: Part, this: Round, start: int, places: Sequence[int]) -> None:
-        """On loopback the reset takes the other end along: what is gone for that reason was dropped."""
-        gone = [place for place in places if this.codes[start + place] == GONE] if platform.TELLS_PEER else []
-        if not gone:
-            return
-        dropped = {_ends(part, place): place for place in places if this.codes[start + place] == DROPPED}
-        for place in gone:
-            laddr, lport, raddr, rport = _ends(part, place)
-            mirror = dropped.get((raddr, rport, laddr, lport))
-            if mirror is not None:
-                this.codes[start + place] = DROPPED
-                this.errors.pop(start + place, None)
-                this.ways[start + place] = (this.ways.get(start + mirror, ("destroy",))[0], "ECONNRESET")
+            outcomes, at = dropped
+            way = outcomes.way(at)
+            if way is not None and way[0] == DESCRIPTOR and ends_of(outcomes.batch[at]) != ends_of(row):
+                new.append(number)  # its program connected the same socket anew
+            elif survives(row, batch.scope, again=self.method != DESCRIPTOR):
+                outcomes.note((at,), still_present(row))
+        return new
 
 
 def rounds(
@@ -292,8 +226,11 @@ def rounds(
     """
     deadline = None if duration is None else time.monotonic() + duration
     while not run.stopped():
+        run.guard.look_again()
         found = select()
         yield run.round(found, approve) if len(found) else None
+        for batch in found.batches:
+            batch.close()
         if not len(found) and until_gone:
             return
         wait(interval if deadline is None else min(interval, deadline - time.monotonic()), run.stopped)
@@ -301,116 +238,43 @@ def rounds(
             return
 
 
-def _subflows(part: Part, places: Sequence[int], scope: int | None) -> Sequence[int]:
-    """Those of MPTCP connections, which SOCK_DESTROY does not end.  Mostly there is none on the whole host."""
-    try:
-        if not platform.DESCRIPTORS or not len(_tcpdrop.mptcp_sockets(scope)):
-            return ()
-    except OSError:
-        pass  # they cannot be listed: there are other ways to tell
-    from ..system.mptcp import subflows
-
-    return subflows(part, places, scope)
-
-
-def _identity(row: Row) -> object:
-    return row[COOKIE] if platform.COOKIES_ARE_UNIQUE else (row[COOKIE], *_ends_of(row))
-
-
-def _listening(scope: int | None) -> set[object]:
-    """The cookies of all listeners: a socket that was connected may listen by now, and keeps its cookie.
-
-    The kernel would take it for the connection.  A look-up sees the difference.
-    """
-    if not platform.LISTENER_KEEPS_COOKIE:
-        return set()
-    return set(column(_tcpdrop.list_connections(1 << LISTEN, scope=scope).tobytes(), COOKIE))
-
-
-def _rows(connections: Connections) -> Iterator[Row]:
-    for part in connections.parts:
-        yield from ROW.iter_unpack(part.data())
-
-
 def still_there(report: Report) -> Connections:
     """Of the connections that a run dropped one by one, those whose very socket still exists."""
-    alive: list[Part] = []
-    for this in report.rounds:
-        start = 0
-        for part in this.connections.parts:
-            places = places_of(this.codes[start : start + len(part)], DROPPED)
-            with netns.opened(part.where) as scope:
-                alive.append(part.chosen(_existing(part, places, scope)))
-            start += len(part)
+    alive: list[Batch] = []
+    for outcomes in (one for this in report.rounds for one in this.outcomes):
+        batch = outcomes.batch.choose(outcomes.numbers(DROPPED))
+        there = present(list(batch), batch.scope) if len(batch) else []
+        alive.append(batch.choose([number for number, is_there in enumerate(there) if is_there]))
     return Connections(alive)
 
 
-def _existing(part: Part, places: Sequence[int], scope: int | None) -> list[int]:
-    if platform.LOOKS_BY_WALK and places:
-        from .queued import present
-
-        there = present([ROW.unpack_from(part.table[part.indices[place]]) for place in places], scope)
-        return [place for place, is_there in zip(places, there) if is_there]
-    return [place for place in places if _exists(part, place, scope)]
-
-
-def _survives(one: Connections, method: str) -> bool:
-    """Drop this very socket once more: is it there even so?
-
-    A half-open connection that was dropped may become a full one at that very
-    moment, with the same cookie (inet_csk_clone_lock(), Linux).
-    """
-    if platform.QUEUED:
-        return True  # it was looked for until patience ended
-    part = next(part for part in one.parts if len(part))
-    with netns.opened(part.where) as scope:
-        number = errno.EOPNOTSUPP if method == "descriptor" else abort_row(part.row(0), scope)
-        try:
-            return number not in (0, errno.ENOENT) or (number == 0 and _exists(part, 0, scope))
-        except Error:
-            return True  # as far as can be told
+def _leave_others(this: Round, chosen: list[int] | None) -> None:
+    """Of the victims only these numbers are meant; None: all."""
+    if chosen is None:
+        return
+    wanted, start = frozenset(chosen), 0
+    for outcomes in this.outcomes:
+        numbers = outcomes.numbers(WOULD_DROP)
+        for number, victim in enumerate(numbers, start):
+            if number not in wanted:
+                outcomes.codes[victim] = LISTED
+        start += len(numbers)
 
 
-def _exists(part: Part, place: int, scope: int | None) -> bool:
-    row = ROW.unpack_from(part.table[part.indices[place]])
-    try:
-        found = _tcpdrop.lookup(*_ends(part, place), ifindex=row[IFINDEX], scope=scope)
-    except OSError as error:
-        if error.errno != errno.ENOENT:  # what cannot be looked up is not gone
-            raise from_os_error(error, str(part.connection(place))) from None
-        return False
-    return bool(ROW.unpack(found)[COOKIE] == row[COOKIE])
+def _settle_mirrors(outcomes: Outcomes) -> None:
+    """On loopback the reset takes the other end along: what is gone for that reason was dropped."""
+    gone = outcomes.numbers(GONE)
+    if not gone:
+        return
+    batch = outcomes.batch
+    dropped = {ends_of(batch[number]): number for number in outcomes.numbers(DROPPED)}
+    for number in gone:
+        laddr, lport, raddr, rport = ends_of(batch[number])
+        mirror = dropped.get((raddr, rport, laddr, lport))
+        way = None if mirror is None else outcomes.way(mirror)
+        if way is not None:
+            outcomes.note((number,), (way[0], "ECONNRESET"))
 
 
-def _ends(part: Part, place: int) -> tuple[bytes, int, bytes, int]:
-    return _ends_of(part.row(place))
-
-
-def _ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
-    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
-
-
-def outcome_of(number: int, what: str) -> tuple[int, Error | None]:
-    """The outcome of an errno."""
-    if number == 0:
-        return DROPPED, None
-    error = explained(from_os_error(OSError(number, os.strerror(number)), what))
-    codes = {"gone": GONE, "not_permitted": NOT_PERMITTED, "not_supported": NOT_SUPPORTED, "protected": PROTECTED}
-    return codes.get(error.outcome, FAILED), error
-
-
-def abort_row(row: Row, scope: int | None) -> int:
-    """Look up, compare, drop this one socket: its errno, 0 for dropped."""
-    try:
-        _tcpdrop.abort(*_ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
-    except OSError as error:
-        return error.errno or errno.EIO
-    except ValueError:  # a wildcard, in a row that no kernel made
-        return errno.EINVAL
-    return 0
-
-
-def look_again(row: Row, scope: int | None) -> int:
-    """The answer was lost, the request was not: what is gone by now was dropped."""
-    number = abort_row(row, scope)
-    return 0 if number == errno.ENOENT else number
+def _identity(row: Row) -> object:
+    return row[COOKIE] if platform.COOKIES_ARE_UNIQUE else (row[COOKIE], *ends_of(row))

@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Selection: the filter language, its meaning, and what of it the kernel can do.
+"""Which connections are meant.  text -> expression -> plan -> Connections:
 
-Filter and from_selectors() say what is meant; plan() says what to ask the
-kernel for; select() decides on what comes back; explain() tells a person.
+parser       text to nodes; lexer, its tokens; values and units, one value each
+literal      the same from values that are never read as language
+vocabulary   the words of the language, a row for each
+nodes        and, or, not; sockets, endpoints, owned, measures: the predicates
+filter       Filter, what the world sees of an expression
+facts        what predicates must know that no row says
+plan         what to ask the kernel for; bytecode, how that is written on Linux
+decision     which of the rows that came back are meant
+selection    all of it: select(), and what protecting rules say of rows
+explanation  how a filter was read, for people
 """
 
 from __future__ import annotations
 
-from .filter import Filter, all_of, any_of, from_selectors
+from .filter import Filter, all_of, from_selectors
 
-_HOMES = {"Facts": "facts", "Plan": "plan", "explain": "explanation", "gather": "facts", "plan_for": "plan", "select": "decision"}
+#: what only some callers need
+_HOMES = {"Facts": "facts", "Plan": "plan", "explain": "explanation", "gather": "facts", "plan_for": "plan", "select": "selection"}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .decision import select
     from .explanation import explain
     from .facts import Facts, gather
     from .plan import Plan, plan_for
+    from .selection import select
 
-__all__ = ["Facts", "Filter", "Plan", "all_of", "any_of", "explain", "from_selectors", "gather", "plan_for", "select"]
+__all__ = ["Facts", "Filter", "Plan", "all_of", "explain", "from_selectors", "gather", "plan_for", "select"]
 
 
 def __getattr__(name: str) -> object:

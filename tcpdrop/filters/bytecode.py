@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Conditions to inet_diag bytecode, the filter that the Linux kernel runs on each socket of a dump.  Pure.
 
-An op is four bytes, code, yes and no, and what its code brings behind them.
+An op is four bytes, code, yes and no, and what its code brings after them.
 yes and no are distances in bytes, forwards only.  A walk that ends exactly
-behind the program accepts the socket, one that ends four bytes further
+after the program accepts the socket, one that ends four bytes further
 rejects it.  The kernel's checker takes a jump only to an op that following
 `yes` from the start reaches; so yes always leads to the next op, only `no`
 jumps, and what is to jump on success is an op followed by a JMP.
@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from struct import pack
 
+from ..system import platform
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Union
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 JMP, S_GE, S_LE, D_GE, D_LE, S_COND, D_COND, DEV_COND, CGROUP_COND = 1, 2, 3, 4, 5, 7, 8, 9, 13
 AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
 ANY_PORT = -1
+#: The program runs on every socket and its check is quadratic; beyond this a set in user space is faster.
+MAX_OPS = 64
 
 # A condition is one Op, or And/Or of several, or Not of one.
 
 
 class Op:
-    """One comparison: its code and the bytes behind the op."""
+    """One comparison: its code and the bytes after the op."""
 
     __slots__ = ("code", "payload")
 
@@ -113,15 +117,20 @@ def bound_to(ifindex: int) -> Condition:
 
 
 def in_cgroup(number: int) -> Condition:
-    """Linux 5.8."""
+    """Where has_cgroup_op()."""
     return Op(CGROUP_COND, pack("=Q", number))
+
+
+def has_cgroup_op() -> bool:
+    """Linux 5.8 or later; an older one would refuse the whole program."""
+    return platform.release() >= (5, 8)
 
 
 # ---- assembly
 
 
 class _Label:
-    """A place later in the program."""
+    """An offset later in the program, for jumps."""
 
     __slots__ = ("at",)
 
@@ -140,7 +149,7 @@ class _Assembler:
         self.code += pack("=BBH", code, 4 + len(payload), 0) + payload
 
     def put(self, condition: Condition, yes: _Label, no: _Label, follow: _Label) -> None:
-        """Code that goes to yes or no; `follow` is the label that will stand right behind it."""
+        """Code that goes to yes or no; `follow` is the label that will stand right after it."""
         if isinstance(condition, Op):
             self.op(condition.code, condition.payload, no)
             if yes is not follow:
@@ -149,9 +158,9 @@ class _Assembler:
             self.put(condition.part, no, yes, follow)
         else:
             for part in condition.parts[:-1]:
-                behind = _Label()
-                self.put(part, behind if condition.all else yes, no if condition.all else behind, behind)
-                behind.at = len(self.code)
+                following = _Label()
+                self.put(part, following if condition.all else yes, no if condition.all else following, following)
+                following.at = len(self.code)
             self.put(condition.parts[-1], yes, no, follow)
 
     def _jump_over(self, yes: _Label, no: _Label, follow: _Label) -> None:

@@ -1,107 +1,96 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The decision on every row, with owners looked up only for what the rows leave open."""
+"""The decision on rows: by columns where those are enough, else row by row; owners only for what the rows leave open."""
 
 from __future__ import annotations
 
-from ..model.rows import INFO, INODE, ROW
-from ..system import platform
-from .facts import Facts, gather
-from .nodes import OWNERS, PIDS
+from itertools import repeat
+
+from ..model.columns import column
+from ..model.rows import INFO, INODE, ROW, ROW_FIELDS
+from ..system import netns, platform
+from .facts import UNKNOWN, Facts, gather
+from .nodes import INTERFACES, LISTENERS, OWNERS, PIDS, And
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Optional, Protocol
+    from collections.abc import Iterable, Sequence
+    from typing import Optional
 
     from ..model.connection import Connection
     from ..model.rows import Info, Row
+    from ..system.holders import Owners
+    from ..system.kernel import Table
     from .filter import Filter
+    from .nodes import Node
 
-    class Records(Protocol):
-        """Packed records: a Table, or a list of bytes."""
-
-        def __len__(self) -> int: ...
-        def __getitem__(self, index: int, /) -> bytes: ...
-        def __iter__(self) -> Iterator[bytes]: ...
-
-    #: index in the table, row, info
-    Hit = tuple[int, Row, Optional[Info]]
+    Record = tuple[Row, Optional[Info]]
 
 
-class Selection:
-    """indices: of the records that match, ascending.  open: of those that may match or not."""
+def decide(chosen: Filter, table: Table, facts: Facts) -> tuple[Sequence[int], int]:
+    """The numbers of the rows that match, ascending, and how many rows may match or not.
 
-    __slots__ = ("indices", "open", "records")
+    Decided first by what is known without owners: only for what that leaves
+    open are the holders looked up, and facts.owners keeps them.
+    """
+    if table.stride > ROW.size:
+        unpack, details = ROW.unpack_from, INFO.unpack_from
+        records: Iterable[Record] = ((unpack(raw), details(raw, ROW.size)) for raw in table)
+    else:
+        data = table.tobytes()
+        found = by_columns(chosen.node, data, len(table))
+        if found is not None:
+            return found, 0
+        records = zip(ROW.iter_unpack(data), repeat(None))
+    matching, unsure = _row_by_row(chosen, enumerate(records), facts)
+    if unsure and facts.owners is None and chosen.needs() & {OWNERS, PIDS}:
+        facts.owners = _holders(chosen, {ROW.unpack_from(table[number])[INODE] for number in unsure})
+        more, unsure = _row_by_row(chosen, [(number, unpacked(table[number])) for number in unsure], facts)
+        matching = sorted(matching + more)
+    return matching, len(unsure)
 
-    def __init__(self, records: Records, indices: list[int], undecided: list[int]) -> None:
-        self.records = records
-        self.indices = indices
-        self.open = undecided
 
-    @property
-    def undecided(self) -> int:
-        return len(self.open)
-
-    @property
-    def hits(self) -> list[Hit]:
-        """(index, row, info) of what matches, unpacked anew."""
-        return [(index, *unpacked(self.records[index])) for index in self.indices]
-
-
-def unpacked(raw: bytes) -> tuple[Row, Info | None]:
+def unpacked(raw: bytes) -> Record:
     return ROW.unpack_from(raw), INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
 
 
-def select(chosen: Filter, records: Records, facts: Facts) -> Selection:
-    """Decide on packed records.
-
-    First with what is known without owners; only rows which that leaves open
-    have their holders looked up, and facts.owners keeps them.
-    """
-    found: list[int] = []
-    undecided: list[int] = []
-    test, unpack, details, size = chosen.test, ROW.unpack_from, INFO.unpack_from, ROW.size
-    for index, raw in enumerate(records):
-        answer = test(unpack(raw), details(raw, size) if len(raw) > size else None, facts)
+def _row_by_row(chosen: Filter, numbered: Iterable[tuple[int, Record]], facts: Facts) -> tuple[list[int], list[int]]:
+    """The numbers of what matches, and of what may match or not."""
+    matching: list[int] = []
+    unsure: list[int] = []
+    test = chosen.test
+    for number, (row, info) in numbered:
+        answer = test(row, info, facts)
         if answer:
-            found.append(index)
+            matching.append(number)
         elif answer is None:
-            undecided.append(index)
-    if not undecided or facts.owners is not None or not chosen.needs() & {OWNERS, PIDS}:
-        return Selection(records, found, undecided)
-    _look_up_owners(chosen, records, undecided, facts)
-    still_open = []
-    for index in undecided:
-        answer = test(*unpacked(records[index]), facts)
-        if answer:
-            found.append(index)
-        elif answer is None:
-            still_open.append(index)
-    return Selection(records, sorted(found), still_open)
+            unsure.append(number)
+    return matching, unsure
 
 
-def _look_up_owners(chosen: Filter, records: Records, undecided: list[int], facts: Facts) -> None:
-    from ..system.holders import scan, scan_named
+def _holders(chosen: Filter, inodes: set[int] | None) -> Owners:
+    """Who holds these sockets (None: all), as far as the filter asks for it."""
+    from ..system.holders import scan, scan_named  # most filters do not ask who holds what
 
-    inodes = {ROW.unpack_from(records[index])[INODE] for index in undecided}
-    facts.owners = scan(inodes) if OWNERS in chosen.needs() else scan_named(chosen.wanted_pids, inodes)
+    return scan(inodes) if OWNERS in chosen.needs() else scan_named(chosen.wanted_pids, inodes)
+
+
+# ---- one connection, for Filter.matches()
 
 
 def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Facts:
     """The facts about one connection: its own owner, and what else the filter needs."""
     needs = chosen.needs()
     if facts is None:
-        facts = gather(needs)
+        # Another namespace has other listeners, and its interfaces other numbers.
+        facts = gather(needs if _is_here(connection) else needs - {LISTENERS, INTERFACES})
     if platform.HELD_BY_ENDS and PIDS in needs and facts.owners is None:  # a row shows its creator, and no holder
-        from ..system.holders import scan_named
-
-        facts.owners = scan_named(chosen.wanted_pids)
+        facts.owners = _holders(chosen, None)
     pids, inode = connection.owner.pids, connection._row[INODE]
     if not needs & {OWNERS, PIDS} or facts.owners is not None or pids is None or not inode:
         return facts
     from ..system.holders import Owners
 
-    known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=False, everyone=True)
+    known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=not pids, everyone=True)
     if pids and connection.process is not None:
         known.processes.remember(pids[0], connection.process)
     return Facts(
@@ -112,3 +101,43 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
         cgroups=facts.cgroups,
         now=facts.now,
     )
+
+
+def _is_here(connection: Connection) -> bool:
+    """Is it in the network namespace, and the zone, of the caller?"""
+    return connection.zone is None and connection.netns in (None, netns.identity())
+
+
+# ---- many rows where each predicate looks at one end, port or state
+
+
+def by_columns(node: Node, data: bytes, number: int) -> Sequence[int] | None:
+    """The numbers of the rows that match, of so many packed rows; None where columns alone do not decide.
+
+    Columns repeat themselves: a hundred thousand clients of one port have one
+    local port and a few states.  So a predicate is asked once for each distinct value.
+    """
+    parts = node.args if isinstance(node, And) else (node,)
+    if not all(part.reads for part in parts):
+        return None
+    found: Sequence[int] = range(number)
+    for part in parts:
+        columns = [column(data, field) for field in part.reads]
+        values = columns[0] if len(columns) == 1 else list(zip(*columns))
+        distinct = set(values)
+        right = _those_that_match(part, distinct)
+        if len(right) < len(distinct):
+            found = [row for row in found if values[row] in right]
+    return found
+
+
+def _those_that_match(part: Node, values: set[object]) -> set[object]:
+    """Of the values of the fields that the part reads, those for which it is True."""
+    test, fields, right = part.compiled(), part.reads, set()
+    row: list[object] = [None] * len(ROW_FIELDS)
+    for value in values:
+        for field, one in zip(fields, (value,) if len(fields) == 1 else value):  # type: ignore[call-overload]
+            row[field] = one
+        if test(row, None, UNKNOWN) is True:  # type: ignore[arg-type]
+            right.add(value)
+    return right

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from .. import _tcpdrop
-from ..model.rows import LISTEN, LPORT, ROW
+import os
+import stat
+
+from ..model.four_tuple import interface
+from ..system import kernel, procfs
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
@@ -20,10 +23,10 @@ EPHEMERAL = (32768, 60999)
 class Facts:
     """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
-    now: a reading of the clock that a row's `created` is of (clock.py).
+    now: a reading of the clock that a row's `created` is of (sunos_clock.py).
     """
 
-    __slots__ = ("_cgroup_ids", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
+    __slots__ = ("_cgroup_ids", "_indices", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
 
     def __init__(
         self,
@@ -41,19 +44,24 @@ class Facts:
         self.owners = owners
         self.cgroups = cgroups
         self.now = now
+        self._indices: dict[str, int | None] = {}
         self._cgroup_ids: dict[str, frozenset[int] | None] = {}
 
     def ifindex(self, name: str) -> int | None:
-        return None if self.interfaces is None else self.interfaces.get(name)
+        """The interface of this name or number; None where there is none, or two are meant."""
+        if name not in self._indices:
+            try:
+                self._indices[name] = None if self.interfaces is None else interface(name, self.interfaces)
+            except ValueError:
+                self._indices[name] = None
+        return self._indices[name]
 
     def cgroup_ids(self, path: str) -> frozenset[int] | None:
         """The ids of a cgroup and of all below it."""
         if not self.cgroups:
             return None
         if path not in self._cgroup_ids:
-            from .cgroups import ids_below
-
-            self._cgroup_ids[path] = ids_below(path)
+            self._cgroup_ids[path] = _cgroups_below(path)
         return self._cgroup_ids[path]
 
 
@@ -64,19 +72,19 @@ UNKNOWN = Facts()
 def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
     """The facts that a filter needs about a network namespace, without owners: those need the rows.
 
-    Raises OSError when the namespace cannot be entered.
+    Raises Error when the namespace cannot be entered.
     """
     listeners = interfaces = None
     ephemeral = EPHEMERAL
     if LISTENERS in needs:
-        listeners = {ROW.unpack_from(raw)[LPORT] for raw in _tcpdrop.list_connections(1 << LISTEN, scope=scope)}
+        listeners = kernel.listening_ports(scope)
         if scope is None:
             ephemeral = _ephemeral_ports()
     if INTERFACES in needs:
-        interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in _tcpdrop.interfaces(scope).items()}
+        interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
     now = None
     if CLOCK in needs:
-        from ..model import clock
+        from ..model import sunos_clock as clock  # where there are creation times
 
         now = clock.now()
     return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
@@ -84,9 +92,69 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
 
 def _ephemeral_ports() -> tuple[int, int]:
     # The file shows the namespace of who reads it: another one's range is taken to be the default.
+    words = procfs.text_of("/proc/sys/net/ipv4/ip_local_port_range").split()
+    return (int(words[0]), int(words[1])) if words else EPHEMERAL
+
+
+# ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system
+
+
+def _cgroup_mount() -> str | None:
+    """Where the unified hierarchy is mounted and to be seen: not covered by another file system, as below `ip netns exec`."""
+    for place, device in procfs.mounts_of("cgroup2"):
+        try:
+            if os.stat(place).st_dev == device:
+                return place
+        except OSError:
+            continue
+    return None
+
+
+def _cgroup_directory(path: str) -> bytes | None:
+    """Bytes, since a path is UTF-8 whatever the locale says."""
+    root = _cgroup_mount()
+    if root is None:
+        return None
+    inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
+    if ".." in inside.split("/"):
+        return None
+    return f"{root}/{inside.strip('/')}".encode("utf-8", "surrogateescape")
+
+
+def cgroup_is_absent(path: str) -> bool:
+    """Is there certainly no cgroup with this path?"""
+    top = _cgroup_directory(path)
     try:
-        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
-            lo, hi = file.read().split()
-            return int(lo), int(hi)
-    except (OSError, ValueError):
-        return EPHEMERAL
+        return top is not None and not stat.S_ISDIR(os.stat(top).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def _cgroups_below(path: str) -> frozenset[int] | None:
+    """The ids of the cgroup and of all below it; None when it is not there or may not be read.
+
+    path: '/system.slice/nginx.service', or with the mount point in front.
+    """
+    top = _cgroup_directory(path)
+    if top is None:
+        return None
+    found: set[int] = set()
+    try:
+        if not os.path.isdir(top):
+            return None
+        for directory, _, _ in os.walk(top, onerror=_vanished):
+            try:
+                found.add(os.stat(directory).st_ino)
+            except FileNotFoundError:
+                continue  # ended during the walk
+    except OSError:
+        return None
+    return frozenset(found) or None
+
+
+def _vanished(error: OSError) -> None:
+    """A cgroup that ends during the walk is none of ours; any other failure leaves the set unknown."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

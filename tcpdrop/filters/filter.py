@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from ..errors import FilterError
 from ..model.rows import ALL_STATES, LISTEN, USUAL_STATES
-from . import literal, support
-from .nodes import Node, both, either, negate, walk
+from ..system import platform
+from .literal import compared, made
+from .nodes import OWNERS, PIDS, Node, both, either, negate, walk
 from .parser import parse
-from .sockets import State
+from .sockets import Family, State
+from .vocabulary import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +44,14 @@ class Filter:
 
     @classmethod
     def of(cls, node: Node) -> Filter:
-        """From an expression."""
-        support.check(node)
-        made = cls.__new__(cls)
-        object.__setattr__(made, "node", node)
-        object.__setattr__(made, "_test", None)
-        return made
+        """From an expression; FilterError if this system cannot answer it."""
+        reason = refusal(node, platform.NAME)
+        if reason:
+            raise FilterError(reason)
+        chosen = cls.__new__(cls)
+        object.__setattr__(chosen, "node", node)
+        object.__setattr__(chosen, "_test", None)
+        return chosen
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Filter cannot be changed: {name}")
@@ -93,22 +97,24 @@ class Filter:
         """Is it certain that this connection is meant?  What is unknown does not match, also under not.
 
         Owners and details are the connection's own; without `facts`, interfaces,
-        listeners and cgroups are read now, where the filter asks for them.
+        listeners and cgroups are read now, where the filter asks for them: those of
+        the caller's own network namespace, so for a connection of another they are unknown.
         """
-        from .decision import facts_of
+        from .decision import facts_of  # who only reads or combines filters decides nothing
 
         return self.test(connection._row, connection._info, facts_of(connection, self, facts)) is True
 
     def needs(self) -> frozenset[str]:
-        """What must be fetched beside the rows: see nodes.py."""
-        return self.node.needs()
+        """What must be fetched beside the rows: names of nodes.py."""
+        needs = self.node.needs()
+        if PIDS in needs and not platform.HELD_BY_ENDS and any(node.word == "pid" and not positive for node, positive in walk(self.node)):
+            needs |= {OWNERS}  # to deny one holder takes that another was seen
+        return needs
 
     @property
     def wanted_pids(self) -> frozenset[int]:
         """The processes that `pid` names."""
-        from .owned import Pid
-
-        return frozenset(pid for node, _ in walk(self.node) if isinstance(node, Pid) for pid in node.pids)
+        return frozenset(pid for node, _ in walk(self.node) if node.word == "pid" for pid in node.args[1:])
 
     @property
     def named_states(self) -> int:
@@ -130,119 +136,118 @@ class Filter:
         asked = [node.mask for node, positive in walk(self.node) if positive and isinstance(node, State)]
         return any(mask >> LISTEN & 1 and mask != ALL_STATES for mask in asked)
 
+    def refuse_listeners(self) -> None:
+        """Raise FilterError when LISTEN is named: for whoever is about to drop."""
+        if self.names_listen:
+            raise FilterError("LISTEN is no connection: a listening socket is never dropped")
+
     # ---- literal constructors: values, never language
 
     @staticmethod
     def local(given: object) -> Filter:
         """Local addresses, prefixes, or either with a port."""
-        return Filter.of(literal.addresses("local", given))
+        return Filter.of(made("local_addr", given))
 
     @staticmethod
     def remote(given: object) -> Filter:
         """Remote addresses, prefixes, or either with a port."""
-        return Filter.of(literal.addresses("remote", given))
+        return Filter.of(made("remote_addr", given))
 
     @staticmethod
     def host(given: object) -> Filter:
         """The address of either end."""
-        return Filter.of(literal.addresses("host", given))
+        return Filter.of(made("host", given))
 
     @staticmethod
     def local_port(given: object) -> Filter:
         """Ports, ranges like '1000-2000', services."""
-        return Filter.of(literal.ports("local", given))
+        return Filter.of(made("local_port", given))
 
     @staticmethod
     def remote_port(given: object) -> Filter:
-        return Filter.of(literal.ports("remote", given))
+        return Filter.of(made("remote_port", given))
 
     @staticmethod
     def port(given: object) -> Filter:
         """The port of either end."""
-        return Filter.of(literal.ports("host", given))
+        return Filter.of(made("port", given))
 
     lport = local_port
     rport = remote_port
 
     @staticmethod
     def states(given: object) -> Filter:
-        return Filter.of(literal.states(given))
+        return Filter.of(made("states", given))
 
     state = states
 
     @staticmethod
     def family(given: str) -> Filter:
         """'inet' or 'inet6', on the wire."""
-        from .sockets import Family
-
         if given not in ("inet", "inet6"):
             raise TypeError("family cannot be None") if given is None else FilterError("family is inet or inet6")
         return Filter.of(Family(4 if given == "inet" else 6))
 
     @staticmethod
     def dev(given: object) -> Filter:
-        return Filter.of(literal.interfaces(given))
+        return Filter.of(made("dev", given))
 
     @staticmethod
     def pid(given: object) -> Filter:
-        return Filter.of(literal.pids(given))
+        return Filter.of(made("pid", given))
 
     @staticmethod
     def process(given: object) -> Filter:
         """Command names; * ? [...] are patterns."""
-        return Filter.of(literal.processes(given))
+        return Filter.of(made("process", given))
 
     comm = process
 
     @staticmethod
     def user(given: object) -> Filter:
         """User names or numbers."""
-        return Filter.of(literal.users(given))
+        return Filter.of(made("user", given))
+
+    @staticmethod
+    def mine() -> Filter:
+        """What a process of the caller's own user holds."""
+        return Filter("mine")
 
     @staticmethod
     def unit(given: object) -> Filter:
-        return Filter.of(literal.units(given))
+        return Filter.of(made("unit", given))
 
     @staticmethod
     def cgroup(given: object) -> Filter:
-        return Filter.of(literal.cgroups(given))
+        return Filter.of(made("cgroup", given))
 
     @staticmethod
     def cc(given: object) -> Filter:
-        return Filter.of(literal.congestion(given))
+        return Filter.of(made("cc", given))
 
     @staticmethod
     def idle(given: str | int, op: str = ">=") -> Filter:
         """'10m', or a number of seconds."""
-        return Filter.of(literal.measure("idle", given, op))
+        return Filter.of(compared("idle", given, op))
 
     @staticmethod
     def age(given: str | int, op: str = ">=") -> Filter:
         """'8h', or a number of seconds; on Linux proven by when data last moved."""
-        return Filter.of(literal.measure("age", given, op))
+        return Filter.of(compared("age", given, op))
 
     @staticmethod
     def rtt(given: str | int, op: str = ">=") -> Filter:
         """'20ms', or a number of seconds."""
-        return Filter.of(literal.measure("rtt", given, op))
+        return Filter.of(compared("rtt", given, op))
 
     @staticmethod
     def measure(word: str, given: str | int, op: str = ">=") -> Filter:
         """recvq, sendq, bytes-sent, bytes-received (bytes), retrans, and the above."""
-        return Filter.of(literal.measure(word, given, op))
+        return Filter.of(compared(word, given, op))
 
 
-#: keyword of tcpdrop.connections() and tcpdrop.drop() -> the literal constructor
-SELECTORS = {
-    "local_addr": Filter.local,
-    "local_port": Filter.local_port,
-    "remote_addr": Filter.remote,
-    "remote_port": Filter.remote_port,
-    "states": Filter.states,
-    "pid": Filter.pid,
-    "process": Filter.process,
-    "user": Filter.user,
-}
+#: the keywords of tcpdrop.connections() and tcpdrop.drop()
+SELECTORS = ("local_addr", "local_port", "remote_addr", "remote_port", "states", "pid", "process", "user")
 
 
 def from_selectors(**selectors: object) -> Filter | None:
@@ -250,24 +255,16 @@ def from_selectors(**selectors: object) -> Filter | None:
 
     A selector that is there but None is a TypeError, and so is an unknown one.
     """
-    found = []
+    nodes = []
     for name, given in selectors.items():
         if name not in SELECTORS:
             raise TypeError(f"unknown selector {name!r}; there are {', '.join(SELECTORS)}")
         if given is None:
             raise TypeError(f"{name} is None; leave a selector out to select by nothing")
-        found.append(SELECTORS[name](given).node)
-    return Filter.of(both(found)) if found else None
+        nodes.append(made(name, given))
+    return Filter.of(both(nodes)) if nodes else None
 
 
 def all_of(filters: Iterable[Filter]) -> Filter:
     """Many filters and-ed at once, one at least."""
     return Filter.of(both([one.node for one in filters]))
-
-
-def any_of(filters: Iterable[Filter]) -> Filter:
-    """Many filters or-ed at once; none at all matches nothing."""
-    from .predicates import nothing
-
-    nodes = [one.node for one in filters]
-    return Filter.of(either(nodes) if nodes else nothing())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Values from outside to nodes, without the parser: no value can change a filter's structure.
 
-Each function takes one value or an iterable of them; none at all matches
+A constructor takes one value or an iterable of them; none at all matches
 nothing.  None is a TypeError, for it is a variable that was never set.  A
 value that cannot be read is a FilterError without column.
 """
@@ -12,139 +12,74 @@ from ..errors import FilterError
 from ..model.addresses import is_number
 from ..model.rows import STATE_NAMES
 from . import values
+from .endpoints import nothing
+from .lexer import COMPARISONS
 from .nodes import either
-from .predicates import nothing
-from .prefixes import Address
-from .sockets import Dev, Port, State
-from .words import COMPARISONS
+from .vocabulary import COMPARED, KEYWORDS, LIST, PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from typing import Any
 
     from .nodes import Node
 
-    T = TypeVar("T")
+
+def made(keyword: str, given: object) -> Node:
+    """What the keyword (vocabulary.py) says of one value or many."""
+    word = KEYWORDS[keyword]
+    read = _state if keyword == "states" else word.read
+    found = [_read(keyword, one, read, word.number) for one in _each(keyword, given)]
+    if not found:
+        return nothing()
+    if word.takes == PORTS:
+        return word.node("=", found)
+    return word.node(found) if word.takes == LIST else either([word.node(one) for one in found])
 
 
-def _each(what: str, given: object, read: Callable[[str], T], *, numbers: bool = True) -> list[T]:
-    """Every value through `read`."""
-    found = []
-    for one in _items(what, given):
-        if isinstance(one, int) and numbers and not isinstance(one, bool):
-            text = str(int(one))
-        elif isinstance(one, str):
-            text = one
-        elif hasattr(one, "max_prefixlen"):  # of the ipaddress module
-            text = str(one)
-        else:
-            raise TypeError(f"{what} cannot be {_kind(one)}")
-        try:
-            found.append(read(text))
-        except ValueError as error:
-            raise FilterError(f"{what}: {error}") from None
-    return found
+def compared(keyword: str, given: object, comparison: str) -> Node:
+    """A measure of one value: '10m' or seconds for times, '64k' or bytes for sizes, a count for retrans."""
+    word = KEYWORDS.get(keyword)
+    if word is None or word.takes != COMPARED:
+        raise FilterError(f"'{keyword}' is no measure; there are {', '.join(w.name for w in KEYWORDS.values() if w.takes == COMPARED)}")
+    if comparison not in COMPARISONS:
+        raise FilterError(f"{keyword}: '{comparison}' is not a comparison")
+    if not isinstance(given, (str, int)) or isinstance(given, bool):
+        raise TypeError(f"{keyword} cannot be {_kind(given)}")
+    return word.node(COMPARISONS[comparison], _read(keyword, given, word.read, word.number))
 
 
-def _items(what: str, given: object) -> Iterable[object]:
+def _read(keyword: str, one: object, read: Callable[[str], Any], number: str | None) -> Any:
+    if isinstance(one, int) and number is not None and not isinstance(one, bool):
+        text = f"{int(one)}{number}"
+    elif isinstance(one, str):
+        text = one
+    elif hasattr(one, "max_prefixlen"):  # of the ipaddress module
+        text = str(one)
+    else:
+        raise TypeError(f"{keyword} cannot be {_kind(one)}")
+    try:
+        return read(text)
+    except ValueError as error:
+        raise FilterError(f"{keyword}: {error}") from None
+
+
+def _each(keyword: str, given: object) -> Iterable[object]:
     # A network of the ipaddress module is iterable, over its addresses: it is one value here.
     if given is None or isinstance(given, (str, int, bytes, bytearray)) or hasattr(given, "max_prefixlen"):
         return (given,)
     try:
         return iter(given)  # type: ignore[call-overload,no-any-return]
     except TypeError:
-        raise TypeError(f"{what} cannot be {_kind(given)}") from None
+        raise TypeError(f"{keyword} cannot be {_kind(given)}") from None
 
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"of type {type(value).__name__}"
 
 
-def addresses(end: str, given: object) -> Node:
-    """end: local, remote or host.  '10.0.0.0/8', '[2001:db8::1]:443', an object of ipaddress."""
-    found = _each("host" if end == "host" else f"{end}_addr", given, values.address, numbers=False)
-    return Address.of(end, found) if found else nothing()
-
-
-def ports(end: str, given: object) -> Node:
-    """443, '443', 'https', '1000-2000'."""
-    found = _each("port" if end == "host" else f"{end}_port", given, values.port_range)
-    return Port.of(end, found) if found else nothing()
-
-
-def states(given: object) -> Node:
-    """'established', State.ESTABLISHED or its number, 'all'."""
-    mask = 0
-    for one in _each("states", given, _state):
-        mask |= one
-    return State("state", mask) if mask else nothing()
-
-
 def _state(text: str) -> int:
+    """A state by its number as well, as State has it."""
     if is_number(text) and len(text) <= 2 and 0 < int(text) < len(STATE_NAMES):
         return 1 << int(text)
     return values.state_mask(text)
-
-
-def pids(given: object) -> Node:
-    from .owned import Pid
-
-    found = _each("pid", given, values.pid)
-    return Pid.of(set(found)) if found else nothing()
-
-
-def processes(given: object) -> Node:
-    """Names or patterns of commands."""
-    from .owned import Comm
-
-    return _any([Comm(one) for one in _each("process", given, values.comm, numbers=False)])
-
-
-def users(given: object) -> Node:
-    """Names or numbers."""
-    from .owned import User
-
-    return _any([User(one) for one in _each("user", given, values.uid)])
-
-
-def units(given: object) -> Node:
-    from ..system.processes import unit_name
-    from .owned import Unit
-
-    return _any([Unit(unit_name(one)) for one in _each("unit", given, values.name, numbers=False)])
-
-
-def cgroups(given: object) -> Node:
-    from .owned import Cgroup
-
-    return _any([Cgroup(one) for one in _each("cgroup", given, values.name, numbers=False)])
-
-
-def interfaces(given: object) -> Node:
-    return _any([Dev(one) for one in _each("dev", given, values.name, numbers=False)])
-
-
-def congestion(given: object) -> Node:
-    from .measures import Congestion
-
-    return _any([Congestion(one) for one in _each("cc", given, values.name, numbers=False)])
-
-
-def _any(nodes: list[Node]) -> Node:
-    return either(nodes) if nodes else nothing()
-
-
-def measure(word: str, given: object, comparison: str) -> Node:
-    """One value: '10m' or seconds for times, '64k' or bytes for sizes, a count for retrans."""
-    from .measures import READINGS, Measure, parse_value
-
-    if comparison not in COMPARISONS:
-        raise FilterError(f"{word}: '{comparison}' is not a comparison")
-    if isinstance(given, (str, int)) and not isinstance(given, bool):
-        text = f"{given}s" if isinstance(given, int) and READINGS[word][1] in ("ms", "us") else str(given)
-        try:
-            return Measure(word, COMPARISONS[comparison], parse_value(word, text))
-        except ValueError as error:
-            raise FilterError(f"{word}: {error}") from None
-    raise TypeError(f"{word} cannot be {_kind(given)}")

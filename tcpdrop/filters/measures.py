@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import operator
+from _operator import eq, ge, gt, le, lt, ne  # operator.py is a module in Python, to be loaded at every start
 
-from ..model.clock import age_ms
 from ..model.rows import (
     BYTES_RECEIVED,
     BYTES_SENT,
@@ -25,10 +24,11 @@ from ..model.rows import (
     RTT,
     SENDQ,
 )
+from ..model.sunos_clock import age_ms
 from ..system import platform
+from .lexer import quoted
 from .nodes import CLOCK, DETAILS, Node
 from .units import duration_text, parse_count, parse_duration, parse_size, size_text
-from .words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 
     from ..model.rows import Info, Row
     from .facts import Facts
-    from .nodes import Answer
+    from .nodes import Answer, Test
 
     Reading = Callable[[Row, Optional[Info], Facts], Optional[int]]
 
 COMPARE = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+    "=": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
 }
 
 
@@ -87,15 +87,24 @@ class Measure(Node):
 
     __slots__ = ()
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+    @property
+    def word(self) -> str:
+        return self.args[0]  # type: ignore[no-any-return]
+
+    def compiled(self) -> Test:
         word, comparison, value = self.args
-        reading = READINGS[word][0](row, info, facts)
-        return None if reading is None else COMPARE[comparison](reading, value)
+        reading, holds = READINGS[word][0], COMPARE[comparison]
+
+        def measured(row: Row, info: Info | None, facts: Facts) -> Answer:
+            found = reading(row, info, facts)
+            return None if found is None else holds(found, value)
+
+        return measured
 
     def needs(self) -> frozenset[str]:
-        if self.args[0] == "age" and platform.CREATION_TIMES:
+        if self.word == "age" and platform.CREATION_TIMES:
             return frozenset([CLOCK])
-        return frozenset() if self.args[0] in ("recvq", "sendq") else frozenset([DETAILS])
+        return frozenset() if self.word in ("recvq", "sendq") else frozenset([DETAILS])
 
     def __str__(self) -> str:
         word, comparison, value = self.args
@@ -110,7 +119,7 @@ def value_text(word: str, value: int) -> str:
 
 
 def parse_value(word: str, text: str) -> int:
-    """The value behind the word's comparison; ValueError."""
+    """The value after the word's comparison; ValueError."""
     kind = READINGS[word][1]
     if kind == "size":
         return parse_size(text)
@@ -121,11 +130,17 @@ class Congestion(Node):
     """cc NAME: args is (name,)."""
 
     __slots__ = ()
+    word = "cc"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        if info is None or not info[KNOWN] & INFO_CC:
-            return None
-        return bool(info[CC].rstrip(b"\0").decode("ascii", "replace") == self.args[0])
+    def compiled(self) -> Test:
+        (name,) = self.args
+
+        def controls(row: Row, info: Info | None, facts: Facts) -> Answer:
+            if info is None or not info[KNOWN] & INFO_CC:
+                return None
+            return bool(info[CC].rstrip(b"\0").decode("ascii", "replace") == name)
+
+        return controls
 
     def needs(self) -> frozenset[str]:
         return frozenset([DETAILS])

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The expression: immutable nodes, and the three-valued logic of and, or, not.
 
-A node answers `test(row, info, facts)` with True, False or None, unknown.
-That is the definition of its meaning; `compiled()` gives a faster function
-with the same answers.  str(node) is text that parses back to an equal node.
+A node's `compiled()` is a function test(row, info, facts) that answers True,
+False or None, unknown.  str(node) is text that parses back to an equal node.
 
-row and info are unpacked records (model.py); info is None where no details
-were fetched; facts says what no row says (facts.py).
+row and info are unpacked records (model/rows.py); info is None where no
+details were fetched; facts says what no row says (facts.py).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..model.rows import Info, Row
+    from .bytecode import Condition
     from .facts import Facts
 
     Answer = Optional[bool]
@@ -62,11 +62,14 @@ class Node:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.args))})"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
+    @property
+    def word(self) -> str:
+        """The word of the language that makes this predicate (vocabulary.py)."""
         raise NotImplementedError
 
     def compiled(self) -> Test:
-        return self.test
+        """The test of one row, prepared for being asked often."""
+        raise NotImplementedError
 
     def needs(self) -> frozenset[str]:
         """What must be fetched for a decision: a subset of the names above."""
@@ -74,13 +77,12 @@ class Node:
 
     @property
     def reads(self) -> tuple[int, ...]:
-        """The places of a row (model.py) that decide, nothing else being asked; () where that cannot be said."""
+        """The one or two fields of a row that decide alone and never leave it unknown; () where more is looked at."""
         return ()
 
-    @property
-    def word(self) -> str:
-        """The word of the language that makes this predicate."""
-        return str(self).split(" ", 1)[0]
+    def condition(self, facts: Facts | None) -> tuple[Condition | None, bool]:
+        """What Linux can check in its dump: a condition that holds wherever this is True, and whether nowhere else."""
+        return None, False
 
 
 class _Group(Node):
@@ -111,18 +113,8 @@ class And(_Group):
     __slots__ = ()
     operator = "and"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        answer: Answer = True
-        for part in self.args:
-            one = part.test(row, info, facts)
-            if one is False:
-                return False
-            if one is None:
-                answer = None
-        return answer
-
     def compiled(self) -> Test:
-        tests = [part.compiled() for part in _merged(self)]
+        tests = [part.compiled() for part in merged(self)]
         if len(tests) == 1:
             return tests[0]
         if len(tests) == 2:
@@ -156,18 +148,8 @@ class Or(_Group):
     __slots__ = ()
     operator = "or"
 
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        answer: Answer = False
-        for part in self.args:
-            one = part.test(row, info, facts)
-            if one:
-                return True
-            if one is None:
-                answer = None
-        return answer
-
     def compiled(self) -> Test:
-        tests = [part.compiled() for part in _merged(self)]
+        tests = [part.compiled() for part in merged(self)]
         if len(tests) == 1:
             return tests[0]
 
@@ -190,10 +172,6 @@ class Not(Node):
     def __init__(self, part: Node) -> None:
         super().__init__(part)
         _set_depth(self, (part,))
-
-    def test(self, row: Row, info: Info | None, facts: Facts) -> Answer:
-        answer = self.args[0].test(row, info, facts)
-        return None if answer is None else not answer
 
     def compiled(self) -> Test:
         test = self.args[0].compiled()
@@ -280,7 +258,7 @@ class Mergeable(Node):
         raise NotImplementedError
 
 
-def _merged(group: _Group) -> list[Node]:
+def merged(group: _Group) -> list[Node]:
     """The parts, with those of an Or that look at the same thing made one; so under an And of nots."""
     together: dict[object, list[Any]] = {}
     rest: list[Node] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tokens to nodes: and, or, not, parentheses.  What a predicate's own values mean stands in predicates.py.
+"""Tokens to nodes: and, or, not, parentheses.  Which predicates there are, and what they take, is in vocabulary.py.
 
 filter := and-list | or-list     neighbouring terms are and-ed
 term   := ["not"] ( "(" filter ")" | predicate )
@@ -7,20 +7,23 @@ term   := ["not"] ( "(" filter ")" | predicate )
 
 from __future__ import annotations
 
-from .. import _tcpdrop
 from ..errors import FilterError
-from .lexer import END, SYMBOL, WORD, join, tokens
-from .nodes import MAX_DEPTH, Not, both, either, negate
-from .predicates import PREDICATES, STARTS
-from .reader import Reader
-from .support import refusal
-from .words import CONNECTIVES
+from ..model.addresses import is_number, looks_numeric, printable
+from ..model.rows import state_number
+from ..system import platform
+from .lexer import COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, tokens
+from .nodes import MAX_DEPTH, both, either, negate
+from .vocabulary import COMPARED, NOTHING, ONE, PORTS, WORDS, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
+    from .lexer import Token
     from .nodes import Node
+
+    T = TypeVar("T")
 
 _EXPECTED = "a predicate (state, local, remote, lport, rport, ...), not or ("
 
@@ -31,11 +34,84 @@ def parse(arguments: str | Iterable[str], backend: str | None = None) -> Node:
     backend: whose predicates there are; None is this system.  FilterError has the column, from 1, in the arguments joined by a space.
     """
     text = join(arguments)
-    reader = Reader(text, tokens(text), _tcpdrop.BACKEND if backend is None else backend)
+    reader = Reader(text, tokens(text), platform.NAME if backend is None else backend)
     node = _filter(reader, 0)
     if reader.token.kind != END:
         raise reader.error(f"'{reader.shown()}' closes nothing" if reader.token.text == ")" else f"expected {_EXPECTED}")
     return node
+
+
+class Reader:
+    """Where the parser stands in the tokens, and what every predicate reads: values, lists, comparisons."""
+
+    def __init__(self, text: str, found: list[Token], backend: str) -> None:
+        self.text = text
+        self.backend = backend
+        #: False under an odd number of nots
+        self.positive = True
+        self._tokens = found
+        self._at = 0
+        #: where the last token that was read ends
+        self.last_stop = 0
+
+    @property
+    def token(self) -> Token:
+        return self._tokens[self._at]
+
+    def advance(self) -> Token:
+        token = self.token
+        self.last_stop = token.stop
+        self._at += 1
+        return token
+
+    def is_symbol(self, text: str) -> bool:
+        return self.token.kind == SYMBOL and self.token.text == text
+
+    def shown(self) -> str:
+        return printable(self.token.text)
+
+    def error(self, message: str) -> FilterError:
+        return FilterError(message, self.token.column)
+
+    # ---- pieces of predicates
+
+    def comparison(self) -> str:
+        """The operator here, as =, !=, <, <=, > or >=; '' if there is none."""
+        token = self.token
+        if (token.kind == SYMBOL or token.text in COMPARISON_WORDS) and token.kind != END and token.text in COMPARISONS:
+            return COMPARISONS[self.advance().text]
+        return ""
+
+    def no_comparison(self, word: str) -> None:
+        column = self.token.column
+        operator = self.comparison()
+        if operator:
+            hint = f"write: not {word} ..." if operator == "!=" else f"write the value right behind {word}"
+            raise FilterError(f"{word} takes no operator; {hint}", column)
+
+    def value(self, word: str, expected: str, read: Callable[[str], T]) -> T:
+        """One value after `word`, through `read`, whose ValueError gets the column."""
+        token = self.token
+        if token.kind == END:
+            raise self.error(f"expected {expected} after {word}, but the filter ends here")
+        if token.kind == SYMBOL:
+            raise self.error(f"expected {expected} after {word}, not '{token.text}'")
+        if token.kind == WORD and token.text in RESERVED:
+            raise self.error(f'expected {expected} after {word}; if {token.text} is meant as a value, write "{token.text}"')
+        try:
+            value = read(token.text)
+        except ValueError as error:
+            raise self.error(f"{error}" if token.text else f"expected {expected} after {word}, not an empty string") from None
+        self.advance()
+        return value
+
+    def values(self, word: str, expected: str, read: Callable[[str], T]) -> list[T]:
+        """Values with commas between."""
+        found = [self.value(word, expected, read)]
+        while self.is_symbol(","):
+            self.advance()
+            found.append(self.value(word, f"another value ({expected})", read))
+        return found
 
 
 def _filter(reader: Reader, depth: int) -> Node:
@@ -100,15 +176,45 @@ def _factor(reader: Reader, depth: int) -> Node:
         return node
     if token.kind == END:
         raise reader.error(f"expected {_EXPECTED}, but the filter ends here")
-    if token.kind != WORD or token.text not in PREDICATES:
+    if token.kind != WORD or token.text not in WORDS:
         raise reader.error(_unknown(reader))
     reader.advance()
-    node = PREDICATES[token.text](reader, token.text)
-    # exclude makes a Not; what it negates is answered everywhere.
-    reason = "" if isinstance(node, Not) else refusal(node, reader.positive, reader.backend)
+    node = _predicate(reader, token.text)
+    reason = refusal(node, reader.backend, reader.positive)
     if reason:
         raise FilterError(reason, token.column)
     return node
+
+
+def _predicate(reader: Reader, name: str) -> Node:
+    """What stands after the word, as the node that its row of the vocabulary makes."""
+    word = WORDS[name]
+    if word.takes == COMPARED:
+        comparison = reader.comparison()
+        if not comparison:
+            raise reader.error(f"expected an operator after {name}: gt, ge, lt, le, eq, ne")
+        return word.node(comparison, reader.value(name, word.expected, word.read))
+    if word.takes == PORTS:
+        comparison, column = reader.comparison() or "=", reader.token.column
+        ranges = reader.values(name, word.expected, word.read)
+        try:
+            return word.node(comparison, ranges)
+        except ValueError as error:
+            raise FilterError(f"{name} {error}", column) from None
+    reader.no_comparison(name)
+    if word.takes == NOTHING:
+        return word.node()
+    if word.takes == ONE:
+        return word.node(reader.value(name, word.expected, word.read))
+    return word.node(reader.values(name, word.expected, word.read))
+
+
+#: A value without its predicate -> what was probably meant.
+_MEANT: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (is_number, "lport {0} or rport {0}"),
+    (lambda text: looks_numeric(text) and any(char in text for char in ".:"), "remote {0} or local {0}"),
+    (lambda text: bool(state_number(text)) or text in ("all", "connected", "synchronized"), "state {0}"),
+)
 
 
 def _unknown(reader: Reader) -> str:
@@ -118,9 +224,9 @@ def _unknown(reader: Reader) -> str:
     lower = token.text.lower()
     if token.text in CONNECTIVES:
         return f"'{shown}' stands between two terms; expected {_EXPECTED}"
-    if token.kind == WORD and lower != token.text and (lower in PREDICATES or lower in CONNECTIVES or lower == "not"):
+    if token.kind == WORD and lower != token.text and (lower in WORDS or lower in CONNECTIVES or lower == "not"):
         return f"'{shown}': write it in small letters, {lower}"
-    for looks_like, advice in STARTS:
+    for looks_like, advice in _MEANT:
         if looks_like(token.text):
             return f"'{shown}' alone says nothing; expected a predicate: {advice.format(shown)}"
     return f"'{shown}' is not a word of the filter language; expected {_EXPECTED}"

@@ -9,12 +9,12 @@ round, and what may be unknown never is.
 
 from __future__ import annotations
 
-from .. import _tcpdrop
-from ..model.rows import ALL_STATES, USUAL_STATES
+from ..model.rows import ALL_STATES
+from ..system import platform
 from . import bytecode
+from .endpoints import Address, Port
 from .nodes import And, Not, Or
-from .prefixes import Address
-from .sockets import Dev, Family, Loopback, Port, State
+from .sockets import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     from .filter import Filter
     from .nodes import Node
 
-#: The program runs on every socket and its check is quadratic; beyond this a set in user space is faster.
-MAX_OPS = 64
-
 
 class Plan:
-    """The arguments of _tcpdrop.list_connections().
+    """The arguments of kernel.list_connections().
 
     states: mask, 0 when nothing can match.  sport, dport: 0 is any.
     program: inet_diag bytecode, or b"".  exact: is what comes back exactly what
@@ -65,21 +62,19 @@ _NEVER = _Push(exact=True, never=True)
 _UNKNOWN = _Push(exact=False)
 
 
-def plan_for(chosen: Filter | None, facts: Facts | None = None, *, base: int | None = None, backend: str | None = None) -> Plan:
+def plan_for(chosen: Filter, facts: Facts | None = None, *, base: int | None = None, backend: str | None = None) -> Plan:
     """The request for a filter.
 
     base: the states to look in; None: the usual ones and those the filter names.
     facts: interfaces and cgroups, for `dev` and `cgroup`; without, user space decides those.
     """
-    if chosen is None:
-        return Plan(USUAL_STATES if base is None else base)
     node = chosen.node
     base = chosen.base_states if base is None else base
     states = base & possible_states(node)
     parts = node.args if isinstance(node, And) else (node,)
     plan = Plan(states)
-    push = (backend or _tcpdrop.BACKEND) == "linux"
-    budget = MAX_OPS
+    push = (backend or platform.NAME) == "linux"
+    budget = bytecode.MAX_OPS
     conditions: list[Condition] = []
     pushed: list[Node] = []
     for part in parts:
@@ -139,6 +134,8 @@ def _states(node: Node) -> tuple[int, int]:
     """The states in which it may be something but False, and those in which it is certainly True."""
     if isinstance(node, State):
         return node.mask, node.mask
+    if isinstance(node, Port) and node.is_any:
+        return ALL_STATES, ALL_STATES
     if isinstance(node, Not):
         possible, certain = _states(node.args[0])
         return ALL_STATES & ~certain, ALL_STATES & ~possible
@@ -168,9 +165,11 @@ def _push(node: Node, negated: bool, states: int, facts: Facts | None, linux: bo
     if isinstance(node, State):
         mask = node.mask ^ (ALL_STATES if negated else 0)
         return _ALWAYS if not states & ~mask else _UNKNOWN if states & mask else _NEVER
+    if isinstance(node, Port) and node.is_any:
+        return _NEVER if negated else _ALWAYS
     if not linux:
         return _UNKNOWN
-    condition, exact = _condition(node, facts)
+    condition, exact = node.condition(facts)
     if condition is None or (negated and not exact):
         return _UNKNOWN
     return _Push(bytecode.Inverse(condition) if negated else condition, exact=exact)
@@ -193,58 +192,3 @@ def _any(found: list[_Push]) -> _Push:
         # A part that is always True makes the whole always True.
         return _ALWAYS if any(one.condition is None and one.exact for one in found) else _UNKNOWN
     return _Push(bytecode.some(conditions), exact=all(one.exact for one in found))
-
-
-def _condition(node: Node, facts: Facts | None) -> tuple[Condition | None, bool]:
-    """The condition of a predicate, and whether it is exact."""
-    if isinstance(node, Port):
-        return _port_condition(node), True
-    if isinstance(node, Address):
-        return _address_condition(node), True
-    if isinstance(node, Family):
-        ipv4 = bytecode.carries_ipv4()
-        return ipv4 if node.args[0] == 4 else bytecode.Inverse(ipv4), True
-    if isinstance(node, Loopback):
-        loops = [(b"\x7f\0\0\0", 8), (bytes(15) + b"\1", 128)]
-        return bytecode.some([bytecode.has_prefix(local, *loop) for local in (True, False) for loop in loops]), True
-    if isinstance(node, Dev):
-        index = facts.ifindex(node.args[0]) if facts is not None else None
-        return (None if index is None else bytecode.bound_to(index)), True
-    if node.word == "cgroup" and facts is not None:
-        ids = facts.cgroup_ids(node.args[0])
-        if ids and len(ids) <= MAX_OPS and _has_cgroup_op():
-            # Not exact: mini sockets have no cgroup, which is unknown and not another one.
-            return bytecode.some([bytecode.in_cgroup(number) for number in sorted(ids)]), False
-    return None, False
-
-
-def _has_cgroup_op() -> bool:
-    """Linux 5.8 or later; an older one would refuse the whole program."""
-    from os import uname
-
-    major, _, rest = uname().release.partition(".")
-    minor = rest.partition(".")[0].partition("-")[0]
-    return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (5, 8)
-
-
-def _ends(end: str) -> tuple[bool, ...]:
-    """Is it the local end, for each end meant."""
-    return {"local": (True,), "remote": (False,), "host": (True, False)}[end]
-
-
-def _port_condition(node: Port) -> Condition | None:
-    if len(node.ranges) > MAX_OPS:
-        return None
-    return bytecode.some([bytecode.ports_between(local, lo, hi) for local in _ends(node.end) for lo, hi in node.ranges])
-
-
-def _address_condition(node: Address) -> Condition | None:
-    if len(node.values) > MAX_OPS:
-        return None
-    return bytecode.some(
-        [
-            bytecode.has_prefix(local, packed, bits, port or bytecode.ANY_PORT)
-            for local in _ends(node.end)
-            for packed, bits, port in node.values
-        ]
-    )

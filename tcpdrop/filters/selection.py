@@ -4,48 +4,33 @@
 from __future__ import annotations
 
 from errno import ENOENT
+from itertools import chain
 
-from .. import _tcpdrop
-from ..errors import NotFound, NotSupported
+from ..errors import Error
+from ..model.columns import column
 from ..model.connection import Owner
-from ..model.rows import (
-    ALL_STATES,
-    CLOSED,
-    COOKIE,
-    IFINDEX,
-    INFO,
-    INODE,
-    LADDR,
-    LISTEN,
-    LPORT,
-    PID,
-    RADDR,
-    ROW,
-    RPORT,
-    STATE,
-    USUAL_STATES,
-    packed_addr,
-)
-from ..model.table import Connections, Part
-from ..system import netns, platform
-from ..system.kernel import from_os_error
+from ..model.rows import ALL_STATES, CONNECTION_STATES, COOKIE, IFINDEX, INODE, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
+from ..model.table import Batch, Connections
+from ..system import kernel, netns, platform
+from .decision import decide, unpacked
+from .facts import gather
+from .nodes import DETAILS, OWNERS, PIDS
+from .plan import plan_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from ..filters import Facts, Filter
     from ..model.rows import Info, Row
     from ..system.holders import Owners
-
-#: every state a connection can be in
-CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
+    from ..system.netns import Namespace
+    from .filter import Filter
 
 
 def select(
     chosen: Filter | None,
     *,
-    where: str | int | None = None,
+    where: str | int | list[Namespace] | None = None,
     details: bool = False,
     owners: bool = False,
     droppable: bool = False,
@@ -55,71 +40,42 @@ def select(
 
     droppable: never a socket in LISTEN or CLOSED, whatever the filter says.
 
-    where: None, a network namespace for netns.path_of(), or "all" of them.
+    where: None, a network namespace for netns.path_of(), or "all" of them; those that
+    a run has open stay open where something was found.
     details: fetch tcp_info as well.  owners: find who holds each one.
     Raises Error when the table cannot be read or a namespace not entered.
     """
-    parts, undecidable = [], 0
-    for place, label in netns.places(where):
+    batches, undecidable = [], 0
+    namespaces = where if isinstance(where, list) else netns.namespaces(where)
+    for namespace in namespaces:
         states = CONNECTION_STATES if droppable else ALL_STATES
-        part, unsure = _select_in(chosen, place, label, states=states, details=details, threads=threads)
+        try:
+            batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
+        except Error as error:
+            if namespace.found and (error.step, error.errno) == ("open", ENOENT):
+                continue  # its last process ended since all were looked up
+            raise
         if owners:
-            _find_owners(part)
-        parts.append(part)
+            _find_owners(batch)
+        if namespaces is not where or not len(batch):
+            namespace.close()  # who keeps connections keeps no descriptors
+        batches.append(batch)
         undecidable += unsure
-    return Connections(parts, undecidable)
+    return Connections(batches, undecidable)
 
 
-def _select_in(
-    chosen: Filter | None, where: str | int | None, label: str | None, *, states: int, details: bool, threads: int
-) -> tuple[Part, int]:
-    with netns.opened(where) as scope:
-        if chosen is None:
-            return Part(_dump(USUAL_STATES, details=details, threads=threads, scope=scope), None, where=where, netns=label), 0
-        from ..filters import plan_for
-
-        needs = chosen.needs()
-        facts = _gather(chosen, scope)
-        plan = plan_for(chosen, facts=facts)
-        table = _dump(
-            plan.states & states,
-            plan.program,
-            plan.sport,
-            plan.dport,
-            details=details or "details" in needs,
-            threads=threads,
-            scope=scope,
-        )
-        indices, undecided = _decide(chosen, table, facts, simple=plan.exact)
-        every = len(indices) == len(table)
-        return Part(table, None if every else indices, where=where, netns=label, owner_of=_owner_of(facts.owners)), undecided
-
-
-def _decide(chosen: Filter, table: _tcpdrop.Table, facts: Facts, *, simple: bool) -> tuple[Sequence[int], int]:
-    """The numbers of the rows that match: the predicate decides, whatever the kernel filtered before."""
-    if table.stride == ROW.size:
-        from .columnwise import matching
-
-        data = table.tobytes()
-        found = matching(chosen.node, data, len(table))
-        if found is not None:
-            return found, 0
-        if simple:  # nothing beside the row is needed, nothing is unknown
-            test = chosen.test
-            return [number for number, row in enumerate(ROW.iter_unpack(data)) if test(row, None, facts)], 0
-    from ..filters import select as decide
-
-    decided = decide(chosen, table, facts)
-    return list(decided.indices), decided.undecided
-
-
-def _gather(chosen: Filter, scope: int | None) -> Facts:
-    from ..filters import gather
-
-    try:
-        return gather(chosen.needs(), scope)
-    except OSError as error:
-        raise from_os_error(error) from None
+def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, details: bool, threads: int) -> tuple[Batch, int]:
+    scope = namespace.scope
+    if chosen is None:
+        return Batch(kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope), None, namespace=namespace), 0
+    facts = gather(chosen.needs(), scope)
+    plan = plan_for(chosen, facts=facts)
+    details = details or DETAILS in chosen.needs()
+    request = (plan.states & states, plan.program, plan.sport, plan.dport)
+    table = kernel.list_connections(*request, details=details, threads=threads, scope=scope)
+    matching, unsure = decide(chosen, table, facts)
+    every = len(matching) == len(table)
+    return Batch(table, None if every else matching, namespace=namespace, owner_of=_owner_of(facts.owners)), unsure
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
@@ -130,109 +86,78 @@ def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:
     return lambda row: Owner(None, comm(row[PID])) if row[PID] else of(row[INODE]) or Owner()
 
 
-def _find_owners(part: Part) -> None:
+def _find_owners(batch: Batch) -> None:
     """Look for the holders of every selected socket."""
-    from ..system.holders import scan
-
-    part.owner_of = _owner_of(scan({row[INODE] for row in ROW.iter_unpack(part.data()) if row[INODE] and not row[PID]}))
-
-
-def _dump(
-    states: int,
-    program: bytes = b"",
-    sport: int = 0,
-    dport: int = 0,
-    *,
-    details: bool = False,
-    threads: int = 0,
-    scope: int | None = None,
-) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, program, sport, dport, details=int(details), threads=threads, scope=scope)
-    except OSError as error:
-        translated = from_os_error(error)
-    if isinstance(translated, NotFound):  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=translated.errno, hint=platform.LISTING)
-    raise translated
+    inodes = {row[INODE] for row in ROW.iter_unpack(batch.data()) if row[INODE] and not row[PID]}
+    batch.owner_of = _owner_of(_holders(None, inodes))
 
 
-def answers(rule: Filter, *, where: str | int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
+def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
     """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
 
     For protecting rules: what is unknown is handed out too.
     among: rows of a selection.  A dump is not a snapshot: those that it missed
     are looked up one by one.
     """
-    with netns.opened(where) as scope:
-        facts = _gather(rule, scope)
-        details = "details" in rule.needs()
-        table = _dump(CONNECTION_STATES, details=details, scope=scope)
-        missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
-    if rule.needs() & {"owners", "pids"}:
+    facts = gather(rule.needs(), scope)
+    details = DETAILS in rule.needs()
+    table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
+    missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
+        inodes = column(table.tobytes(), INODE, table.stride)
+        facts.owners.look_again([*inodes, *(row[INODE] for row, _ in missed)])
     test = rule.test
-    for raw in table:
-        row = ROW.unpack_from(raw)
-        answer = test(row, _info(raw), facts)
-        if answer is not False:
-            yield row, answer
-    for row, info in missed:
+    for row, info in chain(map(unpacked, table), missed):
         answer = test(row, info, facts)
         if answer is not False:
             yield row, answer
 
 
-def _missed(table: _tcpdrop.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
-    seen = {_ends(ROW.unpack_from(raw)) for raw in table}
+    seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}
     wanted = set()
     for row in among:
-        laddr, lport, raddr, rport = ends = _ends(row)
+        laddr, lport, raddr, rport = ends = ends_of(row)
         wanted.add((ends, row[IFINDEX]))
         if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
             wanted.add(((raddr, rport, laddr, lport), 0))
     missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
     if platform.LOOKS_BY_WALK and missing:
         names = {ends for ends, _ in missing}
-        rows = map(ROW.unpack_from, _dump(CONNECTION_STATES, scope=scope))
-        yield from (row for row in rows if _ends(row) in names)
+        rows = map(ROW.unpack_from, kernel.list_connections(CONNECTION_STATES, scope=scope))
+        yield from (row for row in rows if ends_of(row) in names)
         return
     for ends, ifindex in missing:
         try:
-            yield ROW.unpack(_tcpdrop.lookup(*ends, ifindex=ifindex, scope=scope))
+            found = kernel.look_up(ends, ifindex=ifindex, scope=scope)
         except ValueError:
             continue  # a wildcard: that is dropped by nobody
-        except OSError as error:
-            if error.errno != ENOENT:
-                raise from_os_error(error) from None
-
-
-def _ends(row: Row) -> tuple[bytes, int, bytes, int]:
-    return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+        if found is not None:
+            yield found
 
 
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
     """The same for a few sockets that were looked up: what the rule says of each."""
-    facts, needs = _gather(rule, scope), rule.needs()
-    if needs & {"owners", "pids"}:
+    facts, needs = gather(rule.needs(), scope), rule.needs()
+    if needs & {OWNERS, PIDS}:
         facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
-    return [rule.test(row, _details(row, scope) if "details" in needs else None, facts) for row in rows]
+    return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]
 
 
-def _holders(rule: Filter, inodes: set[int] | None) -> Owners:
-    from ..system.holders import scan, scan_named
+def _holders(rule: Filter | None, inodes: set[int] | None) -> Owners:
+    """Who holds these sockets (None: all); where that is told by process, what those hold that the rule names."""
+    from ..system.holders import scan, scan_named  # few selections and rules ask who holds what
 
-    return scan_named(rule.wanted_pids) if platform.HELD_BY_ENDS else scan(inodes)
+    return scan(inodes) if rule is None or not platform.HELD_BY_ENDS else scan_named(rule.wanted_pids)
 
 
 def _details(row: Row, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
-    for raw in _dump(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
-        if ROW.unpack_from(raw)[COOKIE] == row[COOKIE]:
-            return _info(raw)
+    for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+        now, info = unpacked(raw)
+        if now[COOKIE] == row[COOKIE]:
+            return info
     return None
-
-
-def _info(raw: bytes) -> Info | None:
-    return INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None

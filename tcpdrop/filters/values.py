@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable
 from ..model.rows import state_number
+from ..system.services import port_of
 from .sockets import STATE_GROUPS
-from .units import parse_duration as duration
-
-__all__ = ["address", "comm", "duration", "name", "pid", "port", "port_range", "state_mask", "uid"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .prefixes import Value
+    from .endpoints import Located
 
 MAX_PID = 1 << 31
 #: (uid_t)-1 is nobody's.
@@ -26,14 +24,7 @@ COMM_BYTES = 15
 
 def port(text: str) -> int:
     """'443', or a service's name."""
-    if is_number(text):
-        return parse_port(text)
-    from _socket import getservbyname
-
-    try:
-        return getservbyname(text, "tcp")
-    except (OSError, UnicodeError, ValueError):
-        raise ValueError(f"'{printable(text)}' is neither a port number nor a TCP service") from None
+    return port_of(text)
 
 
 def port_range(text: str) -> tuple[int, int]:
@@ -54,29 +45,61 @@ def _range_end(text: str) -> int:
     return 0 if text == "0" else parse_port(text)
 
 
-def address(text: str) -> Value:
-    """'10.0.0.1', '10.0.0.0/8:443', '2001:db8::1', '[2001:db8::]/32:443', '[::1]'."""
-    if "%" in text:
-        bare = text.partition("%")[0].strip("[")
-        raise ValueError(f"'{printable(text)}': name the interface apart, as in: remote {printable(bare)} and dev NAME")
+def address(text: str) -> Located:
+    """'10.0.0.1', '10.0.0.0/8:443', '2001:db8::1', '[2001:db8::]/32:443', '10.0.0.1.443', '[fe80::1]%eth0:443'.
+
+    And the interface, or "".
+    """
+    given, (text, dev) = text, _without_dev(text.strip(" \t"))
     port_text, has_port = "", False
     if text.startswith("["):
         inner, closed, behind = text[1:].partition("]")
-        length, colon, port_text = behind.partition(":")
-        if not closed or (length and not length.startswith("/")) or (length and "/" in inner) or ":" not in inner:
-            raise ValueError(f"'{printable(text)}' is not an address: brackets are for IPv6, as in [2001:db8::1]:443")
+        length, colon, port_text = behind.partition("." if behind.startswith(".") else ":")
+        if not closed or (length and not length.startswith("/")) or (length and "/" in inner):
+            raise ValueError(f"'{printable(given)}' is not an address: brackets are for IPv6, as in [2001:db8::1]:443")
         text, has_port = inner + length, bool(colon)
+    elif _is_end_of_netstat(text):
+        text, _, port_text = text.rpartition(".")
+        has_port = True
     elif text.count(":") == 1:
         text, _, port_text = text.partition(":")
         has_port = True
     elif text.count(":") > 1 and ":" in text.partition("/")[2]:
-        raise ValueError(f"'{printable(text)}': IPv6 with a port needs brackets, as in [2001:db8::]/32:443")
+        raise ValueError(f"'{printable(given)}': IPv6 with a port needs brackets, as in [2001:db8::]/32:443")
     if has_port and not port_text:
-        raise ValueError(f"'{printable(text)}:': expected a port behind the colon")
+        raise ValueError(f"'{printable(given)}': expected a port behind the colon")
     if not text:
-        raise ValueError(f"':{printable(port_text)}' has no address: for a port alone use lport, rport or port")
+        raise ValueError(f"'{printable(given)}' has no address: for a port alone use lport, rport or port")
     packed, bits = _prefix(text)
-    return packed, bits, port(port_text) if has_port else 0
+    return (packed, bits, port(port_text) if has_port else 0), dev
+
+
+def _without_dev(text: str) -> tuple[str, str]:
+    """The address without '%dev', which may stand inside the brackets or behind them, and the interface."""
+    address, percent, behind = text.partition("%")
+    if not percent:
+        return text, ""
+    end = behind.find("]") if address.startswith("[") and "]" not in address else -1
+    if end < 0:
+        end = next((place for place, letter in enumerate(behind) if letter in ":/"), len(behind))
+        name, dot, number = behind.rpartition(".")
+        if dot and end == len(behind) and is_number(number):
+            one, other = f"'{address}%{name}:{number}'", f"'{address}' and dev {behind}"
+            raise ValueError(printable(f"'{text}' may be port {number} or interface {behind}: write {one} or {other}"))
+    dev, tail = behind[:end], behind[end:]
+    if not dev:
+        raise ValueError(f"'{printable(text)}': an interface name must follow %")
+    if tail.startswith(":") and ":" in address and not address.startswith("["):
+        address = f"[{address}]"  # an interface has no colon in its name
+    return address + tail, dev
+
+
+def _is_end_of_netstat(text: str) -> bool:
+    """ADDRESS.PORT; no address alone looks like that."""
+    if text.count(".") < 4 and ":" not in text:
+        return False
+    host, dot, port = text.rpartition(".")
+    return bool(dot) and is_number(port) and _is_address(host)
 
 
 def _prefix(text: str) -> tuple[bytes, int]:
@@ -105,6 +128,13 @@ def state_mask(text: str) -> int:
     if not mask:
         raise ValueError(f"'{printable(text)}' is not a TCP state")
     return mask
+
+
+def family(text: str) -> int:
+    number = {"inet": 4, "inet6": 6}.get(text)
+    if number is None:
+        raise ValueError(f"expected inet or inet6, not '{text}'" if text.isprintable() else "expected inet or inet6")
+    return number
 
 
 def pid(text: str) -> int:

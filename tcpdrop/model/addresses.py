@@ -7,8 +7,9 @@ Everything raises ValueError with one clear line.  An address in bytes is 4 or
 
 from __future__ import annotations
 
-# The C module itself: `socket` would cost more than everything else together.
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+# IPv6 is spelled by the C module below `socket`, which itself would cost more than
+# everything else together.  It is loaded where an address needs it: to find and
+# map that library is a twentieth of what a drop of IPv4 loads.
 
 MAPPED = bytes(10) + b"\xff\xff"
 
@@ -31,6 +32,8 @@ def _is_hex_number(label: str) -> bool:
 def pack(text: str) -> bytes:
     """'10.0.0.1' -> 4 bytes, '2001:db8::1' -> 16; a v4-mapped address -> 4."""
     if ":" in text:
+        from _socket import AF_INET6, inet_pton
+
         try:
             return unmapped(inet_pton(AF_INET6, text))
         except (OSError, UnicodeError, ValueError):
@@ -50,7 +53,7 @@ def unpack(packed: bytes) -> str:
     packed = unmapped(packed)
     if len(packed) == 4:
         return "%d.%d.%d.%d" % tuple(packed)
-    return inet_ntop(AF_INET6, packed)
+    return unpack_exactly(packed)
 
 
 def pack_prefix(text: str) -> tuple[bytes, int]:
@@ -61,6 +64,8 @@ def pack_prefix(text: str) -> tuple[bytes, int]:
     if not slash:
         return packed, bits
     if len(packed) == 4 and ":" in address:
+        if length == "128":
+            return packed, bits
         raise ValueError(f"'{printable(text)}': write the prefix of a v4-mapped address as IPv4")
     if not is_number(length) or len(length) > 3 or int(length) > bits:
         raise ValueError(f"'{printable(text)}': a prefix length is 0 to {bits}")
@@ -75,6 +80,8 @@ def pack_prefix(text: str) -> tuple[bytes, int]:
 
 def unpack_exactly(packed: bytes) -> str:
     """Like unpack(), but 16 bytes stay IPv6."""
+    from _socket import AF_INET, AF_INET6, inet_ntop
+
     return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
 
 
@@ -90,14 +97,6 @@ def parse_port(text: str) -> int:
     if len(text) > 5 or not 1 <= int(text) <= 65535:
         raise ValueError(f"port {printable(text)} is out of range: a port is 1 to 65535")
     return int(text)
-
-
-def split_dev(text: str) -> tuple[str, str]:
-    """'fe80::1%eth0' -> ('fe80::1', 'eth0'); no '%': ('...', '')."""
-    address, percent, dev = text.partition("%")
-    if percent and not dev:
-        raise ValueError(f"'{printable(text)}': an interface name must follow %")
-    return address, dev
 
 
 def printable(text: str) -> str:

@@ -7,11 +7,9 @@ unpacking each would take a tenth of a second.
 
 from __future__ import annotations
 
-import sys
 from struct import Struct, calcsize
 
-from .. import _tcpdrop
-from .rows import FAMILY, ROW
+from .rows import INFO, LAYOUT, ROW, layout_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,52 +17,37 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _layout() -> list[tuple[str, int]]:
-    """The format and the offset of every field, in the order of the places in model.py."""
-    found, offset, count = [], 0, ""
-    for letter in _tcpdrop.ROW_FORMAT[1:]:
-        if letter.isdigit():
-            count += letter
-            continue
-        found.append((count + letter, offset))
-        offset += calcsize("=" + count + letter)
-        count = ""
-    return found
+def column(data: bytes, field: int, stride: int = ROW.size) -> Sequence[object]:
+    """The field (LPORT, COOKIE, ...) of each row in packed rows that stand one after the other.
+
+    stride: a row's bytes, which are more than ROW.size where it carries its details.
+    """
+    return _read(data, *LAYOUT[field], stride)
 
 
-_LAYOUT = _layout()
+def details_column(data: bytes, field: int) -> Sequence[object]:
+    """A field of the details (BYTES_SENT, RTT, ...) of each row in rows that carry them."""
+    return _read(data, *layout_of(INFO.format, ROW.size)[field], ROW.size + INFO.size)
 
 
-def column(data: bytes, place: int) -> Sequence[object]:
-    """The field at this place (LPORT, COOKIE, ...) of each row in packed rows that stand one behind the other."""
-    form, offset = _LAYOUT[place]
+def _read(data: bytes, form: str, offset: int, stride: int) -> Sequence[object]:
     size = calcsize("=" + form)
     if form == "B":
-        return data[offset :: ROW.size]
+        return data[offset::stride]
     if form in "HIQ":  # each stands at a multiple of its size
-        return memoryview(data).cast(form)[offset // size :: ROW.size // size].tolist()  # type: ignore[call-overload,no-any-return]
-    return [value for (value,) in Struct(f"={offset}x{form}{ROW.size - offset - size}x").iter_unpack(data)]
-
-
-def addresses(data: bytes, place: int) -> set[tuple[int, bytes]]:
-    """(family, packed address) at LADDR or RADDR: each that occurs, once."""
-    families = column(data, FAMILY)
-    if set(families) != {4}:
-        return set(zip(families, column(data, place)))  # type: ignore[arg-type]
-    size = 4  # the rest is zero
-    numbers = set(memoryview(data).cast("I")[_LAYOUT[place][1] // size :: ROW.size // size].tolist())
-    return {(4, number.to_bytes(size, sys.byteorder)) for number in numbers}
+        return memoryview(data).cast(form)[offset // size :: stride // size].tolist()  # type: ignore[call-overload,no-any-return]
+    return [value for (value,) in Struct(f"={offset}x{form}{stride - offset - size}x").iter_unpack(data)]
 
 
 def places_of(codes: bytearray, wanted: int) -> Sequence[int]:
     """Where this code stands; a range where it stands everywhere."""
     if codes.count(wanted) == len(codes):
         return range(len(codes))
-    return [place for place, code in enumerate(codes) if code == wanted]
+    return [number for number, code in enumerate(codes) if code == wanted]
 
 
-def picked(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
-    """The values at these places."""
-    if isinstance(places, range):
-        return values[places.start : places.stop]
-    return [values[place] for place in places]
+def picked(values: Sequence[Any], numbers: Sequence[int]) -> Sequence[Any]:
+    """The values with these numbers."""
+    if isinstance(numbers, range):
+        return values[numbers.start : numbers.stop]
+    return [values[number] for number in numbers]

@@ -13,7 +13,6 @@ from .rows import (
     FAMILY,
     FLAGS,
     IFINDEX,
-    INFO,
     INFO_BYTES,
     INFO_CC,
     INFO_RETRANS,
@@ -28,7 +27,6 @@ from .rows import (
     RADDR,
     RECVQ,
     RETRANS,
-    ROW,
     ROW_QUEUES,
     ROW_UID,
     RPORT,
@@ -37,7 +35,9 @@ from .rows import (
     STATE,
     STATE_NAMES,
     UID,
+    ends_of,
     packed_addr,
+    spelled,
 )
 
 TYPE_CHECKING = False
@@ -128,7 +128,7 @@ class Connection:
 
     def _key(self) -> tuple[object, ...]:
         row = self._row
-        return (row[COOKIE], packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT], row[IFINDEX], self.netns, self.zone)
+        return (row[COOKIE], *ends_of(row), row[IFINDEX], self.netns, self.zone)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Connection) else NotImplemented
@@ -141,8 +141,7 @@ class Connection:
 
     def __str__(self) -> str:
         """The classic spelling: LADDR LPORT RADDR RPORT."""
-        row = self._row
-        return f"{unpack(packed_addr(row, LADDR))} {row[LPORT]} {unpack(packed_addr(row, RADDR))} {row[RPORT]}"
+        return spelled(self._row)
 
     def __repr__(self) -> str:
         return f"<Connection {self.local} {self.remote} {self.state_name}>"
@@ -159,7 +158,7 @@ class Connection:
 
     @property
     def state(self) -> State:
-        from .states import State
+        from .states import State  # an enumeration: importing enum costs more than a drop
 
         return State(self._row[STATE])
 
@@ -240,7 +239,7 @@ class Connection:
     def age_ms(self) -> int | None:
         """On illumos as old as it is now; on Linux, which keeps no creation time, at least this old, since data last moved."""
         if self._row[CREATED]:
-            from . import clock
+            from . import sunos_clock as clock  # where there are creation times
 
             return clock.age_ms(self._row[CREATED], clock.now())
         info = self._known(INFO_TIMES)
@@ -299,12 +298,6 @@ def _rebuild(
     row: Row, info: Info | None, netns: str | None, zone: int | None, pids: tuple[int, ...] | None, process: str | None
 ) -> Connection:
     return Connection(row, info, netns=netns, zone=zone, owner=Owner(pids, process))
-
-
-def from_bytes(raw: bytes, *, netns: str | None = None, zone: int | None = None) -> Connection:
-    """A Connection of one packed row, with its details if they are behind it."""
-    info = INFO.unpack_from(raw, ROW.size) if len(raw) > ROW.size else None
-    return Connection(ROW.unpack_from(raw), info, netns=netns, zone=zone)
 
 
 #: every key of as_dict(), in order

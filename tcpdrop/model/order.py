@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .rows import CREATED
+from .rows import CREATED, ROW
 from .table import Connections
 
 TYPE_CHECKING = False
@@ -36,25 +36,35 @@ def _size(connection: Connection) -> int | None:
 ORDERS = {"oldest": _oldest, "newest": _newest, "idlest": _idle, "largest": _size}
 
 
-def arrange(connections: Connections, order: str | None, limit: int | None) -> Connections:
-    """The connections in this order, and only the first `limit` of them.
-
-    Raises ValueError for an order that there is none of, and for a limit below
-    0: as a slice, -1 would be all but one.
-    """
+def check(order: str | None, limit: int | None) -> None:
+    """Raise ValueError for an order that there is none of, and for a limit below 0: as a slice, -1 would be all but one."""
     if order is not None and order not in ORDERS:
         raise ValueError(f"'{order}' is no order: {', '.join(ORDERS)}")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
         raise TypeError(f"limit is a number of connections, not {limit!r}")
     if limit is not None and limit < 0:
         raise ValueError(f"limit is 0 or more, not {limit}")
-    if order is None and (limit is None or limit >= len(connections)):
+
+
+def arrange(connections: Connections, order: str | None, limit: int | None) -> Connections:
+    """The connections in this order, and only the first `limit` of them.
+
+    Raises as check() does, and ValueError where the order would decide which
+    are taken, and nothing is known that it could go by.
+    """
+    check(order, limit)
+    cut = limit is not None and limit < len(connections)
+    if order is None and not cut:
         return connections
-    places = list(range(len(connections)))
+    numbers = list(range(len(connections)))
     if order is not None:
-        key = ORDERS[order]
-        values = [key(connection) for connection in connections]
-        places.sort(key=lambda place: (values[place] is None, values[place] or 0))
-    if limit is not None:
-        places = places[:limit]
-    return connections.choose(places)
+        values = list(map(ORDERS[order], connections))
+        if values and not any(value is not None for value in values) and (cut or not _measured(connections)):
+            raise ValueError(f"nothing is known that order '{order}' could go by: of these connections nothing was measured")
+        numbers.sort(key=lambda number: (values[number] is None, values[number] or 0))
+    return connections.choose(numbers[:limit])
+
+
+def _measured(connections: Connections) -> bool:
+    """Did anybody ask the kernel for details?"""
+    return any(batch.table.stride > ROW.size for batch in connections.batches)

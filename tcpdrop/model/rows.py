@@ -8,24 +8,25 @@ and a Connection is made of one only for who asks.
 
 from __future__ import annotations
 
-from struct import Struct
+# The C module itself, here and in what a drop of one loads: a file less to read at each start.
+from _struct import Struct, calcsize
 
 from .. import _tcpdrop
-from .addresses import unmapped
+from .addresses import unmapped, unpack
 
 ROW = Struct(_tcpdrop.ROW_FORMAT)
 INFO = Struct(_tcpdrop.INFO_FORMAT)
 ROW_FIELDS = _tcpdrop.ROW_FIELDS.split()
 INFO_FIELDS = _tcpdrop.INFO_FIELDS.split()
 
-# Places in an unpacked row, in the order of ROW_FIELDS (a test compares).
+# Fields of an unpacked row, in the order of ROW_FIELDS (a test compares).
 LADDR, RADDR, COOKIE, INODE, CGROUP, CREATED, LPORT, RPORT, FAMILY, STATE = range(10)
-TIMER, BACKOFF, IFINDEX, UID, RECVQ, SENDQ, PID, FLAGS = range(10, 18)
-# Places in an unpacked info, in the order of INFO_FIELDS.
+TIMER, BACKOFF, IFINDEX, UID, RECVQ, SENDQ, PID, FLAGS, MARK, ZERO = range(10, 20)
+# Fields of an unpacked info, in the order of INFO_FIELDS.
 BYTES_SENT, BYTES_RECEIVED, LAST_SENT, LAST_RECEIVED, RTT, RETRANS, CC, KNOWN = range(8)
 
 # Bits of FLAGS and of KNOWN (src/rows.h).
-ROW_UID, ROW_QUEUES, ROW_MPTCP, ROW_CGROUP, ROW_MARK = 1, 2, 4, 8, 16
+ROW_UID, ROW_QUEUES, ROW_MPTCP, ROW_CGROUP, ROW_MARK, ROW_OPTIONS, ROW_TRANSPARENT = 1, 2, 4, 8, 16, 32, 64
 INFO_TIMES, INFO_BYTES, INFO_CC, INFO_RETRANS = 1, 2, 4, 8
 
 STATE_NAMES = (
@@ -48,12 +49,41 @@ ALL_STATES = 0xFFE
 #: what `list` and `drop` select when no state is named anywhere
 USUAL_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED | 1 << TIME_WAIT)
 
+#: every state a connection can be in
+CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     Row = tuple[Any, ...]
     Info = tuple[Any, ...]
+
+
+def layout_of(row_format: str, first: int = 0) -> list[tuple[str, int]]:
+    """The format and the offset of every field, in the order of their names."""
+    found, offset, count = [], first, ""
+    for letter in row_format[1:]:
+        if letter.isdigit():
+            count += letter
+            continue
+        found.append((count + letter, offset))
+        offset += calcsize("=" + count + letter)
+        count = ""
+    return found
+
+
+LAYOUT = layout_of(ROW.format)
+
+
+def reader(*fields: int) -> Struct:
+    """What unpacks only these fields, their places ascending, of a packed row."""
+    form, at = "=", 0
+    for place in fields:
+        letters, offset = LAYOUT[place]
+        form += f"{offset - at}x{letters}"
+        at = offset + calcsize("=" + letters)
+    return Struct(f"{form}{ROW.size - at}x")
 
 
 def packed_addr(row: Row, at: int) -> bytes:
@@ -64,6 +94,11 @@ def packed_addr(row: Row, at: int) -> bytes:
 def ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
     """Local address and port, remote address and port; a v4-mapped address is the IPv4 one."""
     return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def spelled(row: Row) -> str:
+    """The classic spelling: LADDR LPORT RADDR RPORT."""
+    return f"{unpack(packed_addr(row, LADDR))} {row[LPORT]} {unpack(packed_addr(row, RADDR))} {row[RPORT]}"
 
 
 _STATE_ALIASES = {"estab": 1, "synrcvd": 3, "unconn": 7, "close": 7, "listening": 10}

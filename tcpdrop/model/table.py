@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _collections_abc import Sequence
 
-from .columns import column
+from .columns import column, picked
 from .connection import Connection, Owner
 from .rows import COOKIE, INFO, LISTEN, ROW, STATE
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import overload
 
     from .. import _tcpdrop
+    from ..system.netns import Namespace
     from .rows import Row
 
 
@@ -39,27 +40,24 @@ class Rows:
         return b"".join(self._rows)
 
 
-class Part:
-    """The selected rows of one table, and where that table was read."""
+class Batch:
+    """The selected rows of one network namespace: numbers into the table that was read there."""
 
-    __slots__ = ("_cookies", "_data", "indices", "netns", "owner_of", "table", "where")
+    __slots__ = ("_cookies", "_data", "indices", "namespace", "owner_of", "table")
 
     def __init__(
         self,
         table: _tcpdrop.Table | Rows,
         indices: Sequence[int] | None,
         *,
-        where: str | int | None = None,
-        netns: str | None = None,
+        namespace: Namespace | None = None,
         owner_of: Callable[[Row], Owner] | None = None,
     ) -> None:
         self.table = table
         #: row numbers of the table, in its order
         self.indices: Sequence[int] = range(len(table)) if indices is None else indices
-        #: how the caller named the namespace; None is its own
-        self.where = where
-        #: the namespace's identity as shown, None when there is only one
-        self.netns = netns
+        #: where the table was read; None is the caller's own network namespace
+        self.namespace = namespace
         #: who holds the socket of a row, or made it; None when nobody asked
         self.owner_of = owner_of
         self._data: bytes | None = None
@@ -68,8 +66,31 @@ class Part:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def row(self, place: int) -> Row:
-        return ROW.unpack_from(self.table[self.indices[place]])
+    def __getitem__(self, number: int) -> Row:
+        return ROW.unpack_from(self.table[self.indices[number]])
+
+    def __iter__(self) -> Iterator[Row]:
+        return ROW.iter_unpack(self.data())
+
+    @property
+    def listed(self) -> _tcpdrop.Table | None:
+        """The kernel's own table; None for connections that were given one by one."""
+        return None if isinstance(self.table, Rows) else self.table
+
+    @property
+    def scope(self) -> int | None:
+        """The network namespace for the kernel.  Raises Error when it cannot be opened (any more)."""
+        return None if self.namespace is None else self.namespace.scope
+
+    @property
+    def where(self) -> str | int | None:
+        """The network namespace as the caller named it; None is its own."""
+        return None if self.namespace is None else self.namespace.where
+
+    @property
+    def netns(self) -> str | None:
+        """The network namespace as it is shown; None when there is only one."""
+        return None if self.namespace is None else self.namespace.label
 
     def connection(self, place: int) -> Connection:
         raw = self.table[self.indices[place]]
@@ -89,41 +110,53 @@ class Part:
                 self._data = b"".join([table[i][:size] for i in self.indices])
         return self._data
 
-    def cookies(self) -> Sequence[object]:
-        """The cookie of each selected row."""
+    def cookies(self, numbers: Sequence[int]) -> Sequence[object]:
         if self._cookies is None:
             self._cookies = column(self.data(), COOKIE)
-        return self._cookies
+        return picked(self._cookies, numbers)
 
-    def chosen(self, places: Sequence[int]) -> Part:
+    def close(self) -> None:
+        """Let go of the namespace; who asks for it after all has it opened anew."""
+        if self.namespace is not None:
+            self.namespace.close()
+
+    def again(self) -> Batch:
+        """The same rows for a run of its own, which closes its namespace at the end."""
+        namespace = None if self.namespace is None else self.namespace.again()
+        return Batch(self.table, self.indices, namespace=namespace, owner_of=self.owner_of)
+
+    def table_numbers(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Where these rows stand in the table."""
+        return picked(self.indices, numbers)
+
+    def choose(self, numbers: Sequence[int]) -> Batch:
         """Only these of the selected rows, in this order."""
-        return Part(
-            self.table,
-            [self.indices[place] for place in places],
-            where=self.where,
-            netns=self.netns,
-            owner_of=self.owner_of,
-        )
+        if numbers == range(len(self)):
+            return self
+        chosen = Batch(self.table, self.table_numbers(numbers), namespace=self.namespace, owner_of=self.owner_of)
+        if self._data is not None:  # a column is cheap while the data is at hand
+            chosen._cookies = self.cookies(numbers)
+        return chosen
 
 
-def part_of(connections: list[Connection], where: str | int | None = None, netns: str | None = None) -> Part:
-    """Given connections as a part; they keep their identity, not their details."""
-    return Part(Rows([ROW.pack(*connection._row) for connection in connections]), None, where=where, netns=netns)
+def batch_of(connections: list[Connection], namespace: Namespace | None = None) -> Batch:
+    """Given connections as a batch; they keep their identity, not their details."""
+    return Batch(Rows([ROW.pack(*connection._row) for connection in connections]), None, namespace=namespace)
 
 
 class Connections(Sequence):  # type: ignore[type-arg]
     """An immutable sequence of Connection; slices are Connections too."""
 
-    __slots__ = ("parts", "undecidable")
+    __slots__ = ("batches", "undecidable")
 
-    def __init__(self, parts: list[Part], undecidable: int = 0) -> None:
+    def __init__(self, batches: list[Batch], undecidable: int = 0) -> None:
         #: one for each network namespace
-        self.parts = tuple(parts)
+        self.batches = tuple(batches)
         #: how many connections could not be decided, for want of rights: they are not in here
         self.undecidable = undecidable
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
+        return sum(map(len, self.batches))
 
     if TYPE_CHECKING:
 
@@ -136,29 +169,29 @@ class Connections(Sequence):  # type: ignore[type-arg]
         if isinstance(index, slice):
             return self.choose(list(range(*index.indices(len(self)))))
         place = index if index >= 0 else index + len(self)
-        for part in self.parts:
-            if 0 <= place < len(part):
-                return part.connection(place)
-            place -= len(part)
+        for batch in self.batches:
+            if 0 <= place < len(batch):
+                return batch.connection(place)
+            place -= len(batch)
         raise IndexError("Connections index out of range")
 
     def __iter__(self) -> Iterator[Connection]:
-        for part in self.parts:
-            for place in range(len(part)):
-                yield part.connection(place)
+        for batch in self.batches:
+            for place in range(len(batch)):
+                yield batch.connection(place)
 
     def __repr__(self) -> str:
         return f"<{len(self)} connections>"
 
     def has_listener(self) -> bool:
-        return any(LISTEN in column(part.data(), STATE) for part in self.parts)
+        return any(LISTEN in column(batch.data(), STATE) for batch in self.batches)
 
     def choose(self, places: Sequence[int]) -> Connections:
         """Only the connections at these places, in this order within a namespace."""
-        chosen: list[Part] = []
+        chosen: list[Batch] = []
         start = 0
-        for part in self.parts:
-            mine = [place - start for place in places if start <= place < start + len(part)]
-            chosen.append(part.chosen(mine))
-            start += len(part)
+        for batch in self.batches:
+            mine = [place - start for place in places if start <= place < start + len(batch)]
+            chosen.append(batch.choose(mine))
+            start += len(batch)
         return Connections(chosen, self.undecidable)

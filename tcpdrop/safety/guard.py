@@ -9,80 +9,80 @@ are.
 
 from __future__ import annotations
 
-from struct import Struct
+import os
 
-from .. import _tcpdrop
 from ..errors import Protected
-from ..model.addresses import MAPPED
-from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, packed_addr
-from ..model.table import Connections, Part, Rows
-from ..system import netns
-from ..system.kernel import from_os_error
+from ..filters import Filter
+from ..filters.selection import answers, select
+from ..model.addresses import MAPPED, printable
+from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, ends_of, reader, spelled
+from ..model.table import Batch, Connections, Rows
+from ..system import kernel, procfs
 from ..system.mptcp import tied
-from . import logins
-from .rules import rules_with
-from .session import OwnSession, ancestors
+from ..system.netns import scopes_of
+from . import Protection, login_services, logins
+from .rules import Rules
+from .session import OwnSession, ancestors, found_for_us
 
-#: laddr, raddr, inode, lport, rport of a packed row
-_KEYED = Struct("=16s16s8xQ16xHH28x")
+_KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from ..filters import Filter
     from ..model.connection import Connection
-    from ..model.rows import Row
-    from ..model.table import Connections, Part
+    from ..system.holders import Owners
 
-    Key = tuple[bytes, bytes, int, int]
+    #: a four-tuple, its addresses as ends_of() has them or as rows do
+    Ends = tuple[bytes, int, bytes, int]
 
 
 class Guard:
     """Knows which connections must live, and why."""
 
-    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
-        #: (what to call it, filter)
-        self.rules = list(rules)
+    def __init__(self, *, include_self: bool = False, rules: Rules | None = None, spare_kernel: bool = False) -> None:
+        self.rules = rules
         #: spare sockets that no process holds, like those of NFS
         self.spare_kernel = spare_kernel
-        self.session = None if include_self else OwnSession()
+        self.session = None if include_self else found_for_us()
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
-        self._spared: dict[Key, str] = {}
+        self._spared: dict[Ends, Protection] = {}
         #: nothing tells which login is the operator's
         self._hidden = False
+        #: and what says that there is one
+        self._why = ""
         if self.session is not None:
             self._spare_session(self.session)
 
     # ---- the set of what must live
 
     def _spare_session(self, session: OwnSession) -> None:
-        named: dict[Key, str] = {}
-        for laddr, lport, raddr, rport in session.tuples:
-            _spare(named, (laddr, raddr, lport, rport), "named by SSH_CONNECTION")
+        named: dict[Ends, Protection] = {}
+        for ends in session.tuples:
+            _spare(named, ends, Protection("named by SSH_CONNECTION", lifted=True))
         rows = session.rows()
         for row, holder in rows:
-            _spare(self._spared, _key(row), f"held by {holder}")
+            _spare(self._spared, ends_of(row), Protection(f"held by {holder}", lifted=True))
         self._spared = {**named, **self._spared}
         # A login is accepted: what an ancestor opened itself, like a terminal window
         # its way to a forwarded display, need not be what the operator came by.
         # The variable may be an older login's: in tmux, say, where every ancestor
         # can be read and none holds a connection, it tells nothing.
-        listening = logins.listening_ports()
+        listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
-        found = found or (bool(session.unreadable) and any(logins.is_alive(key) for key in named))
-        if not found and logins.may_stand_behind(session):
-            self._hidden = True
-            self._spare_logins(_dump(USUAL_STATES, None))
+        found = found or (bool(session.unreadable) and any(logins.is_alive(ends) for ends in named))
+        if session.carrier_unseen or (not found and logins.may_be_ours(session)):
+            self._hidden, self._why = True, logins.why_ours(session)
+            self._spare_logins(kernel.list_connections(USUAL_STATES))
 
-    def _spare_logins(self, table: _tcpdrop.Table) -> None:
+    def _spare_logins(self, table: kernel.Table) -> None:
         """Nothing says which login is the operator's: spare them all."""
-        from ..system.holders import scan
+        from ..system.holders import scan  # seldom
 
         data = table.tobytes()
         owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
-        listening = logins.listening_ports()
+        listening = kernel.listening_ports()
         suspects = logins.unseen_logins(owners)
         number, above = 0, set(ancestors()) - {1}
         for row in ROW.iter_unpack(data):
@@ -93,113 +93,146 @@ class Guard:
             unseen_login = row[LPORT] == 22 or (process is None and row[LPORT] in listening and row[UID] in suspects)
             if not seen and unseen_login:
                 process = "a process that cannot be seen"
-            elif process not in (logins.LOGIN_CREATORS if row[PID] else logins.LOGIN_SERVICES) and row[PID] not in above:
+            elif not login_services.is_login_service(process, creator=bool(row[PID])) and row[PID] not in above:
                 continue
             number += 1
-            _spare(self._spared, _key(row), f"held by {process}, and your own login cannot be told")
-        spared = f"all {number} of login services are protected (--include-self)" if number else "no login service holds one here"
-        self.warning = f"cannot tell which connection carries your session: {spared}"
+            _spare(self._spared, ends_of(row), Protection(f"held by {process}, and your own login cannot be told", lifted=True))
+        self.warning = "cannot tell which connection carries your session: "
+        if number:
+            self.warning += f"all {number} of login services are protected (--include-self)"
+            return
+        self._spare_accepted(data, owners, listening)
+        self.warning += (
+            f"{self._why}, and no login service that is known ({login_services.considered()}) holds one here: "
+            "what other listeners accepted is protected (--include-self; 'login NAME' in /etc/tcpdrop.conf names the service)"
+        )
+
+    def _spare_accepted(self, data: bytes, owners: Owners, listening: set[int]) -> None:
+        """No login service is known to hold one: whatever a listener accepted may be the operator's way in.
+
+        But not what was started from within his own session: that cannot carry it.
+        """
+        family = set(ancestors()) - {1}
+        for row in ROW.iter_unpack(data):
+            if row[LPORT] not in listening:
+                continue
+            owner = owners.of(row[INODE]) if row[INODE] else None
+            pids = (owner.pids if owner is not None else None) or ()
+            if pids and all(pid == os.getpid() or not family.isdisjoint(_chain(pid)) for pid in pids):
+                continue
+            holder = f"pid {pids[0]} {printable(owner.process or '')}" if pids and owner is not None else "a process that cannot be seen"
+            _spare(self._spared, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
 
     # ---- asking
 
-    def protected(self, connections: Connections) -> dict[int, Protected]:
-        """place -> why, for each connection that must live."""
-        found: dict[int, Protected] = {}
-        start = 0
-        if self._hidden:  # whoever logged in since may be the operator, coming back
-            self._spare_logins(_dump(USUAL_STATES, None))
-        for part in connections.parts:
-            spared = dict(self._spared)
-            if self.session is not None and self.session.dumped and part.where is not None:
-                self._spare_elsewhere(self.session, part, spared)
-            if self.rules:
-                self._apply_rules(part, spared)
-            if self.spare_kernel:
-                _spare_kernel(part, spared)
-            self._check_part(part, spared, start, found)
-            start += len(part)
+    def look_again(self) -> None:
+        """Before each look of a run that goes on: rules may have changed.  Raises Refused."""
+        if self.rules is not None:
+            self.rules.look_again()
+
+    def protected(self, connections: Connections) -> list[dict[int, Protected]]:
+        """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must."""
+        found = self._protected(connections)
+        if self.rules:
+            for batch, spared in zip(connections.batches, found):
+                self._protect_through(batch, spared)
         return found
 
-    def _check_part(self, part: Part, spared: dict[Key, str], start: int, found: dict[int, Protected]) -> None:
+    def _protected(self, connections: Connections) -> list[dict[int, Protected]]:
+        if self._hidden:  # whoever logged in since may be the operator, coming back
+            self._spare_logins(kernel.list_connections(USUAL_STATES))
+        found = []
+        for batch in connections.batches:
+            spared = dict(self._spared)
+            if self.session is not None and self.session.dumped and batch.where is not None:
+                self._spare_elsewhere(self.session, batch, spared)
+            if self.rules:
+                self._apply_rules(batch, spared)
+            if self.spare_kernel:
+                _spare_kernel(batch, spared)
+            found.append(self._among(batch, spared))
+        return found
+
+    def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
         # A dump is not a snapshot: it may have missed what an ancestor holds.
         holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        found: dict[int, Protected] = {}
         if not spared and not holders:
-            return
-        for place, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(part.data())):
-            why = spared.get((laddr, raddr, lport, rport))
-            if why is None and inode in holders and self.session is not None:
-                why = f"held by {self.session.holder(inode)}"
-            if why is not None:
-                hint = why if why.startswith(("by ", "no process")) else f"{why}; --include-self"
-                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=hint)
+            return found
+        for number, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(batch.data())):
+            protection = spared.get((laddr, lport, raddr, rport))
+            if protection is None and inode in holders and self.session is not None:
+                protection = Protection(f"held by {self.session.holder(inode)}", lifted=True)
+            if protection is not None:
+                found[number] = protection.refusal(spelled(batch[number]))
+        return found
 
-    def _spare_elsewhere(self, session: OwnSession, part: Part, spared: dict[Key, str]) -> None:
+    def _protect_through(self, batch: Batch, found: dict[int, Protected]) -> None:
+        """Add what would take along another subflow that must live."""
+        rows = list(batch)
+        along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
+        for at, refusal in self._protected(Connections([along]))[0].items() if len(along) else ():
+            inode = along[at][INODE]
+            for number in (number for number, row in enumerate(rows) if row[INODE] == inode):
+                found[number] = Protected("protected", what=spelled(rows[number]), hint=refusal.hint)
+
+    def _spare_elsewhere(self, session: OwnSession, batch: Batch, spared: dict[Ends, Protection]) -> None:
         """An ancestor may hold a socket of another network namespace: its mirror is there too."""
-        with netns.opened(part.where) as scope:
-            table = _dump(USUAL_STATES, scope)
+        table = kernel.list_connections(USUAL_STATES, scope=batch.scope)
         for row in ROW.iter_unpack(table.tobytes()):
             if row[INODE] in session.holders:
-                _spare(spared, _key(row), f"held by {session.holder(row[INODE])}")
+                _spare(spared, ends_of(row), Protection(f"held by {session.holder(row[INODE])}", lifted=True))
 
-    def _apply_rules(self, part: Part, spared: dict[Key, str]) -> None:
-        """Every connection of the part's namespace that a rule matches, or may match."""
-        from ..filters.selection import answers
-
-        among = list(ROW.iter_unpack(part.data()))
-        for name, rule in self.rules:
-            for row, answer in answers(rule, where=part.where, among=among):
+    def _apply_rules(self, batch: Batch, spared: dict[Ends, Protection]) -> None:
+        """Every connection of the batch's namespace that a rule matches, or may match."""
+        among = list(ROW.iter_unpack(batch.data()))
+        for name, rule in self.rules or ():
+            for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
-                    _spare(spared, _key(row), f"by {name}" if answer else f"by {name}, which cannot be decided here")
+                    _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
 
 
-def _spare(spared: dict[Key, str], key: Key, why: str) -> None:
-    """Note a tuple and its mirror, in both shapes that an IPv4 address has in rows."""
-    laddr, raddr, lport, rport = key
-    for one, other in _shapes(laddr, raddr):
-        spared.setdefault((one, other, lport, rport), why)
-        spared.setdefault((other, one, rport, lport), why)
+def _chain(pid: int) -> Iterator[int]:
+    """A process and its ancestors, as far as they can be seen."""
+    while pid > 0:
+        yield pid
+        try:
+            pid = procfs.parent_of(pid)
+        except OSError:
+            return
 
 
-def _spare_kernel(part: Part, spared: dict[Key, str]) -> None:
+def _spare(spared: dict[Ends, Protection], ends: Ends, protection: Protection) -> None:
+    """Note a four-tuple and its mirror, in both shapes that an IPv4 address has in rows."""
+    laddr, lport, raddr, rport = ends
+    for local, remote in _shapes(laddr, raddr):
+        spared.setdefault((local, lport, remote, rport), protection)
+        spared.setdefault((remote, rport, local, lport), protection)
+
+
+def _spare_kernel(batch: Batch, spared: dict[Ends, Protection]) -> None:
     """What has an inode and no process that holds it, also where not everybody could be looked at."""
-    from ..system.holders import scan
+    from ..system.holders import scan  # --all
 
-    rows = [row for row in ROW.iter_unpack(part.data()) if row[INODE]]
+    rows = [row for row in ROW.iter_unpack(batch.data()) if row[INODE]]
     owners = scan({row[INODE] for row in rows})
     for row in rows:
         owner = owners.of(row[INODE])
         made = row[PID] and owners.processes.comm(row[PID]) is not None  # by a process that lives
         if not made and (owner is None or not owner.pids):
-            _spare(spared, _key(row), "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it")
-
-
-def protected_through(guard: Guard, connections: Connections) -> dict[int, Protected]:
-    """place -> why, for what would take along another subflow that must live."""
-    found: dict[int, Protected] = {}
-    start = 0
-    for part in connections.parts:
-        rows = [part.row(place) for place in range(len(part))]
-        with netns.opened(part.where) as scope:
-            along = Part(Rows(tied(rows, scope)), None, where=part.where)
-        for at, why in guard.protected(Connections([along])).items() if len(along) else ():
-            inode = along.row(at)[INODE]
-            for place in (place for place, row in enumerate(rows) if row[INODE] == inode):
-                found[start + place] = Protected("protected", what=str(part.connection(place)), hint=why.hint)
-        start += len(part)
-    return found
+            _spare(spared, ends_of(row), Protection("no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"))
 
 
 def own_session() -> frozenset[Connection]:
     """The connections that carry the caller's session, both ends where both are here.
 
-    Those that an ancestor process holds or SSH_CONNECTION names.  Where a
-    login may stand behind the caller and cannot be told, every connection of
+    Those that an ancestor process holds or SSH_CONNECTION names.  Where the
+    caller may have come by a login that cannot be told, every connection of
     login services.  Raises Error when connections cannot be listed.
     """
-    from ..filters.selection import select
-
     everything = select(None)
-    return frozenset(everything[place] for place in Guard().protected(everything))
+    found = Guard().protected(everything)
+    return frozenset(batch.connection(number) for batch, spared in zip(everything.batches, found) for number in spared)
 
 
 def guard_for(
@@ -207,24 +240,12 @@ def guard_for(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     spare_kernel: bool = False,
+    netns: str | int | None = None,
 ) -> Guard:
     """The guard of a call from Python."""
-    from ..filters import Filter
-
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
-    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
-
-
-def _dump(states: int, scope: int | None) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states, scope=scope)
-    except OSError as error:
-        raise from_os_error(error) from None
-
-
-def _key(row: Row) -> Key:
-    return packed_addr(row, LADDR), packed_addr(row, RADDR), row[LPORT], row[RPORT]
+    return Guard(include_self=include_self, rules=Rules(filters, lambda: scopes_of(netns)), spare_kernel=spare_kernel)
 
 
 def _shapes(laddr: bytes, raddr: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,61 +1,78 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Is the operator's session recognised?  What `check` tells of it, with the eyes of the guard."""
+"""Logins on this host: may one be the caller's that was not recognised?  The guard spares all of them then."""
 
 from __future__ import annotations
 
-from .. import _tcpdrop
+import os
+
 from ..errors import Error
-from ..model.addresses import unpack
-from ..model.rows import LISTEN, LPORT, RADDR, ROW, RPORT, packed_addr
-from ..system.kernel import from_os_error
+from ..system import kernel, procfs
+from .login_services import is_login_service
 from .session import OwnSession, ancestors
-
-#: services through which people and controllers reach a host
-LOGIN_SERVICES = frozenset(
-    ("sshd", "sshd-session", "dropbear", "telnetd", "in.telnetd", "cockpit-ws", "cockpit-tls", "cockpit-session", "kubelet", "mosh-server")
-)
-
-#: who makes their sockets, where the creator is all that is told
-LOGIN_CREATORS = LOGIN_SERVICES | {"inetd"}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..system.holders import Owners
 
-    Key = tuple[bytes, bytes, int, int]
-    from ..model.rows import Row
+    Ends = tuple[bytes, int, bytes, int]
 
 
-def may_stand_behind(session: OwnSession) -> bool:
-    """Is there a terminal, or an ancestry that cannot be seen, so that a login may stand behind us?"""
+def may_be_ours(session: OwnSession) -> bool:
+    """May the caller have come by a login that was not found?  From what: see why_ours()."""
+    return bool(why_ours(session))
+
+
+def why_ours(session: OwnSession) -> str:
+    """What says that the caller came by a login, in a few words; "" when nothing does."""
+    if session.carrier_unseen:
+        return "who holds the other end of your connection, on this host, cannot be seen"
     if session.unreadable:
-        return True
+        return "a process above this one cannot be read"
     try:
-        with open("/proc/self/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        if procfs.have_terminal():
+            return "this process has a terminal"
     except OSError:
-        return True
-    if int(fields[4]) != 0:  # tty_nr, proc(5)
-        return True
+        return "whether this process has a terminal cannot be read"
     chain = list(ancestors())
     # The first process has no parent; neither has one from another PID namespace.
-    return not chain or chain[-1] != 1
+    if not chain or chain[-1] != 1:
+        return "the processes above this one are in another PID namespace"
+    return _detached(chain)
 
 
-def listening_ports() -> set[int]:
-    return {row[LPORT] for row in ROW.iter_unpack(_dump(1 << LISTEN).tobytes())}
+def _detached(chain: list[int]) -> str:
+    """Whoever has detached himself has PID 1 for a parent, no terminal, and leaves traces.
+
+    An audit session or a session scope whose login service has ended is no
+    reason: carriers.py looks for that.
+    """
+    for name in ("SUDO_USER", "SUDO_UID", "DOAS_USER"):
+        if os.environ.get(name):
+            return f"{name} says that somebody who logged in became another user"
+    for pid in chain:
+        try:
+            if procfs.command_of(pid) == "atd":
+                return "at(1) started it for somebody"
+        except OSError:
+            continue
+    for line in procfs.text_of("/proc/self/cgroup").splitlines():
+        for part in line.split("/"):
+            if part.startswith("run-") and part.endswith((".service", ".scope")):
+                return f"systemd-run(1) started it for somebody ({part})"
+            if part.startswith("user@") and part.endswith(".service"):
+                return f"a user's own service manager started it ({part})"
+    return ""
 
 
-def is_alive(key: Key) -> bool:
-    """Is there a connection with this tuple, in its IPv4 or its v4-mapped shape?"""
-    laddr, raddr, lport, rport = key
+def is_alive(ends: Ends) -> bool:
+    """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape?"""
+    laddr, lport, raddr, rport = ends
     if laddr[4:] == bytes(12):
         laddr, raddr = laddr[:4], raddr[:4]
     try:
-        _tcpdrop.lookup(laddr, lport, raddr, rport)
-    except (OSError, ValueError):
-        return False  # not there, or no tuple of a connection
-    return True
+        return kernel.look_up((laddr, lport, raddr, rport)) is not None
+    except (Error, ValueError):
+        return False  # as far as can be told, or no tuple of a connection
 
 
 def unseen_logins(owners: Owners) -> frozenset[int]:
@@ -65,60 +82,5 @@ def unseen_logins(owners: Owners) -> frozenset[int]:
     it accepts belongs to the user that listens, and that is its own.
     """
     processes = owners.processes
-    users = {uid for pid in owners.unread if processes.comm(pid) in LOGIN_SERVICES for uid in processes.uids(pid) or ()}
+    users = {uid for pid in owners.unread if is_login_service(processes.comm(pid)) for uid in processes.uids(pid) or ()}
     return frozenset(users | {0} if owners.hidden else users)
-
-
-class Carrier:
-    """known: True recognised, False a login may stand behind us and cannot be told, None there is none."""
-
-    def __init__(self) -> None:
-        self.known: bool | None = None
-        #: '198.51.100.9:50122 -> :22', each connection that carries the session
-        self.connections: list[str] = []
-
-    def __str__(self) -> str:
-        if self.connections:
-            return "you are " + ", ".join(self.connections)
-        if self.known is None:
-            return "no login stands behind this process"
-        return "carrier unknown: every connection of login services is protected"
-
-
-def recognise() -> Carrier:
-    """Look where a drop would look.  Never raises."""
-    found = Carrier()
-    try:
-        session = OwnSession()
-        listening = listening_ports()
-        # A login is accepted; what an ancestor opened itself need not be one.
-        rows = [row for row, _ in session.rows() if row[LPORT] in listening]
-    except (Error, OSError):
-        found.known = False  # then nothing can be dropped either
-        return found
-    found.connections = sorted({_told(row) for row in rows})
-    if not rows and session.unreadable:
-        named = [(laddr, lport, raddr, rport) for laddr, lport, raddr, rport in session.tuples]
-        alive = [end for end in named if is_alive((end[0], end[2], end[1], end[3]))]
-        found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
-    if found.connections:
-        found.known = True
-    elif may_stand_behind(session):
-        found.known = False
-    return found
-
-
-def _told(row: Row) -> str:
-    return _spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT])
-
-
-def _spelled(peer: bytes, port: int, service: int) -> str:
-    text = unpack(peer)
-    return f"{f'[{text}]' if ':' in text else text}:{port} -> :{service}"
-
-
-def _dump(states: int) -> _tcpdrop.Table:
-    try:
-        return _tcpdrop.list_connections(states)
-    except OSError as error:
-        raise from_os_error(error) from None

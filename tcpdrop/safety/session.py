@@ -6,26 +6,35 @@ may have none, so the sockets themselves are looked for: those that strict
 ancestors of this process hold, up to PID 1.  Never this process's own: a
 program may drop those.  On loopback the other end kills a session as well, so
 a tuple protects its mirror.
+
+Processes that are no ancestors carry it too:
+
+- Who holds the other end, on this host, of a connection that carries it: the
+  client of `ssh localhost`, a port forward, a jump.  What carries that process
+  carries us, and so on until nothing new is found.
+- The login service of our own audit session, or of our own session-N.scope: a
+  process that has detached itself (setsid, nohup, Ansible's async) has PID 1 for
+  a parent and keeps both.  pam_loginuid(8), logind's scopes.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from struct import Struct
 from time import monotonic
 
-from .. import _tcpdrop
-from ..model.addresses import pack, printable
-from ..model.rows import INODE, ROW, USUAL_STATES
-from ..system import procfs
-from ..system.kernel import from_os_error
+from ..errors import Error
+from ..model.four_tuple import pack_whole, split_dev
+from ..model.rows import INODE, ROW, USUAL_STATES, ends_of, reader
+from ..system import kernel, procfs
 
 #: seconds; what processes above us hold was seen so long ago at most when one connection is dropped
 FRESH = 0.1
 
+#: sockets; above this number one listing costs less than to ask for each
+MANY = 256
+
 #: the inode of a packed row
-_INODES = Struct("=40xQ48x")
+_INODES = reader(INODE)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,19 +60,26 @@ class OwnSession:
     def __init__(self) -> None:
         #: socket inode -> (pid of the ancestor that holds it, its descriptor)
         self.holders: dict[int, tuple[int, int]] = {}
-        #: tuples told by SSH_CONNECTION, as (local, remote) of the server's end
+        #: four-tuples that SSH_CONNECTION names, as the server has them
         self.tuples: set[tuple[bytes, int, bytes, int]] = set()
         #: ancestors below PID 1 whose descriptors could not be read
         self.unreadable: list[int] = []
+        #: somebody on this host holds the other end of one of these connections, and cannot be seen
+        self.carrier_unseen = False
         #: rows() had to look at the caller's own network namespace, and only there
         self.dumped = False
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
-        pid = os.getppid()
-        while pid > 0:
+        self._added: set[int] = set()
+        self.add(os.getppid())
+
+    def add(self, pid: int) -> None:
+        """Note a process that the session hangs on, and its ancestors up to PID 1."""
+        while pid > 0 and pid not in self._added:
+            self._added.add(pid)
             pid = self._add_process(pid)
 
     def _add_process(self, pid: int) -> int:
-        """Note what the process holds and was told; its parent's pid."""
+        """Note what the process holds and its SSH_CONNECTION names; its parent's pid."""
         try:
             found = procfs.process(pid, b"SSH_CONNECTION")
         except OSError:
@@ -91,40 +107,129 @@ class OwnSession:
         """'pid 812 sshd' when an ancestor holds this socket."""
         if not inode or inode not in self.holders:
             return None
-        pid = self.holders[inode][0]
-        try:
-            return f"pid {pid} {printable(procfs.command_of(pid))}"
-        except OSError:
-            return f"pid {pid}"
+        return procfs.named(self.holders[inode][0])
 
     def rows(self) -> list[tuple[Row, str]]:
-        """Each TCP connection that an ancestor holds, and by whom.
+        """Each TCP connection that an ancestor holds, and by whom."""
+        return [(row, self.holder(inode) or "") for inode, row in self.held()]
+
+    def held(self) -> list[tuple[int, Row]]:
+        """The socket's inode and its row, for each TCP connection that an ancestor holds.
 
         Asked of the descriptors themselves, which does not depend on the number
         of connections; where they cannot be borrowed, of a whole dump.
         """
+        if len(self.holders) > MANY:
+            return self._held_by_dump()
         found = []
         for inode, (pid, fd) in self.holders.items():
+            if pid == 1:
+                continue  # it holds what it listens on
+            if not 0 <= fd < 1 << 31:  # another thread's own: none to borrow
+                return self._held_by_dump()
             try:
-                found.append((ROW.unpack(_tcpdrop.socket_of(pid, fd)), self.holder(inode) or ""))
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ESRCH):  # no connection, or no more
-                    return self._rows_by_dump()
+                row = kernel.socket_of(pid, fd)
+            except Error:
+                return self._held_by_dump()
+            if row is not None:
+                found.append((inode, row))
         return found
 
-    def _rows_by_dump(self) -> list[tuple[Row, str]]:
+    def _held_by_dump(self) -> list[tuple[int, Row]]:
         self.dumped = True
-        try:
-            table = _tcpdrop.list_connections(USUAL_STATES)
-        except OSError as error:
-            raise from_os_error(error) from None
-        places = [place for place, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
-        rows = [ROW.unpack(table[place]) for place in places]
-        return [(row, self.holder(row[INODE]) or "") for row in rows]
+        table = kernel.list_connections(USUAL_STATES)
+        numbers = [number for number, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
+        rows = [ROW.unpack(table[number]) for number in numbers]
+        return [(row[INODE], row) for row in rows]
 
     def names(self, laddr: bytes, lport: int, raddr: bytes, rport: int) -> bool:
         """Does SSH_CONNECTION name this tuple, or its mirror?"""
         return bool(self.tuples & {(laddr, lport, raddr, rport), (raddr, rport, laddr, lport)})
+
+
+def found_for_us() -> OwnSession:
+    """The caller's session with everything that carries it."""
+    own = OwnSession()
+    if not any(pid != 1 for pid, _ in own.holders.values()) or not own.rows():
+        _add_mates(own)
+    _follow_mirrors(own)
+    return own
+
+
+def _follow_mirrors(own: OwnSession) -> None:
+    """To a fixed point: who holds the other end of one of these connections is an ancestor as well."""
+    followed: set[int] = set()
+    while True:
+        mirrors = set()
+        for ends in _ends_to_follow(own, followed):
+            laddr, lport, raddr, rport = ends
+            other = _look_up((raddr, rport, laddr, lport))
+            if other:
+                mirrors.add(other)
+        mirrors -= own.holders.keys()
+        if not mirrors:
+            break
+        from ..system.holders import scan  # only where a login comes from this very host
+
+        found = scan(mirrors)
+        for inode in mirrors:
+            owner = found.of(inode)
+            for pid in (owner.pids if owner is not None else None) or ():
+                if pid != os.getpid():  # a program may drop what it holds itself
+                    _add_carrier(own, pid)
+            own.carrier_unseen |= owner is None
+        for inode in mirrors:
+            own.holders.pop(inode, None)  # protected already, as the other end of an ancestor's
+
+
+def _add_carrier(own: OwnSession, pid: int) -> None:
+    """Note a process that is no ancestor; nobody comes in by a connection of which it holds both ends."""
+    before = set(own.holders)
+    own.add(pid)
+    rows = {inode: ends_of(row) for inode, row in own.held() if inode not in before and own.holders[inode][0] == pid}
+    ends = set(rows.values())
+    for inode, (laddr, lport, raddr, rport) in rows.items():
+        if (raddr, rport, laddr, lport) in ends:
+            del own.holders[inode]
+
+
+def _ends_to_follow(own: OwnSession, followed: set[int]) -> list[tuple[bytes, int, bytes, int]]:
+    """The connections that were not followed yet: those held, and those named where holders cannot be read."""
+    found = []
+    for inode, row in own.held():
+        if inode not in followed:
+            followed.add(inode)
+            found.append(ends_of(row))
+    if own.unreadable:
+        found += [ends for ends in own.tuples if hash(ends) not in followed]
+        followed.update(map(hash, own.tuples))
+    return found
+
+
+def _look_up(ends: tuple[bytes, int, bytes, int]) -> int:
+    """The inode of the connection with these ends, 0 for none."""
+    try:
+        row = kernel.look_up(ends)
+    except ValueError:  # a listener's, say
+        return 0
+    return row[INODE] if row is not None else 0
+
+
+def _add_mates(own: OwnSession) -> None:
+    """The login services of our own audit session and session scope."""
+    audit, scope = procfs.audit_session("self"), procfs.session_scope("self")
+    if audit is None and scope is None:
+        return
+    from .login_services import is_login_service  # only for who has detached himself
+
+    for pid in procfs.all_pids():
+        try:
+            if not is_login_service(procfs.command_of(pid)):
+                continue
+        except OSError:
+            continue  # it has ended
+        if (audit is not None and procfs.audit_session(pid) == audit) or (scope is not None and procfs.session_scope(pid) == scope):
+            own.add(pid)
 
 
 #: when the caller's session was looked at last, for whom, and what was found
@@ -141,9 +246,9 @@ def own() -> OwnSession:
     latest = _latest
     if latest is None or latest[1] != whose or not 0 <= monotonic() - latest[0] < FRESH:
         began = monotonic()
-        latest = _latest = (began, whose, OwnSession())
+        latest = _latest = (began, whose, found_for_us())
     return latest[2]
 
 
 def _pack(text: str) -> bytes:
-    return pack(text.partition("%")[0])
+    return pack_whole(split_dev(text)[0])

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the C module raised, as our errors."""
+"""The door to the C module: every question to the kernel goes through here, and every failure comes back as our Error.
+
+Addresses, programs and rows are bytes, ports and indices ints.  `ends` is a
+four-tuple as rows.ends_of() makes it; `scope` a network namespace's descriptor
+or, to abort, a zone's id, and None is the caller's own.  ValueError is raised
+for ends that can name no connection, before anything is opened.
+"""
 
 from __future__ import annotations
 
 import errno
+import os
+from _struct import iter_unpack, pack, unpack
 
+from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused
-from .platform import HINTS
+from ..model.rows import COOKIE, IFINDEX, LISTEN, LPORT, ROW, ends_of, spelled
+from .platform import HINTS, LISTING
 
 _UNSUPPORTED = {
     errno.EOPNOTSUPP,
@@ -16,12 +26,26 @@ _UNSUPPORTED = {
     errno.ENOSYS,
 }
 
+#: not every system has this number
+_TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
 
-def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
-    """The one place that turns what the C module raised into our errors."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    from .._tcpdrop import Table as Table
+    from ..model.rows import Row
+
+    Ends = tuple[bytes, int, bytes, int]
+    T = TypeVar("T")
+
+
+def from_os_error(error: OSError, what: str = "") -> Error:
+    """What the C module raised, as one of ours."""
     step = getattr(error, "step", "")
     number = error.errno
-    hint = hint or HINTS.get(number or 0, "")
+    hint = HINTS.get(number or 0, "")
     if number == errno.ENOENT:
         return NotFound("not found", errno=number, what=what, step=step, hint=hint)
     if number == errno.EPERM and step == "setns":
@@ -31,8 +55,194 @@ def from_os_error(error: OSError, what: str = "", *, hint: str = "") -> Error:
         return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
     if number in _UNSUPPORTED:
         return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
-    if number == errno.ENOTUNIQ:
+    if number == _TWO_HAVE_IT:
         hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
         return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
     text = f"{step}: {error.strerror}" if step else str(error.strerror)
     return Error(text, errno=number, what=what, step=step, hint=hint)
+
+
+def error_of(number: int, what: str) -> Error:
+    """What an errno from abort_rows() means."""
+    return from_os_error(OSError(number, os.strerror(number)), what)
+
+
+def _ask(what: str, call: Callable[..., T], *arguments: object, **options: object) -> T:
+    try:
+        return call(*arguments, **options)
+    except OSError as error:
+        raise from_os_error(error, what) from None
+
+
+# ---- what is there
+
+
+def list_connections(
+    states: int,
+    program: bytes = b"",
+    sport: int = 0,
+    dport: int = 0,
+    *,
+    details: bool = False,
+    threads: int = 0,
+    scope: int | None = None,
+) -> Table:
+    """The sockets in these states (a bit each) that the program and the ports let pass, with tcp_info if asked for."""
+    try:
+        return _ask("", _tcpdrop.list_connections, states, program, sport, dport, details=int(details), threads=threads, scope=scope)
+    except NotFound as error:  # the family's module is not there
+        raise NotSupported("connections cannot be listed", errno=error.errno, step=error.step, hint=LISTING) from None
+
+
+def listeners(scope: int | None = None) -> Iterator[Row]:
+    """Every listening socket."""
+    return ROW.iter_unpack(list_connections(1 << LISTEN, scope=scope).tobytes())
+
+
+def listening_ports(scope: int | None = None) -> set[int]:
+    return {row[LPORT] for row in listeners(scope)}
+
+
+def look_up(ends: Ends, *, ifindex: int = 0, scope: int | None = None, what: str = "") -> Row | None:
+    """The connection with these ends; None when there is none."""
+    try:
+        return ROW.unpack(_ask(what, _tcpdrop.lookup, *ends, ifindex=ifindex, scope=scope))
+    except NotFound:
+        return None
+
+
+def look_up_each(ends: Ends, interfaces: Sequence[int], *, scope: int | None = None, what: str = "") -> list[Row]:
+    """The connections with these ends, asked for with each of these interfaces' indices."""
+    indices = pack(f"{len(interfaces)}I", *interfaces)
+    return list(ROW.iter_unpack(_ask(what, _tcpdrop.lookup_each, *ends, indices, scope=scope)))
+
+
+def still_there(row: Row, scope: int | None = None) -> Row | None:
+    """This very socket as it is now; None when its ends are another's by now, or nobody's.
+
+    Raises Error when it cannot be looked up: that is not gone.
+    """
+    try:
+        now = look_up(ends_of(row), ifindex=row[IFINDEX], scope=scope, what=spelled(row))
+    except ValueError:  # a row that no kernel made
+        return None
+    return now if now is not None and now[COOKIE] == row[COOKIE] else None
+
+
+def mptcp_sockets(scope: int | None = None) -> list[Row] | None:
+    """The MPTCP sockets, whose subflows a listing shows; None when there are some that cannot be listed."""
+    try:
+        return list(ROW.iter_unpack(_ask("", _tcpdrop.mptcp_sockets, scope).tobytes()))
+    except NotFound:  # mptcp_diag is not there
+        return None
+
+
+def interfaces(scope: int | None = None, *, what: str = "") -> dict[bytes, int]:
+    """Name -> index of every interface."""
+    return _ask(what, _tcpdrop.interfaces, scope)
+
+
+# ---- the way out
+
+LINK_UP = 1
+#: what policy rules look at beside the destination; OTHER is what no row shows
+RULE_SOURCE, RULE_MARK, RULE_UID, RULE_PORTS, RULE_OTHER = 1, 2, 4, 8, 16
+
+
+def routes(rows: bytes, scope: int | None = None) -> list[tuple[int, int]]:
+    """For a packet of each packed row: (0, index of the device it leaves by), or (errno, 0) where there is no way."""
+    return list(iter_unpack("II", _ask("", _tcpdrop.routes, rows, scope)))
+
+
+def links(devices: Sequence[int], scope: int | None = None) -> list[tuple[int, int, int]]:
+    """For each device: (errno or 0, LINK_UP if it is up and has a carrier, index of the device it is a port of or 0)."""
+    return list(iter_unpack("III", _ask("", _tcpdrop.links, pack(f"{len(devices)}I", *devices), scope)))
+
+
+def rules(scope: int | None = None) -> tuple[int, int]:
+    """What the policy rules look at (RULE_SOURCE, ...), IPv4's and IPv6's."""
+    return _ask("", _tcpdrop.rules, scope)
+
+
+# ---- ending it
+
+
+def probe(scope: int | None = None) -> None:
+    """Return if this kernel drops connections at all; it names none that could exist."""
+    _ask("", _tcpdrop.probe, scope)
+
+
+def abort(ends: Ends, *, ifindex: int = 0, cookie: int = 0, scope: int | None = None, what: str = "") -> None:
+    """Drop the connection with these ends, and with a cookie only that very socket."""
+    _ask(what, _tcpdrop.abort, *ends, ifindex=ifindex, cookie=cookie, scope=scope)
+
+
+def abort_row(row: Row, scope: int | None = None) -> int:
+    """Look up, compare, drop this one socket: its errno, 0 for dropped."""
+    try:
+        abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
+    except Error as error:
+        return error.errno or errno.EIO
+    except ValueError:  # a row that no kernel made
+        return errno.EINVAL
+    return 0
+
+
+def abort_rows(table: Table, numbers: Sequence[int], *, threads: int = 0, scope: int | None = None) -> Sequence[int]:
+    """Drop these rows of a table: the errno of each, 0 for dropped."""
+    packed = pack(f"{len(numbers)}I", *numbers)
+    return unpack(f"{len(numbers)}i", _ask("", _tcpdrop.abort_rows, table, packed, threads=threads, scope=scope))
+
+
+def abort_own(fd: int, ends: Ends, *, what: str = "") -> None:
+    """Drop the connection that a descriptor of our own is."""
+    _ask(what, _tcpdrop.abort_descriptor, fd, *ends)
+
+
+#: what abort_held() found
+TCP, MPTCP, REPAIR = range(3)
+
+
+def abort_held(
+    pid: int, fd: int, ends: Ends, *, cookie: int, inode: int, ifindex: int = 0, dry_run: bool = False, scope: int | None = None
+) -> int:
+    """Drop exactly this socket through another process's descriptor; it was TCP, MPTCP, or TCP in REPAIR."""
+    options = {"ifindex": ifindex, "dry_run": dry_run, "scope": scope}
+    return _ask("", _tcpdrop.abort_held, pid, fd, *ends, cookie=cookie, inode=inode, **options)
+
+
+# ---- what processes tell
+
+
+def socket_of(pid: int, fd: int) -> Row | None:
+    """The connection that a descriptor of this process is; None when it is none, or closed, or the process gone."""
+    try:
+        return ROW.unpack(_ask("", _tcpdrop.socket_of, pid, fd))
+    except Error as error:
+        if error.errno in (errno.ENOENT, errno.ESRCH):
+            return None
+        raise
+
+
+def process(pid: int, variable: bytes) -> tuple[int, bytes | int, bytes | int | None]:
+    """A process's parent, its packed sockets and a variable of its environment; an int is why one could not be read."""
+    return _ask("", _tcpdrop.process, pid, variable)
+
+
+def thread_tables(pid: int) -> Sequence[int]:
+    """Threads of a process that have, or may have, a table of descriptors of their own."""
+    try:
+        packed = _tcpdrop.thread_tables(pid)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED or error.errno in (errno.ENOENT, errno.ESRCH):
+            return ()
+        raise
+    return memoryview(packed).cast("i").tolist() if packed else ()
+
+
+# ---- text
+
+
+def classic_lines(rows: bytes, ending: bytes = b"") -> bytes:
+    """LADDR LPORT RADDR RPORT and the ending for each packed row."""
+    return _tcpdrop.classic_lines(rows, ending)

@@ -2,13 +2,17 @@
 """What the system behind the C module can do: the one place in Python that knows systems by name.
 
 The rest asks for the trait, so that a port is described here and nowhere else.
+What a trait chooses for Solaris and illumos alone stands in files named sunos_*:
+model/sunos_clock.py, and here sunos_zones.py, sunos_fdinfo.py, sunos_psinfo.py.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 
 from .. import _tcpdrop
+from ..model.addresses import is_number
 
 NAME = _tcpdrop.BACKEND
 _LINUX, _SUNOS = NAME == "linux", NAME == "sunos"
@@ -21,9 +25,9 @@ LOOKS_BY_WALK = _SUNOS
 TRIES_INTERFACES = not _SUNOS
 #: there are network namespaces
 NETNS = _LINUX
-#: a row tells when its connection was made, by the clock of clock.py
+#: a row tells when its connection was made, by the clock of sunos_clock.py
 CREATION_TIMES = _SUNOS
-#: /proc tells what a process holds by both ends, not by inode: fdinfo.py
+#: /proc tells what a process holds by both ends, not by inode: sunos_fdinfo.py
 HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
@@ -37,6 +41,8 @@ DESCRIPTORS = _LINUX
 VICTIM_SEES = "ECONNRESET" if _SUNOS else "ECONNABORTED"
 #: the peer of a dropped connection may get a reset at once
 TELLS_PEER = _LINUX
+#: releases are known whose kernel does something wrong where we meet it: sunos_release.py
+HAS_CAUTIONS = _SUNOS
 #: probe() asks for the right too; elsewhere a filter on the socket mark does
 PROBE_ASKS_RIGHT = _SUNOS
 
@@ -44,6 +50,11 @@ _RIGHT = "needs the privilege sys_ip_config, as root has it; a zone that shares 
 _STRUCTURE = (
     "this kernel has no TCP_IOC_ABORT_CONN, or one with another structure; illumos and Solaris 8 to 10 have the one "
     "that is sent, Oracle Solaris 11 is unknown: please report it"
+)
+
+_HEADERS = (
+    "built where the system's headers have no tcp_ioc_abort_conn_t, or lay something out otherwise than tcpdrop sends it: "
+    "what it was stands in the build's output (pip install -v), please report it"
 )
 
 #: what listing needs
@@ -56,6 +67,9 @@ if _SUNOS:
         errno.EPERM: _RIGHT,
         # The C side makes this of the kernel's EINVAL, for a checked request is never invalid.
         errno.EOPNOTSUPP: _STRUCTURE,
+        # The C side's own: src/sunos_abi.c did not compile here.
+        errno.ENOSYS: _HEADERS,
+        errno.EAGAIN: "the kernel is short of memory, and leaves connections out of its answers then: try again",
         errno.EACCES: "/dev/arp (to list) or /dev/tcp (to drop) cannot be opened: a zone or a chroot may forbid it; run as root",
         errno.EBUSY: "the device or the stream is in use exclusively; try again",
         errno.ENODEV: "the device is missing: in a chroot /dev must have arp and tcp",
@@ -63,3 +77,10 @@ if _SUNOS:
     }
     if hasattr(errno, "ENOSR"):
         HINTS[errno.ENOSR] = "the kernel has no STREAMS resources or memory left just now; try again"
+
+
+def release() -> tuple[int, int]:
+    """The kernel's version, major and minor; (0, 0) where it is no such thing."""
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return (int(major), int(minor or 0)) if is_number(major) else (0, 0)

@@ -1,40 +1,110 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reading /proc/PID, proc(5).  Raises OSError as the files do: unreadable is not empty.
+"""Reading /proc, proc(5): the one place that opens its files.
 
-Linux says in text what Solaris and illumos say in a structure, psinfo; their
-descriptors do not name sockets, so socket_inodes() always raises there
-(fdinfo.py knows another way).
+What raises, raises OSError as the file does: unreadable is not empty.  Linux
+says in text what Solaris and illumos say in a structure (sunos_psinfo.py); there
+descriptors do not name sockets, so socket_inodes() always raises
+(sunos_fdinfo.py knows another way).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from struct import Struct
+from _struct import Struct
 
-from .. import _tcpdrop
+from ..errors import NotSupported
+from ..model.addresses import printable
+from . import kernel
 
 #: inode, descriptor
 _SOCKETS = Struct("=QQ")
-#: pr_pid, pr_ppid, pr_uid, pr_euid, pr_fname and pr_zoneid of a psinfo_t, which has the data model of who reads it
-_PSINFO = Struct("=8xii8xii104x16s124xi" if Struct("P").size == 8 else "=8xii8xii56x16s116xi")
+#: /proc/self/ns/pid of the machine itself: the kernel's PROC_PID_INIT_INO
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .sunos_psinfo import PsInfo
 
 
-class PsInfo:
-    """What /proc/PID/psinfo of Solaris and illumos tells everybody.  proc(5)."""
+# ---- files
 
-    __slots__ = ("command", "parent", "uids", "zone")
 
-    def __init__(self, raw: bytes, pid: int) -> None:
-        if len(raw) < _PSINFO.size:
-            raise OSError(errno.EPROTO, "psinfo is too short")
-        told, parent, uid, euid, name, zone = _PSINFO.unpack_from(raw)
-        if told != pid:  # another layout: then nothing of it can be believed
-            raise OSError(errno.EPROTO, "psinfo has another layout")
-        self.parent: int = parent
-        self.zone: int = zone
-        self.uids: frozenset[int] = frozenset((uid, euid))
-        self.command: str = os.fsdecode(name.partition(b"\0")[0])
+def read(path: str) -> bytes:
+    """A whole file; half the time of open(), which builds two objects around the descriptor."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        text = part = os.read(file, 4096)
+        while part:
+            part = os.read(file, 65536)
+            text += part
+        return text
+    finally:
+        os.close(file)
+
+
+def text_of(path: str) -> str:
+    """A whole file as text; "" when it cannot be read."""
+    try:
+        return read(path).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def mounts() -> list[list[str]]:
+    """The fields of each mount: device, path, type, options.  None where there is no such file."""
+    try:
+        return [line.split(" ") for line in read("/proc/self/mounts").decode("utf-8", "surrogateescape").splitlines()]
+    except OSError:
+        return []
+
+
+def mounts_of(kind: str) -> list[tuple[str, int]]:
+    """(path, device number) of each mounted file system of this type.  proc_pid_mountinfo(5)."""
+    found = []
+    for line in text_of("/proc/self/mountinfo").splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.split(" ")[0] == kind:
+            words = fields.split(" ")
+            major, _, minor = words[2].partition(":")
+            found.append((_unescaped(words[4]), os.makedev(int(major), int(minor))))
+    return found
+
+
+def _unescaped(path: str) -> str:
+    """'/a\\040b' -> '/a b', as mount tables are written."""
+    for code in ("040", "011", "012", "134"):
+        path = path.replace("\\" + code, chr(int(code, 8)))
+    return path
+
+
+# ---- all processes
+
+
+def all_pids() -> list[int]:
+    """Ascending: servers first, and after them their children, who inherit."""
+    try:
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    except OSError:
+        return []
+
+
+def some_are_hidden() -> bool:
+    """May there be processes that /proc does not show: another user's (hidepid), another PID namespace's?"""
+    try:
+        os.stat("/proc/1")
+        return os.readlink("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE
+    except OSError:
+        return True
+
+
+def exists(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
+# ---- one process
 
 
 class Process:
@@ -56,10 +126,8 @@ class Process:
 def process(pid: int, variable: bytes) -> Process:
     """A process's parent, sockets and a variable of its environment.  Raises OSError when it is gone."""
     try:
-        parent, packed, value = _tcpdrop.process(pid, variable)
-    except OSError as error:
-        if error.errno != errno.ENOTSUP:
-            raise
+        parent, packed, value = kernel.process(pid, variable)
+    except NotSupported:
         return _by_parts(pid, variable)
     complete = parent >= 0 and not isinstance(packed, int) and not isinstance(value, int)
     pairs = () if isinstance(packed, int) else _SOCKETS.iter_unpack(packed)
@@ -69,54 +137,128 @@ def process(pid: int, variable: bytes) -> Process:
 def _by_parts(pid: int, variable: bytes) -> Process:
     """Where the C module cannot tell: each may be readable where the others are not, as on illumos."""
     found = Process(0, {}, None, complete=True)
-    for name, read in (("parent", parent_of), ("sockets", socket_inodes), ("value", lambda pid: variable_of(pid, variable))):
+    for name, ask in (("parent", parent_of), ("sockets", socket_inodes), ("value", lambda pid: variable_of(pid, variable))):
         try:
-            setattr(found, name, read(pid))
+            setattr(found, name, ask(pid))
         except OSError:
             found.complete = False
     return found
 
 
-def _read(path: str) -> bytes:
-    """A whole file; half the time of open(), which builds two objects around the descriptor."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = part = os.read(file, 4096)
-        while part:
-            part = os.read(file, 65536)
-            text += part
-        return text
-    finally:
-        os.close(file)
-
-
 def psinfo(pid: int) -> PsInfo:
-    return PsInfo(_read(f"/proc/{pid}/psinfo"), pid)
+    """What Solaris and illumos tell everybody of a process."""
+    from .sunos_psinfo import PsInfo  # no system else has it
+
+    return PsInfo(read(f"/proc/{pid}/psinfo"), pid)
 
 
 def parent_of(pid: int) -> int:
     """The parent's pid; 0 for the first process and for one of another PID namespace."""
     try:
-        text = _read(f"/proc/{pid}/stat")
+        return int(_stat(pid)[1])
     except FileNotFoundError:
         return psinfo(pid).parent
-    # The command's name stands in parentheses and may contain any byte.
-    return int(text[text.rindex(b")") + 1 :].split()[1])
+
+
+def have_terminal() -> bool:
+    """Have we a controlling terminal?"""
+    return int(_stat("self")[4]) != 0
+
+
+def audit_session(pid: int | str) -> int | None:
+    """The number of the login that a process belongs to, which no setsid() or fork changes; None for none, or where none is kept."""
+    try:
+        number = int(read(f"/proc/{pid}/sessionid"))
+    except (OSError, ValueError):
+        return None
+    return None if number == 0xFFFFFFFF else number
+
+
+def session_scope(pid: int | str) -> str | None:
+    """logind's scope of the login that a process belongs to, 'session-3.scope', by its cgroup."""
+    for line in text_of(f"/proc/{pid}/cgroup").splitlines():
+        for part in reversed(line.split("/")):
+            if part.startswith("session-") and part.endswith(".scope"):
+                return part
+    return None
+
+
+def _stat(pid: int | str) -> list[bytes]:
+    """The fields of /proc/PID/stat from the state on."""
+    # The command's name stands in parentheses before them and may contain any byte.
+    return read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
 def command_of(pid: int) -> str:
-    """The command's name (up to 15 bytes of anything); undecodable bytes as surrogates."""
+    """The command's name, at most 15 bytes of anything; those that are not UTF-8 as surrogates."""
     try:
-        return os.fsdecode(_read(f"/proc/{pid}/comm").rstrip(b"\n"))
-    except FileNotFoundError:
+        raw = read(f"/proc/{pid}/comm")
+    except OSError:
         return psinfo(pid).command
+    return (raw[:-1] if raw.endswith(b"\n") else raw).decode("utf-8", "surrogateescape")
 
 
-def socket_inodes(pid: int) -> dict[int, int]:
-    """inode -> descriptor of the sockets that a process holds."""
-    inodes = {}
+def named(pid: int) -> str:
+    """'pid 812 sshd', as messages name a process."""
+    try:
+        return f"pid {pid} {printable(command_of(pid))}"
+    except OSError:
+        return f"pid {pid}"
+
+
+def uids_of(pid: int) -> frozenset[int]:
+    """The real and the effective user."""
+    try:
+        status = read(f"/proc/{pid}/status")
+    except OSError:  # that of Solaris, which has other contents, is its user's alone
+        return psinfo(pid).uids
+    line = next((line for line in status.split(b"\n") if line.startswith(b"Uid:")), None)
+    if line is None:
+        return psinfo(pid).uids
+    uids = frozenset(map(int, line.split()[1:3]))
+    if uids & {unmapped_uid()}:
+        raise PermissionError(errno.EPERM, "a user without a number in this user namespace")
+    return uids
+
+
+_unmapped: list[int | None] = []
+
+
+def unmapped_uid() -> int | None:
+    """The number that stands for each user who has none in our user namespace; None where all have one.
+
+    Read once: a process seldom changes its user namespace.  user_namespaces(7).
+    """
+    if not _unmapped:
+        whole = text_of("/proc/self/uid_map").split() == ["0", "0", "4294967295"]
+        number = text_of("/proc/sys/kernel/overflowuid").strip()
+        _unmapped.append(None if whole else int(number) if number.isdigit() else 65534)
+    return _unmapped[0]
+
+
+def descriptors_of(pid: int) -> Iterator[tuple[str, str]]:
+    """Each descriptor of a process's first thread and what it is, like 'socket:[4711]'."""
+    return _descriptors(f"/proc/{pid}/fd")
+
+
+def links_of(pid: int) -> Iterator[str]:
+    """What each descriptor of a process is, in every thread that has a table of its own.
+
+    /proc/PID/fd shows the table of the first thread alone, and nothing once that has ended.
+    """
+    for _, link in _descriptors(f"/proc/{pid}/fd"):
+        yield link
+    for tid in kernel.thread_tables(pid):
+        try:
+            for _, link in _descriptors(f"/proc/{pid}/task/{tid}/fd"):
+                yield link
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended: it holds nothing any more
+
+
+def _descriptors(path: str) -> Iterator[tuple[str, str]]:
     readlink = os.readlink
-    directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         try:
             # Where descriptors may be counted but not read, do not list them first.
@@ -125,17 +267,47 @@ def socket_inodes(pid: int) -> dict[int, int]:
             pass
         for name in os.listdir(directory):
             try:
-                target = readlink(name, dir_fd=directory)
-            except FileNotFoundError:
+                yield name, readlink(name, dir_fd=directory)
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # closed meanwhile
-            if target.startswith("socket:["):
-                inodes[int(target[8:-1])] = int(name)
     finally:
         os.close(directory)
-    return inodes
+
+
+def socket_inodes(pid: int) -> dict[int, int]:
+    """inode -> descriptor of the sockets that a process holds."""
+    return {int(link[8:-1]): int(name) for name, link in descriptors_of(pid) if link.startswith("socket:[")}
 
 
 def variable_of(pid: int, name: bytes) -> bytes | None:
     """A variable of the environment that a process was started with."""
-    _, found, rest = (b"\0" + _read(f"/proc/{pid}/environ")).partition(b"\0" + name + b"=")
+    _, found, rest = (b"\0" + read(f"/proc/{pid}/environ")).partition(b"\0" + name + b"=")
     return rest.partition(b"\0")[0] if found else None
+
+
+def cgroup_of(pid: int) -> str | None:
+    """The path in the unified hierarchy, or else in systemd's own."""
+    return parse_cgroup(read(f"/proc/{pid}/cgroup"))
+
+
+def cgroup_paths() -> Iterator[str]:
+    """That of each process, as far as they can be seen."""
+    for pid in all_pids():
+        try:
+            yield cgroup_of(pid) or ""
+        except OSError:
+            continue  # it has ended
+
+
+def parse_cgroup(text: bytes) -> str | None:
+    """Lines are number:controllers:path."""
+    unified = systemd = None
+    for line in text.decode("utf-8", "surrogateescape").split("\n"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers == "name=systemd":
+            systemd = path
+        elif number == "0" and not controllers:
+            unified = path
+    # In a hybrid system the unified tree may hold nobody: all are at its root.
+    return systemd if unified in (None, "/") and systemd else unified

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import _tcpdrop
-from .holders import all_pids
+from ..errors import Error
+from . import kernel, procfs
 from .processes import Processes
 
 #: a number that no process has open: borrowing it fails with EBADF where borrowing is permitted
@@ -19,14 +19,15 @@ NO_DESCRIPTOR = (1 << 31) - 1
 
 CAP_SYS_PTRACE = 19
 
-_LOOPBACK = b"\x7f\x00\x00\x01"
+#: no connection has them
+_ENDS = (b"\x7f\x00\x00\x01", 1, b"\x7f\x00\x00\x01", 2)
 
 
 def may_borrow(pid: int) -> bool | None:
     """Does this process lend its descriptors?  None: it is gone, or the kernel gave another answer."""
     try:
-        _tcpdrop.abort_held(pid, NO_DESCRIPTOR, _LOOPBACK, 1, _LOOPBACK, 2, cookie=1, inode=1, dry_run=True)
-    except OSError as error:
+        kernel.abort_held(pid, NO_DESCRIPTOR, _ENDS, cookie=1, inode=1, dry_run=True)
+    except Error as error:
         if error.errno == errno.EBADF:
             return True
         if error.errno in (errno.EPERM, errno.EACCES, errno.ENOSYS):
@@ -41,7 +42,7 @@ def any_lends(*, mine: bool) -> bool | None:
     """
     processes, own = Processes(), os.getpid()
     answer: bool | None = None
-    for pid in all_pids():
+    for pid in procfs.all_pids():
         uids = processes.uids(pid)
         if pid == own or uids is None or (os.geteuid() in uids) is not mine:
             continue
@@ -55,21 +56,15 @@ def any_lends(*, mine: bool) -> bool | None:
 
 def may_borrow_all() -> bool:
     """Has the caller CAP_SYS_PTRACE, so that nothing but Yama could refuse?  capabilities(7)."""
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-            effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
-    except (OSError, ValueError, StopIteration):
-        return False
+    lines = procfs.text_of("/proc/self/status").splitlines()
+    effective = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
     return bool(effective >> CAP_SYS_PTRACE & 1) and yama() != 3
 
 
 def yama() -> int | None:
     """kernel.yama.ptrace_scope; None where there is no Yama."""
-    try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None
+    text = procfs.text_of("/proc/sys/kernel/yama/ptrace_scope")
+    return int(text) if text else None
 
 
 def hint() -> str:

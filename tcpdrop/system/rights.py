@@ -7,24 +7,25 @@ import errno
 import os
 import sys
 
-from .. import _tcpdrop
 from ..errors import Error, NotPermitted, NotSupported
-from . import netns, platform
-from .kernel import from_os_error
+from . import kernel, netns, platform
 
 #: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
 #: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
 MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
 
+#: why a subflow of MPTCP is not dropped so
+MPTCP = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
+
 
 def check_right(scope: int | None = None) -> None:
     """Raise what every drop in this namespace would fail with: NotPermitted, NotSupported, Error."""
     try:
-        _tcpdrop.probe(scope=scope)
+        kernel.probe(scope)
         if not platform.PROBE_ASKS_RIGHT:
-            _tcpdrop.list_connections(0, MARK_COND, scope=scope)
-    except OSError as error:
-        raise explained(from_os_error(error)) from None
+            kernel.list_connections(0, MARK_COND, scope=scope)
+    except Error as error:
+        raise explained(error) from None
 
 
 def lacks_right(scope: int | None = None) -> Error | None:
@@ -41,9 +42,7 @@ def explained(error: Error) -> Error:
     if error.hint:  # the system's own
         return error
     if error.step == "mptcp":
-        from ..system.mptcp import HINT
-
-        error.hint = HINT
+        error.hint = MPTCP
     elif isinstance(error, NotPermitted):
         error.hint = missing_right()
     elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:

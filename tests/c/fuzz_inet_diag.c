@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fuzz_inet_diag.c - the parser on any bytes: no fault, no escape, no loop. */
+/* fuzz_inet_diag.c - the netlink parsers on any bytes: no fault, no escape, no loop. */
 #include "inet_diag.h"
+#include "rtnetlink.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +11,33 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
+one_of_routing(const struct td_message *m)
+{
+	struct td_route route;
+	struct td_link link;
+	uint32_t looks_at = 0;
+
+	if (td_get_route(m, &route) == 0)
+		CHECK(route.error == 0 || route.ifindex == 0);
+	if (td_get_link(m, &link) == 0)
+		CHECK(link.error == 0 || (link.flags == 0 && link.master == 0));
+	(void)td_get_rule(m, &looks_at);
+	CHECK(looks_at < 2 * TD_RULE_OTHER);
+}
+
+static void
 one_message(const struct td_message *m, const uint8_t *data, size_t size)
 {
 	struct td_row row, other;
 	struct td_info info;
 	struct td_tuple tuple;
-	unsigned char request[TD_EXACT_SIZE];
+	unsigned char request[TD_EXACT_SIZE], question[TD_ROUTE_MOST];
 	const char *why;
 	int error, with, without;
 
 	CHECK(m->payload >= data && m->size <= size);
 	CHECK((size_t)(m->payload - data) + m->size <= size);
+	one_of_routing(m);
 	error = td_message_errno(m);
 	CHECK(error <= 4095);
 	memset(&row, 0, sizeof(row));
@@ -43,6 +60,7 @@ one_message(const struct td_message *m, const uint8_t *data, size_t size)
 	(void)td_tuple_check(&tuple, &why);
 	td_put_lookup(request, 1, &tuple);
 	td_put_destroy(request, 2, &row, 1);
+	CHECK(td_put_route(question, 3, &row) <= sizeof(question));
 }
 
 int

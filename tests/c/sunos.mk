@@ -2,6 +2,7 @@
 # The SunOS backend without Python, on the STREAMS simulator of tests/sim:
 #
 #   make -C tests/c -f sunos.mk sunos-check
+#   make -C tests/c -f sunos.mk sunos-plain (without the sanitizers)
 #   make -C tests/c -f sunos.mk sunos-fuzz [SECONDS=20]
 #   make -C tests/c -f sunos.mk sunos-bench
 #
@@ -22,14 +23,17 @@ SUNOS_MODEL = $(addprefix $(SUNOS_SIM)/,sim_kernel.c sim_tables.c sim_lies.c sim
 SUNOS_HEADERS = $(wildcard $(SUNOS_SRC)/*.h $(SUNOS_SIM)/*.h $(SUNOS_SIM)/include/*.h) sunos_test.h sunos_tools.h sim_vectors.h
 SUNOS_TESTS = test_mib2 test_sim_vectors test_sim_mib test_sunos test_sunos_list test_sunos_faults
 SUNOS_BUILT = $(SUNOS_TESTS:%=$(BUILD)/sunos/%) $(BUILD)/sunos/fuzz_mib2_smoke
-SUNOS_ALL = $(SUNOS_BUILT) $(SUNOS_BUILT:%=%.sanitized)
 
-.PHONY: sunos-check sunos-fuzz sunos-bench
+.PHONY: sunos-check sunos-plain sunos-fuzz sunos-bench
 
-sunos-check: $(SUNOS_ALL) ## the SunOS backend on the simulator, also under ASan and UBSan
-	@for test in $(SUNOS_TESTS); do \
-	    ./$(BUILD)/sunos/$$test && ./$(BUILD)/sunos/$$test.sanitized || exit 1; done
-	@for suffix in "" .sanitized; do ./$(BUILD)/sunos/fuzz_mib2_smoke$$suffix corpus_mib2/* || exit 1; done
+sunos-check: sunos-plain $(SUNOS_BUILT:%=%.sanitized) ## the SunOS backend on the simulator, also under ASan and UBSan
+	@for test in $(SUNOS_TESTS); do ./$(BUILD)/sunos/$$test.sanitized || exit 1; done
+	@./$(BUILD)/sunos/fuzz_mib2_smoke.sanitized corpus_mib2/*
+
+sunos-plain: $(SUNOS_BUILT)
+	$(CC) $(SUNOS_STRICT) $(CFLAGS) -fsyntax-only -I$(SUNOS_SIM)/include $(SUNOS_SRC)/sunos_abi.c
+	@for test in $(SUNOS_TESTS); do $(RUNNER) ./$(BUILD)/sunos/$$test || exit 1; done
+	@$(RUNNER) ./$(BUILD)/sunos/fuzz_mib2_smoke corpus_mib2/*
 
 sunos-fuzz: $(BUILD)/sunos/fuzz_mib2 ## MIB2 replies nobody would send, for SECONDS
 	@mkdir -p $(BUILD)/sunos/corpus
@@ -40,20 +44,20 @@ sunos-bench: $(BUILD)/sunos/bench_sunos ## 100,000 simulated connections: a walk
 
 $(BUILD)/sunos/%: %.c $(SUNOS_FILES) $(SUNOS_MODEL) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(SUNOS_STRICT) -O2 -I$(SUNOS_SIM)/include -o $@ $< $(SUNOS_FILES) $(SUNOS_MODEL) -lpthread
+	$(CC) $(SUNOS_STRICT) -O2 $(CFLAGS) -I$(SUNOS_SIM)/include -o $@ $< $(SUNOS_FILES) $(SUNOS_MODEL) $(LDFLAGS) -lpthread
 
 $(BUILD)/sunos/%.sanitized: %.c $(SUNOS_FILES) $(SUNOS_MODEL) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(SUNOS_STRICT) $(SUNOS_SANITIZE) -I$(SUNOS_SIM)/include -o $@ $< $(SUNOS_FILES) $(SUNOS_MODEL) -lpthread
+	$(CC) $(SUNOS_STRICT) $(SUNOS_SANITIZE) $(CFLAGS) -I$(SUNOS_SIM)/include -o $@ $< $(SUNOS_FILES) $(SUNOS_MODEL) $(LDFLAGS) -lpthread
 
 $(BUILD)/sunos/fuzz_mib2_smoke: fuzz_mib2.c $(SUNOS_PURE) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(SUNOS_STRICT) -O2 -DFUZZ_SMOKE -o $@ $< $(SUNOS_PURE)
+	$(CC) $(SUNOS_STRICT) -O2 $(CFLAGS) -DFUZZ_SMOKE -o $@ $< $(SUNOS_PURE) $(LDFLAGS)
 
 $(BUILD)/sunos/fuzz_mib2_smoke.sanitized: fuzz_mib2.c $(SUNOS_PURE) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(SUNOS_STRICT) $(SUNOS_SANITIZE) -DFUZZ_SMOKE -o $@ $< $(SUNOS_PURE)
+	$(CC) $(SUNOS_STRICT) $(SUNOS_SANITIZE) $(CFLAGS) -DFUZZ_SMOKE -o $@ $< $(SUNOS_PURE) $(LDFLAGS)
 
 $(BUILD)/sunos/fuzz_mib2: fuzz_mib2.c $(SUNOS_PURE) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
-	$(CLANG) $(SUNOS_STRICT) $(SUNOS_SANITIZE) -fsanitize=fuzzer -o $@ $< $(SUNOS_PURE)
+	$(CLANG) $(SUNOS_STRICT) $(SUNOS_SANITIZE) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(SUNOS_PURE) $(LDFLAGS)

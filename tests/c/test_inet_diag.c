@@ -199,6 +199,7 @@ static size_t
 reply(unsigned char *p)
 {
 	unsigned char info[280] = {0}, nested[8] = {4, 0, 3, 0, 0, 0, 0, 0};
+	unsigned char transparent[2] = {0, 0};
 	uint64_t v = 0x0102030405060708;
 	size_t size = HEADER + MESSAGE;
 
@@ -227,7 +228,10 @@ reply(unsigned char *p)
 	v++;
 	put(info, 200, &v, 8);
 	size += attribute(p + size, 8, "\1", 1);
-	size += attribute(p + size, 15, "\0\0\0\0", 4);
+	/* The sixth bit, from the end where the machine counts them. */
+	transparent[0] = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0x20 : 0x04;
+	size += attribute(p + size, 15, "\7\7\7\7", 4);
+	size += attribute(p + size, 22, transparent, 2);
 	put16(nested, 0, 4);
 	put16(nested, 2, 3);
 	size += attribute(p + size, 19 | 0x8000, nested, 8);
@@ -265,7 +269,8 @@ test_reply(size_t shift)
 	CHECK(row.cookie == 0x1122334455667788 && row.inode == 4242 && row.uid == 1000);
 	CHECK(row.recvq == 10 && row.sendq == 11 && row.cgroup == 0x0102030405060709);
 	CHECK(row.flags == (TD_ROW_UID | TD_ROW_QUEUES | TD_ROW_MPTCP |
-	    TD_ROW_CGROUP | TD_ROW_MARK));
+	    TD_ROW_CGROUP | TD_ROW_MARK | TD_ROW_OPTIONS | TD_ROW_TRANSPARENT));
+	CHECK(row.mark == 0x07070707);
 	CHECK(info.last_sent == 1 && info.last_received == 2 && info.rtt == 3 &&
 	    info.retrans == 4 && info.bytes_received == 0x0102030405060708 &&
 	    info.bytes_sent == 0x0102030405060709);

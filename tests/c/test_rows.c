@@ -49,7 +49,7 @@ test_add(size_t stride)
 	CHECK(row == td_rows_at(&rows, 999) && memcmp(row, zeroes, stride) == 0);
 	info = td_rows_info(&rows, row);
 	CHECK((info != NULL) == (stride == strides[1]));
-	CHECK(info == NULL || (unsigned char *)info == (unsigned char *)row + 96);
+	CHECK(info == NULL || (unsigned char *)info == (unsigned char *)row + sizeof(struct td_row));
 	td_rows_free(&rows);
 	CHECK(rows.data == NULL && rows.count == 0 && rows.room == 0);
 	td_rows_free(&rows); /* twice is once */

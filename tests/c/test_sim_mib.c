@@ -59,6 +59,15 @@ word(const unsigned char *at)
 	return value;
 }
 
+static uint64_t
+word64(const unsigned char *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, 8);
+	return value;
+}
+
 static void
 mib_empty(void)
 {
@@ -84,7 +93,7 @@ mib_populated(void)
 {
 	static struct table t[8];
 	struct sim_conn *c;
-	int i, closed = 0, listens = 0, established = 0, waits = 0, twins = 0;
+	int i, closed = 0, listens = 0, established = 0, waits = 0, mapped = 0;
 
 	sim_reset();
 	give(add("10.0.0.1", 22, "10.0.0.2", 5000, SIM_ESTABLISHED), 100, 1);
@@ -98,18 +107,23 @@ mib_populated(void)
 	c = add("10.0.0.1", 24, "10.0.0.2", 5002, SIM_ESTABLISHED);
 	c->zone = 5;
 	give(c, 105, 7);
+	/* IPv4 carried by an IPv6 socket: plain IPv4, and no mark in 106. */
+	c = add("::ffff:10.0.0.1", 25, "::ffff:10.0.0.2", 5003, SIM_ESTABLISHED);
+	give(c, 106, 8);
+	/* An IPv6 socket without a connection is in both tables, and marked. */
+	give(add("::", 0, "::", 0, SIM_IDLE), 107, 9);
 	CHECK_EQUAL(read_mib(t, 8), 5);
 	CHECK(t[0].level == 262 && t[0].name == 0);
-	CHECK_EQUAL(word(t[0].bytes + 32), 2); /* tcpCurrEstab */
+	CHECK_EQUAL(word(t[0].bytes + 32), 3); /* tcpCurrEstab */
 	CHECK(t[1].level == 262 && t[1].name == 13);
-	CHECK_EQUAL(t[1].size, 4 * 172);
+	CHECK_EQUAL(t[1].size, 6 * 172);
 	CHECK(t[2].level == 262 && t[2].name == 106);
-	CHECK_EQUAL(t[2].size, 4 * 32);
+	CHECK_EQUAL(t[2].size, 6 * 32);
 	CHECK(t[3].level == 270 && t[3].name == 14);
-	CHECK_EQUAL(t[3].size, 3 * 200);
+	CHECK_EQUAL(t[3].size, 4 * 200);
 	CHECK(t[4].level == 270 && t[4].name == 106);
-	CHECK_EQUAL(t[4].size, 3 * 32);
-	for (i = 0; i < 4; i++) {
+	CHECK_EQUAL(t[4].size, 4 * 32);
+	for (i = 0; i < 6; i++) {
 		const unsigned char *at = t[1].bytes + 172 * i;
 		int any = word(at + 4) == 0;
 
@@ -118,14 +132,15 @@ mib_populated(void)
 		listens += word(at) == 2 && any && word(at + 8) == 80;
 		established += word(at) == 5 && word(at + 160) == 100;
 		waits += word(at) == 11 && word(at + 160) == 0;
-		CHECK_EQUAL(word(t[2].bytes + 32 * i), i);
-		if (word(t[2].bytes + 32 * i + 16) == 2) {
-			twins++;
-			CHECK_EQUAL(word(at), 2);
-		}
+		mapped += word(at) == 5 && word(at + 160) == 106;
+		CHECK_EQUAL(word64(t[2].bytes + 32 * i), i);
+		CHECK_EQUAL(word64(t[2].bytes + 32 * i + 16),
+		    word(at + 160) == 102 || word(at + 160) == 107 ? 2 : 0);
 	}
-	CHECK(closed == 1 && listens == 1 && established == 1 && waits == 1);
-	CHECK_EQUAL(twins, 1);
+	CHECK(closed == 2 && listens == 1 && established == 1 && waits == 1);
+	CHECK_EQUAL(mapped, 1);
+	for (i = 0; i < 4; i++)
+		CHECK_EQUAL(word64(t[4].bytes + 32 * i + 16), 0);
 }
 
 int

@@ -396,6 +396,30 @@ row_26(long drain_every)
 }
 
 /*
+ * The queue looks at a socket's state, not at its tuple: what its program has
+ * connected anew between two requests dies of the second.
+ */
+static void
+row_27(void)
+{
+	struct sim_conn *a;
+	int requests;
+
+	for (requests = 1; requests < 3; requests++) {
+		sim_reset();
+		a = add_a(SIM_ESTABLISHED);
+		a->linger = 1;
+		a->reconnects = 40000;
+		CHECK_EQUAL(ask(own()), 0);
+		if (requests == 2)
+			CHECK_EQUAL(ask(own()), 0);
+		sim_drain(-1);
+		CHECK_EQUAL(a->dead, requests);
+		CHECK_EQUAL(ask(own()), ENOENT);
+	}
+}
+
+/*
  * What the kernel's own routine counted (tcp_misc.c of illumos-gate 2024-09-30,
  * run in user space with its queue emptied whenever so many messages waited).
  * The 1260 that the vectors have beside 256 is the count at 240.
@@ -421,6 +445,7 @@ main(void)
 	rows_24_25();
 	for (i = 0; i < sizeof(drains) / sizeof(*drains); i++)
 		CHECK_EQUAL(row_26(drains[i].every), drains[i].logged);
+	row_27();
 	CHECK_EQUAL(sim.descriptors, 0);
 	return test_result("test_sim_vectors");
 }

@@ -264,6 +264,52 @@ abort_many_ambiguous(void)
 	td_rows_free(&rows);
 }
 
+/*
+ * A program connects the descriptor of a dropped connection anew.  A second
+ * request that waited behind the first would end that one: there is none,
+ * however often a row is named.
+ */
+static void
+abort_once_each(void)
+{
+	static const uint32_t indices[4] = {0, 0, 1, 0};
+	int errors[4] = {-1, -1, -1, -1};
+	struct sim_conn *c[2];
+	struct td_rows rows;
+	const char *step = "";
+	int i;
+
+	sim_reset();
+	for (i = 0; i < 2; i++) {
+		c[i] = add("10.0.0.1", 22, "10.0.0.2", (uint16_t)(5000 + i),
+		    SIM_ESTABLISHED);
+		c[i]->linger = 1;
+		c[i]->reconnects = (uint16_t)(40000 + i);
+	}
+	CHECK_EQUAL(list(TD_ALL_STATES, &rows), 0);
+	CHECK_EQUAL(td_abort_rows(&rows, indices, 4, errors, TD_OWN_SCOPE, 0,
+			&step),
+	    0);
+	for (i = 0; i < 4; i++)
+		CHECK_EQUAL(errors[i], 0);
+	CHECK_EQUAL(sim.requests, 2);
+	sim_drain(-1);
+	for (i = 0; i < 2; i++) {
+		CHECK_EQUAL(c[i]->dead, 1);
+		CHECK_EQUAL(c[i]->state, SIM_ESTABLISHED);
+		CHECK_EQUAL(c[i]->lport, 40000 + i);
+	}
+	td_rows_free(&rows);
+	/* One that the kernel refused does not wait: it may be asked again. */
+	sim.abort_errno = EAGAIN;
+	CHECK_EQUAL(list(TD_ALL_STATES, &rows), 0);
+	CHECK_EQUAL(td_abort_rows(&rows, indices, 2, errors, TD_OWN_SCOPE, 0,
+			&step),
+	    0);
+	CHECK(errors[0] == EAGAIN && errors[1] == EAGAIN);
+	td_rows_free(&rows);
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 static void
@@ -282,6 +328,10 @@ the_rest(void)
 	sim_drain(-1);
 	CHECK(!a->dead && sim.queued == 0);
 	CHECK_EQUAL(sim.console, 0); /* not a word on the console */
+	sim.exclusive = 1;
+	CHECK_EQUAL(td_probe(TD_OWN_SCOPE, &step), 0);
+	CHECK_EQUAL(sim.console, 2); /* there no probe is silent */
+	sim.exclusive = 0;
 	CHECK_EQUAL(td_abort_descriptor(0, &t, &step), -ENOTSUP);
 	CHECK_EQUAL(td_interfaces(TD_OWN_SCOPE, &interfaces, &n, &step), 0);
 	CHECK(n > 0 && interfaces[0].index > 0 && interfaces[0].name[0] != '\0');
@@ -303,6 +353,7 @@ main(void)
 	wildcards();
 	abort_many();
 	abort_many_ambiguous();
+	abort_once_each();
 	the_rest();
 	CHECK_EQUAL(sim.descriptors, 0);
 	CHECK_EQUAL(open_files(), before);

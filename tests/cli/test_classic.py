@@ -2,7 +2,6 @@
 """The classic form, run as a user runs it: every spelling, exact output, and what it must never hit."""
 
 import contextlib
-import os
 import shutil
 import socket
 import struct
@@ -32,6 +31,13 @@ SPELLINGS = {
     "netstat": ("inet", "{l}.{lp} {r}.{rp}"),
     "mixed": ("inet", "{l}.{lp} {r}:{rp}"),
     "brackets": ("inet", "[{l}]:{lp} [{r}]:{rp}"),
+    "arrow": ("inet", "{l}:{lp}->{r}:{rp}"),
+    "arrow-apart": ("inet", "{l}:{lp} -> {r}:{rp}"),
+    "commas": ("inet", "{l}, {lp}, {r}, {rp},"),
+    "whole-prefixes": ("inet", "{l}/32 {lp} {r}/32 {rp}"),
+    "whole-prefixes-colons": ("inet", "{l}/32:{lp} [{r}]/32:{rp}"),
+    "mapped-whole-prefix": ("inet", "::ffff:{l}/128 {lp} {r}/32 {rp}"),
+    "six-whole-prefixes": ("inet6", "[{l}/128]:{lp} [{r}]/128:{rp}"),
     "mapped-text": ("inet", "::ffff:{l} {lp} ::ffff:{r} {rp}"),
     "mapped-hex": ("inet", "::ffff:7f00:1 {lp} 0:0:0:0:0:FFFF:7F00:0001 {rp}"),
     "mapped-brackets": ("inet", "[::ffff:{l}]:{lp} {r}:{rp}"),
@@ -212,8 +218,17 @@ def test_link_local_with_and_without_its_interface(holder, twins):
         [f"[{laddr}%{twins[0]}]:{lport}", f"[{raddr}%{twins[0]}]:{rport}"],
         [f"{laddr}%{twins[0]}.{lport}", f"{raddr}%{twins[0]}.{rport}"],
         [f"{laddr}%{index}", lport, raddr, rport],
+        # ss's own, a URL's, and one interface in two spellings: compared as numbers
+        [f"[{laddr}]%{twins[0]}:{lport}", f"[{raddr}]:{rport}"],
+        [f"[{laddr}]%{twins[0]}", lport, raddr, rport],
+        [f"[{laddr}%25{twins[0]}]:{lport}", f"[{raddr}%25{twins[0]}]:{rport}"],
+        [f"[{laddr}%{twins[0]}]:{lport}", f"[{raddr}]%{index}.{rport}"],
+        [f"{laddr}%{twins[0]}:{lport}", f"{raddr}%25{twins[0]}:{rport}"],
+        [f"[{laddr}%{twins[0]}/128]:{lport}->[{raddr}]/128:{rport}"],
     ):
         assert tcpdrop("-n", *operands) == would_drop(pair), operands
+    status, out, err = tcpdrop(f"{laddr}%{twins[0]}", lport, f"{raddr}%{twins[1]}", rport)
+    assert (status, out, err) == (2, "", f"tcpdrop: the ends name two interfaces, %{twins[0]} and %{twins[1]}\n")
     status, out, err = tcpdrop(f"{laddr}%{twins[1]}", lport, raddr, rport)
     assert (status, out) == (1, "")
     assert f"{line(pair)}: not found" in err
@@ -241,6 +256,39 @@ def test_one_tuple_on_two_interfaces_is_refused_until_one_is_named(holder, twins
     assert tcpdrop(f"{laddr}%{twins[1]}", *rest) == dropped(first)
     assert first.alive()
     assert second.sock.errno("send", b"x")
+
+
+def test_an_interface_that_may_be_two_is_refused_with_both(holder, twins):
+    """%25va is a URL's %va, or an interface of that name."""
+    pair = link_local(holder, twins[0], fresh_ports())
+    laddr, *rest = words(pair)
+    index = socket.if_nametoindex(twins[0])
+    done = run("ip", "link", "add", f"25{twins[0]}", "type", "veth", "peer", "name", "twin25")
+    assert done.status == 0, done.err
+    try:
+        other = socket.if_nametoindex(f"25{twins[0]}")
+        status, out, err = tcpdrop(f"{laddr}%25{twins[0]}", *rest)
+        assert (status, out) == (2, "")
+        assert f"'%25{twins[0]}' may be interface number {index} or number {other}: write %NUMBER" in err
+        assert pair.alive()
+        assert tcpdrop(f"{laddr}%{index}", *rest) == dropped(pair)
+    finally:
+        run("ip", "link", "del", f"25{twins[0]}")
+
+
+@pytest.mark.only_on("linux", reason="SO_BINDTODEVICE")
+def test_an_interface_names_only_what_is_bound_to_it(holder, tmp_path):
+    """The kernel itself would find a socket that is bound to none."""
+    pair = holder.pair()
+    laddr, *rest = words(pair)
+    status, out, err = tcpdrop(f"{laddr}%lo", *rest)
+    assert (status, out) == (1, "")
+    assert err == f"{line(pair)}: not found (without %lo there is one, which is not bound to that interface)\n"
+    file = tmp_path / "victims"
+    file.write_text(f"{laddr}%lo {' '.join(rest)}\n", encoding="utf-8")
+    assert tcpdrop("drop", "--from", file)[:2] == (1, "")
+    assert pair.alive()
+    assert tcpdrop(laddr, *rest) == dropped(pair)
 
 
 def test_bound_to_a_device(holder):
@@ -297,7 +345,8 @@ def test_by_name(other_namespace):
 @pytest.mark.only_on("linux", reason="network namespaces")
 @pytest.mark.parametrize("where", ["no-such-name", "4194305", "/no/such/path"])
 def test_no_such_namespace(where):
-    assert tcpdrop("--netns", where, "127.0.0.1", "1", "127.0.0.1", "2") == (3, "", f"tcpdrop: no network namespace '{where}'\n")
+    hint = " (digits are the id of a process, and there is no such process)" if where.isdigit() else ""
+    assert tcpdrop("--netns", where, "127.0.0.1", "1", "127.0.0.1", "2") == (3, "", f"tcpdrop: no network namespace '{where}'{hint}\n")
 
 
 @pytest.mark.only_on("linux", reason="network namespaces")
@@ -396,4 +445,3 @@ def test_the_environment_does_not_matter(holder):
     """Not even an empty one, as cron and sudo leave it."""
     pair = holder.pair()
     assert tcpdrop(*words(pair), wrapper=("env", "-i")) == dropped(pair)
-    assert os.environ.get("PATH")

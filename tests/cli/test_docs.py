@@ -14,17 +14,16 @@ from support.command import COMMAND, run, tcpdrop
 from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
-from tcpdrop.cli import as_json as report
-from tcpdrop.cli import exit_status as status
-from tcpdrop.cli import fields, help, options
-from tcpdrop.engine.outcome import OUTCOMES
+from tcpdrop.cli import exit_status, fields, help, options
+from tcpdrop.engine.outcome import fate
+from tcpdrop.errors import OUTCOMES
 from tcpdrop.filters import Filter
-from tcpdrop.filters.predicates import PREDICATES
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
+from tcpdrop.filters.vocabulary import COMPARED, WORDS
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.order import ORDERS
 from tcpdrop.model.rows import STATE_NAMES
-from tcpdrop.safety import rules as config
+from tcpdrop.safety import rules
 
 pytestmark = pytest.mark.pure
 
@@ -34,6 +33,9 @@ COMPLETION = ROOT / "docs" / "completion" / "tcpdrop.bash"
 EXAMPLE = ROOT / "docs" / "tcpdrop.conf.example"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+#: of the filter language
+ROWS = list(dict.fromkeys(WORDS.values()))
 
 linux = pytest.mark.only_on("linux", reason="the page's examples are of Linux")
 
@@ -70,13 +72,34 @@ def test_the_manual_says_which_forms_take_an_option():
     letters = {"classic": "C", "list": "L", "drop": "D"}
     text = "\n".join(section("OPTIONS"))
     for dest, (_, spellings) in options.OPTIONS.items():
-        if dest in ("help", "version", "ansible", "salt"):
+        if dest in ("help", "version", "ansible", "salt", "man", "completion"):
             continue
         entry = re.search(rf"^\.It (?:.* , )?Fl {re.escape(spellings[-1][1:])}(?= |$)(.*?)(?=^\.(?:It|El))", text, re.M | re.S)
         said = re.findall(r"(?:^|\. )(C?L?D?)(?:,\n\.Cm check\nand\n\.Cm paths )?\.?$", entry[1].strip(), re.M)
         assert said, (dest, entry[1])
         expected = "".join(letter for form, letter in letters.items() if dest in options.ALLOWED[form])
         assert said[-1] == expected, (dest, said)
+
+
+def test_the_manual_says_which_options_top_takes():
+    said = "\n".join(section("TOP")).partition("\nIt takes\n")[2].partition("\nColours")[0]
+    words = " ".join(line[4:] for line in said.splitlines() if line.startswith(".Fl ")).replace(",", " ").split()
+    named = {f"-{word}" for word in words if word != "."}
+    expected = options.ALLOWED["top"] - options.SELECTORS - {"help", "version"}
+    assert {options.SPELLINGS[name] for name in named} == expected
+
+
+def test_the_manual_has_every_key_of_top():
+    pytest.importorskip("curses", reason="a Python without curses has no top")
+    from tcpdrop.cli.top.app import App
+    from tcpdrop.cli.top.screen import HELP
+    from tcpdrop.cli.top.view import View
+
+    known = {key for key in App(View(None), None, None, interval=1)._moves if isinstance(key, str) and key.isprintable() and key != " "}
+    said = " ".join(line[4:] for line in section("TOP") if line.startswith(".It ")).replace(r"\&", "")
+    for key in known | {"q"}:
+        assert key in said.split() or (key.isdigit() and "1 No to Cm 9" in said), key
+        assert key in HELP or key.isdigit() or key in "jk?", key
 
 
 def test_the_manual_has_every_word_of_the_filter_language():
@@ -86,7 +109,20 @@ def test_the_manual_has_every_word_of_the_filter_language():
             if not re.fullmatch(r"[a-z][a-z-]*|\|", word) or word in ("inet", "inet6"):
                 break
             found += [word] if word != "|" else []
-    assert sorted(found) == sorted(PREDICATES)
+    assert sorted(found) == sorted(WORDS)
+
+
+def test_the_manual_gives_the_aliases_where_it_gives_the_word():
+    heads = [" ".join(words[1:]) for words in entries("FILTERS", "Cm")]
+    for word in ROWS:
+        for alias in word.aliases:
+            assert any(f"{head} ".startswith(f"{word.name} | {alias} ") for head in heads), alias
+
+
+def test_the_manual_says_what_other_systems_cannot_answer():
+    said = "\n".join(section("FILTERS")).partition("\nOn Solaris and illumos\n")[2].partition("\ncannot be answered")[0]
+    words = [word for word in said.replace(".Cm ", "").split() if word not in (",", "and")]
+    assert words and set(words) == {word.name for word in ROWS if "sunos" not in word.systems}
 
 
 def test_the_manual_has_every_state():
@@ -100,7 +136,7 @@ def test_the_manual_has_every_state():
 
 
 def test_the_exit_statuses_are_those_of_the_program():
-    numbers = {value for name, value in vars(status).items() if name.isupper() and isinstance(value, int)}
+    numbers = {value for name, value in vars(exit_status).items() if name.isupper() and isinstance(value, int)}
     said = [int(line[4:]) for line in section("EXIT STATUS") if re.fullmatch(r"\.It \d+", line)]
     assert len(said) == len(numbers)
     assert set(said) == numbers
@@ -112,7 +148,7 @@ def test_the_keys_of_json_are_those_of_the_program():
     found = []
     for words in entries("JSON", "Cm"):
         found += [word for word in words[1:] if word != ","]
-    assert found == [*JSON_KEYS, *report._DROP_KEYS]
+    assert found == [*JSON_KEYS, *fate("listed")]
     said = " ".join(section("JSON")).partition(".It Cm outcome ")[2].partition(" .It")[0]
     assert {word for word in re.findall(r"[a-z_]+", said) if word != "or"} == set(OUTCOMES)
 
@@ -155,9 +191,9 @@ def test_an_example_of_the_manual_is_understood(words):
         seconds(parsed, "duration", "--for")
         seconds(parsed, "interval", "--interval")
     else:
-        from tcpdrop.cli import operands
+        from tcpdrop.model.four_tuple import operands
 
-        operands.parse(parsed.operands)
+        operands(parsed.operands)
 
 
 def test_the_examples_begin_with_a_dry_run():
@@ -174,18 +210,18 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file = tmp_path / "tcpdrop.conf"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
-    monkeypatch.setattr(config, "PATH", str(file))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    rules = config.rules()
-    assert len(rules) >= 7
+    monkeypatch.setattr(rules, "PATH", str(file))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    found = rules.rules()
+    assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
-        assert any(port in str(rule) for rule in rules)
+        assert any(port in str(rule) for rule in found)
 
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(config, "_check_trust", lambda status: None)
-    assert config.rules() == []
+    monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
+    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    assert rules.rules() == []
 
 
 # ---- --help
@@ -199,10 +235,10 @@ def test_help_has_every_option_and_fits():
         assert re.search(rf"^       tcpdrop {verb}\b", help.USAGE, re.M)
 
 
-def test_help_has_every_predicate_that_has_no_other_name():
+def test_help_has_every_word_of_the_filter_language_but_no_alias():
     """ss's names (src, dst, sport, dport) stand in the manual page only."""
     shown = help.HELP.partition("a filter:")[2].partition("\n\n")[0]
-    assert set(PREDICATES) - set(re.findall(r"[a-z-]+", shown)) == {"src", "dst", "sport", "dport"}
+    assert set(WORDS) & set(re.findall(r"[a-z-]+", shown)) == {word.name for word in ROWS}
 
 
 # ---- the completion file
@@ -214,7 +250,7 @@ def completed(*words):
         pytest.skip("no bash here")
     script = f"""
         . {shlex.quote(str(COMPLETION))}
-        COMP_WORDS=(tcpdrop {" ".join(map(shlex.quote, words))}); COMP_CWORD={len(words)}
+        COMP_LINE={shlex.quote(" ".join(("tcpdrop", *words)))}; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=(tcpdrop)
         _tcpdrop; printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     done = run("bash", "--norc", "-c", script)
@@ -239,9 +275,9 @@ def test_completion_offers_the_options_without_a_verb():
 
 def test_completion_knows_the_states_and_the_predicates():
     states = {spelled(number) for number in range(1, len(STATE_NAMES))} | set(STATE_GROUPS)
-    for words in (["-s", ""], ["list", "--state", ""], ["list", "--state", "="], ["drop", "state", ""], ["drop", "exclude", ""]):
+    for words in (["-s", ""], ["list", "--state", ""], ["list", "--state="], ["drop", "state", ""], ["drop", "exclude", ""]):
         assert completed(*words) == states
-    assert completed("list", "") == {*PREDICATES, "and", "or", "not"}
+    assert completed("list", "") == {*WORDS, "and", "or", "not"}
     assert completed("list", "--order", "") == set(ORDERS)
     assert completed("list", "--summary-by", "") == set(fields.SUMMARIES)
     assert "all" in completed("drop", "--netns", "")
@@ -336,6 +372,18 @@ def test_the_api_page_names_everything_public():
         assert name in (*package.__all__, "conf"), name
 
 
+def test_the_api_page_names_every_constructor_of_a_filter():
+    said = API.partition("\nThe static methods: ")[2].partition("\n\n")[0]
+    names = set(re.findall(r"`([a-z_]+)`", said))
+    assert names == {name for name, value in vars(Filter).items() if isinstance(value, staticmethod)}
+    for word in ROWS:
+        if word.keyword and word.takes != COMPARED:
+            assert word.keyword.replace("_addr", "") in names, word.name
+    measures = API.partition("\n`measure` also takes ")[2].partition(". ")[0]
+    compared = {word.name for word in ROWS if word.takes == COMPARED}
+    assert set(re.findall("`([a-z-]+)`", measures)) == compared - names
+
+
 # ---- what is installed, and the source distribution
 
 
@@ -346,6 +394,8 @@ def test_the_pages_are_installed_beside_the_command():
     for name, source in (
         ("man/man8/tcpdrop.8", "docs/tcpdrop.8"),
         ("bash-completion/completions/tcpdrop.bash", "docs/completion/tcpdrop.bash"),
+        ("zsh/site-functions/_tcpdrop", "docs/completion/_tcpdrop"),
+        ("fish/vendor_completions.d/tcpdrop.fish", "docs/completion/tcpdrop.fish"),
         ("doc/tcpdrop/tcpdrop.conf.example", "docs/tcpdrop.conf.example"),
     ):
         assert (share / name).read_bytes() == (ROOT / source).read_bytes(), f"{name}: make build"

@@ -6,10 +6,11 @@ import socket
 import sys
 
 import pytest
+from support.answers import forbid
 from support.command import COMMAND, line, needs, run, tcpdrop, words
 from support.holder import fresh_ports
 
-from tcpdrop import _tcpdrop, cli
+from tcpdrop import cli
 
 pytestmark = pytest.mark.privileged
 
@@ -61,7 +62,37 @@ def test_numbers_never_reach_the_resolver(holder, kind):
 
 def test_the_auditors_do_see_a_name():
     assert audited("localhost", "1", "127.0.0.1", "2")[1] == ["socket.getaddrinfo"]
-    assert audited("127.0.0.1", "no-such-service", "127.0.0.1", "2")[1] == ["socket.getservbyname"]
+    assert set(audited("127.0.0.1", "no-such-service", "127.0.0.1", "2")[1]) == {"socket.getservbyname"}
+
+
+# ---- nobody to ask
+
+
+@pytest.mark.parametrize("failure", ["EAI_AGAIN", "EAI_FAIL", "EAI_MEMORY"])
+def test_a_resolver_that_cannot_answer_is_no_mistake_of_the_user(capsys, monkeypatch, failure):
+    """A passing failure: the name may be right, so a script must not take it for a wrong command line."""
+
+    def getaddrinfo(*_, **__):
+        raise socket.gaierror(getattr(socket, failure), "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert cli.main(["server.example", "1", "127.0.0.1", "2"]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "tcpdrop: 'server.example': Temporary failure in name resolution (no name server answered: give the address)\n"
+
+
+@pytest.mark.parametrize("arguments", [["127.0.0.1", "ssh", "127.0.0.1", "2"], ["drop", "lport ssh"], ["list", "--remote-port", "ssh"]])
+def test_a_system_without_services_says_so(capsys, monkeypatch, arguments):
+    """As in a small container: /etc/services is not there, and 'ssh' is no mistake."""
+
+    def getservbyname(*_):
+        raise OSError("service/proto not found")
+
+    monkeypatch.setattr("tcpdrop.system.services.getservbyname", getservbyname)
+    assert cli.main(arguments) == 2
+    err = capsys.readouterr().err
+    assert "'ssh' is not a port number, and this system knows no services by name (services(5)): give the number" in err
 
 
 # ---- several addresses
@@ -163,10 +194,7 @@ def test_a_protected_pair_does_not_hide_the_dropped_one(holder, main, monkeypatc
     ],
 )
 def test_names_that_mean_nothing(main, monkeypatch, operands, said):
-    def opened(*_, **__):
-        raise AssertionError("opened")
-
-    monkeypatch.setattr(_tcpdrop, "lookup", opened)
+    forbid(monkeypatch)
     status, out, err = main(*operands)
     assert (status, out) == (2, "")
     assert said in err
@@ -184,7 +212,7 @@ def test_service_names(holder, main, monkeypatch):
             raise OSError("service/proto not found")
         return services[name]
 
-    monkeypatch.setattr(socket, "getservbyname", getservbyname)
+    monkeypatch.setattr("tcpdrop.system.services.getservbyname", getservbyname)
     for operands in ([laddr, "near", raddr, "far-end"], [f"{laddr}:near", f"{raddr}.far-end"], ["many:near", "many.far-end"]):
         assert main("-n", *operands) == (0, f"{line(pair)}: would drop\n", ""), operands
 

@@ -4,9 +4,9 @@
 import json
 
 import pytest
+from support.answers import forbid
 
-from tcpdrop import _tcpdrop, cli
-from tcpdrop.system import netns
+from tcpdrop import cli
 
 GOOD = ["10.0.0.1", "1", "10.0.0.2", "2"]
 
@@ -15,12 +15,7 @@ GOOD = ["10.0.0.1", "1", "10.0.0.2", "2"]
 def refused(capsys, monkeypatch):
     """refused(words) -> the line; exit 2, and nothing was asked of the kernel."""
 
-    def opened(*_, **__):
-        raise AssertionError("opened before the operands were understood")
-
-    for name in ("list_connections", "lookup", "abort", "abort_descriptor", "abort_rows", "interfaces", "probe"):
-        monkeypatch.setattr(_tcpdrop, name, opened)
-    monkeypatch.setattr(netns.opened, "__enter__", opened)
+    forbid(monkeypatch)
 
     def call(*arguments):
         assert cli.main(list(arguments)) == 2
@@ -46,8 +41,8 @@ PORTS = {
     "any": "'any' is neither a port nor a TCP service name",
     "no-such-service": "'no-such-service' is neither a port nor a TCP service name",
     "+80": "neither a port nor a TCP service name",
-    " 80": "neither a port nor a TCP service name",
-    "80 ": "neither a port nor a TCP service name",
+    "8 0": "neither a port nor a TCP service name",
+    ",80": "neither a port nor a TCP service name",
     "80\n": r"'80\n' is neither a port nor a TCP service name",
     "8_0": "neither a port nor a TCP service name",
     "8e1": "neither a port nor a TCP service name",
@@ -89,13 +84,15 @@ ADDRESSES = {
     "10..0.1": NOT_IPV4,
     "-10.0.0.1": "unknown option -1",
     "10.0.0.-1": "",
-    " 10.0.0.1": NOT_IPV4,
-    "10.0.0.1 ": "not a host name",
+    ",10.0.0.1": NOT_IPV4,
+    "10. 0.0.1": NOT_IPV4,
     "10.0.0.1\n": r"'10.0.0.1\n': not a host name",
     "10.0.0.1 x": "not a host name",
     "10.0.0.1/24": "'10.0.0.1/24' has host bits set: do you mean the address 10.0.0.1 or the prefix 10.0.0.0/24?",
     "10.0.0.0/24": "'10.0.0.0/24' is a prefix, and this form drops one connection",
-    "10.0.0.1/32": "is a prefix",
+    "10.0.0.1/31": "do you mean the address 10.0.0.1 or the prefix 10.0.0.0/31?",
+    "::ffff:10.0.0.1/32": "write the prefix of a v4-mapped address as IPv4",
+    "::ffff:10.0.0.1/129": "write the prefix of a v4-mapped address as IPv4",
     "10.0.0.0/33": "a prefix length is 0 to 32",
     "10.0.0.0/": "a prefix length is 0 to 32",
     "10.0.0.0/x": "a prefix length is 0 to 32",
@@ -170,7 +167,6 @@ def test_a_name_nobody_knows(refused, monkeypatch, name):
         (["::ffff:10.0.0.1", "1", "::1", "2"], "one address is IPv4, the other IPv6"),
         (["-4", "::1", "1", "::2", "2"], "::1 1 ::2 2 is not IPv4, as -4 demands"),
         (["-6", *GOOD], "is not IPv6, as -6 demands"),
-        (["fe80::1%a", "1", "fe80::2%b", "2"], "the ends name two interfaces, %a and %b"),
     ],
 )
 def test_ends_that_do_not_go_together(refused, words, said):
@@ -307,6 +303,11 @@ def test_a_usage_error_is_an_object_too(capsys, option, words, said):
 
 def test_json_and_jsonl_exclude_each_other(capsys):
     assert as_json(capsys, "--json", "--jsonl", *GOOD)["error"] == "--json and --jsonl exclude each other"
+
+
+def test_a_filter_error_says_its_column(refused, capsys):
+    assert refused("list", "lport", "80", "or").endswith("after 'or' (column 12)")
+    assert as_json(capsys, "list", "--json", "lport 80 or")["error"].endswith("(column 12)")
 
 
 # ---- the verbs: what a filter or a value means is tested elsewhere; here only that nothing comes out raw

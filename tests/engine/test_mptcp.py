@@ -183,7 +183,7 @@ def test_where_the_mptcp_sockets_cannot_be_listed_the_details_tell(mp, monkeypat
         raise OSError(errno.ENOENT, "no such module")
 
     pair, plain = mp.pair("mptcp"), mp.pair()
-    monkeypatch.setattr(mptcp._tcpdrop, "mptcp_sockets", no_module)
+    monkeypatch.setattr(_tcpdrop, "mptcp_sockets", no_module)
     (row,) = [row for row in rows() if row[LPORT] == pair.lport]
     assert [ROW.unpack_from(raw)[COOKIE] for raw in mptcp.tied([row], None)] == [row[COOKIE]]
     report = api.drop(f"lport {pair.lport},{plain.lport}")

@@ -4,18 +4,14 @@
 import errno
 import json
 import sys
-from types import SimpleNamespace
 
 import pytest
 from support.command import line, run, tcpdrop, words
 
 import tcpdrop as api
 from tcpdrop import _tcpdrop
-from tcpdrop.engine import queued
-from tcpdrop.engine import run as dropping
-from tcpdrop.safety import guard as safety
-from tcpdrop.system import holders as owners
-from tcpdrop.system import processes, procfs
+from tcpdrop.safety import guard, login_services
+from tcpdrop.system import holders, processes, procfs
 
 SUNOS = pytest.mark.only_on("sunos", reason="drops are queued, and zones exist")
 pytestmark = pytest.mark.privileged
@@ -41,9 +37,8 @@ def calls(monkeypatch):
 
         return call
 
-    fake = SimpleNamespace(**{**vars(_tcpdrop), **{name: counted(name) for name in counts}})
-    for module in (dropping, queued):
-        monkeypatch.setattr(module, "_tcpdrop", fake)
+    for name in counts:
+        monkeypatch.setattr(_tcpdrop, name, counted(name))
     return counts
 
 
@@ -186,7 +181,7 @@ def test_each_refusal_of_a_device_has_a_sentence(holder, verb, number, says):
 
 @SUNOS
 def test_that_there_are_other_zones_is_said(tmp_path):
-    code = f"import sys, tcpdrop.zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+    code = f"import sys, tcpdrop.system.sunos_zones as z; z.RUNNING = {str(tmp_path)!r}; from tcpdrop.cli import main; sys.exit(main())"
     (tmp_path / "web.zoneadmd_door").touch()
     done = run(sys.executable, "-I", "-c", code, "127.0.0.1", "1", "127.0.0.1", "2")
     assert (done.status, done.err) == (1, "127.0.0.1 1 127.0.0.1 2: not found (in this zone; there are others: --zone)\n")
@@ -210,18 +205,17 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
         raise OSError(22, "no link")
 
     monkeypatch.setattr(procfs, "socket_inodes", no)
-    monkeypatch.setattr(owners, "_read_process", lambda *args: False)
-    monkeypatch.setattr(owners, "some_are_hidden", lambda: True)
+    monkeypatch.setattr(holders, "_read_process", lambda *args: False)
+    monkeypatch.setattr(procfs, "some_are_hidden", lambda: True)
     pair, other = holder.pair(victim="server"), holder.pair()
     if creator == "a login service":
-        monkeypatch.setattr(safety.logins, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
+        monkeypatch.setattr(login_services, "LOGIN_CREATORS", {procfs.command_of(holder.pid)})
     elif creator == "an ancestor":
-        monkeypatch.setattr(safety, "ancestors", lambda: iter([holder.pid, 1]))
+        monkeypatch.setattr(guard, "ancestors", lambda: iter([holder.pid, 1]))
     else:
         holder.listener(port=pair.lport)
         monkeypatch.setattr(processes.Processes, "comm", lambda self, pid: None)
-    guard = safety.Guard()
-    assert "cannot tell which connection carries your session" in guard.warning
+    assert "cannot tell which connection carries your session" in guard.Guard().warning
     report = api.drop(f"lport {pair.lport}")
     assert report.counts == {"protected": 1}
     assert "your own login cannot be told" in report.protected[0].error.hint
@@ -282,3 +276,45 @@ def test_the_creator_stands_for_the_holder(holder):
     (entry,) = json.loads(tcpdrop("list", "--json", f"lport {words(pair)[1]}", "rport", words(pair)[3]).out)["connections"]
     assert (entry["pids"], entry["pids_kind"]) == ([holder.pid], "creator")
     assert entry["process"].startswith("python")
+
+
+# ---- what a kernel does to who asks twice, or while it is short of memory
+
+
+@SUNOS
+def test_what_waits_in_the_queue_is_not_asked_for_again(holder, tmp_path):
+    """It would end what the program connects that descriptor to when the first has been carried out."""
+    pair = holder.pair()
+    words_ = ["drop", "--jsonl", "--for", "4s", "--interval", "100ms", exactly([pair])]
+    done, kernel = counters(tmp_path, *words_, TCPDROP_SIM_DELAY_MS="60000")
+    looks = sum(entry.get("error") == "still present" for entry in map(json.loads, done.out.splitlines()))
+    assert done.status == 3
+    assert looks >= 2
+    assert kernel["requests"] == 1 + 2 * looks  # and the probe of each look, which the simulator asks twice
+
+
+@SUNOS
+@pytest.mark.parametrize("form", ["list", "drop", "classic"])
+def test_a_kernel_short_of_memory_is_asked_again(holder, form):
+    """It leaves rows out and says that all went well; the third walk is whole."""
+    pairs = [holder.pair() for _ in range(20)]
+    forms = {
+        "list": ["list", "-o", "local_port", exactly(pairs)],
+        "drop": ["drop", exactly(pairs)],
+        "classic": words(pairs[0]),
+    }
+    done = tcpdrop(*forms[form], env={"TCPDROP_SIM_LOSES": "3,2"})
+    assert (done.status, done.err) == (0, "tcpdrop: 20 dropped\n" if form == "drop" else ""), done
+    assert len(done.out.splitlines()) == {"list": 21, "drop": 20, "classic": 1}[form]
+
+
+@SUNOS
+@pytest.mark.parametrize("form", ["list", "drop", "classic"])
+def test_a_kernel_that_stays_short_of_memory_is_an_error_that_says_so(holder, form):
+    pair = holder.pair()
+    forms = {"list": ["list"], "drop": ["drop", "--yes", f"lport {pair.lport}"], "classic": words(pair)}
+    done = tcpdrop(*forms[form], env={"TCPDROP_SIM_LOSES": "1,-1"})
+    assert (done.status, done.out) == (3, "")
+    assert "rows missing" in done.err
+    assert "the kernel is short of memory, and leaves connections out of its answers then: try again" in done.err
+    assert pair.alive()

@@ -15,6 +15,7 @@ from support.command import NO_CAPABILITIES, line, needs, run, tcpdrop, words
 from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop
+from tcpdrop.model.rows import ROW
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="an option of that kernel")]
 
@@ -215,6 +216,7 @@ def test_ones_own_connection_without_any_right(without, method):
     assert run(*wrapper, sys.executable, "-I", "-c", OWN, method, env=without) == (0, "reset reset True\n", "")
 
 
+@pytest.mark.real_root
 def test_check_and_demo(without):
     done = tcpdrop("check", env=without)
     assert (done.status, done.err) == (0, "")
@@ -231,3 +233,42 @@ def test_ones_session_and_what_a_rule_names_live_here_too(holder, without):
         for method in ("auto", "descriptor"):
             assert tcpdrop(f"--method={method}", *form, env=named).status == 4
     assert pair.alive()
+
+
+# ---- the C module
+
+TRY = """
+import errno, sys
+from tcpdrop import _tcpdrop
+tup = bytes.fromhex(sys.argv[1]), int(sys.argv[2]), bytes.fromhex(sys.argv[3]), int(sys.argv[4])
+gone = tup[:3] + (1,)
+for call in (lambda: _tcpdrop.probe(), lambda: _tcpdrop.abort(*tup), lambda: _tcpdrop.abort(*gone)):
+    try:
+        call()
+        print("ok", end=" ")
+    except OSError as e:
+        print(e.errno, e.step, end=" ")
+print(len(_tcpdrop.lookup(*tup)), len(_tcpdrop.list_connections(0xffe)) > 1)
+"""
+
+
+def in_hex(pair):
+    laddr, lport, raddr, rport = pair.tuple
+    return laddr.hex(), lport, raddr.hex(), rport
+
+
+@pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
+def test_the_module_says_it_and_the_connection_lives(holder, run, no_destroy, family):
+    pair = holder.pair(family)
+    said = run(TRY, *in_hex(pair), env=no_destroy)
+    missing, gone = str(errno.EOPNOTSUPP), str(errno.ENOENT)
+    assert said.split() == [missing, "destroy", missing, "destroy", gone, "look-up", str(ROW.size), "True"]
+    assert pair.alive()
+
+
+def test_the_same_calls_without_the_shim(holder, run):
+    """The control: it is the shim that makes the difference."""
+    pair = holder.pair()
+    code = TRY.replace("print(len(_tcpdrop.lookup(*tup)), len(_tcpdrop.list_connections(0xffe)) > 1)", "")
+    assert run(code, *in_hex(pair)).split() == ["ok", "ok", str(errno.ENOENT), "look-up"]
+    assert pair.sock.errno("recv", 1) == errno.ECONNABORTED

@@ -6,16 +6,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import test_drop_status
 from support.command import NOBODY, needs
 from support.crowd import Crowd
 from support.engine import module, modules
 from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
-
-# A /dev/log of ours.
-log = test_drop_status.log
 
 #: what an AnsibleModule puts there, or means by it
 RESERVED = {"failed", "skipped", "rc", "results", "exception", "warnings", "ansible_facts", "stdout", "stderr", "deprecations"}
@@ -111,6 +107,20 @@ def test_all_and_a_selection_exclude_each_other(service):
     assert lives(pairs)
 
 
+def test_breadth_must_be_typed(service):
+    port, pairs = service(2)
+    for broad in ({"states": ["established"]}, {"filter": "port ge 1"}, {"filter": "not state listen"}, {"remote_addr": ["0.0.0.0/0"]}):
+        for how in ({}, {"max_drops": None}, {"duration": "1s"}):
+            assert "as broad as all: say all: true too, or bound it by max_drops" in refused(**broad, **how)
+        assert "at most 0 may be dropped" in refused(**broad, max_drops=0)
+    assert "nothing is selected" in refused()
+    assert lives(pairs)
+    protect = f"not lport {port} and not rport {port}"
+    done = module("tcp_drop", states=["established"], filter="port ge 1", all=True, protect=protect)
+    assert done.result["counts"]["dropped"] == 4  # both ends
+    assert all(pair.peer.errno("recv", 1) for pair in pairs)
+
+
 def test_the_bound(service):
     """The default is 100, also for null; nothing is dropped beyond it."""
     port, pairs = service(3)
@@ -200,8 +210,12 @@ def test_a_protecting_text_is_one_filter(service):
 def test_a_watch_drops_what_comes_back(service, holder):
     """For a duration; a preview is one look."""
     port, pairs = service(2)
-    done = module("tcp_drop", local_port=[port], duration="100ms", rate=1000)
-    assert (done.result["changed"], done.result["counts"]) == (True, {"dropped": 2})
+    with ThreadPoolExecutor() as pool:
+        watch = pool.submit(module, "tcp_drop", local_port=[port], duration="3s", rate=1000)
+        until(lambda: not any(pair.state() for pair in pairs), "the first look", 60)
+        pairs.append(holder.pair(port=port, victim="server"))
+        done = watch.result()
+    assert (done.result["changed"], done.result["counts"]) == (True, {"dropped": 3})
     assert cut(pairs)
     assert module("tcp_drop", local_port=[port], duration="10ms").result["changed"] is False
     port, pairs = service(2)

@@ -6,15 +6,11 @@ import subprocess
 import sys
 
 import pytest
-import test_ssh
 from support import procnet
 from support.command import needs
 from support.holder import Holder
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="sessions are found by /proc")]
-
-# These fixtures start the sshd and the logins.
-server, login = test_ssh.server, test_ssh.login
 
 
 @pytest.fixture

@@ -153,6 +153,19 @@ def test_preview_bound_drop_and_again(salt, holder):
     assert kept.alive()
 
 
+def test_breadth_must_be_typed(salt, holder):
+    pair = holder.pair()
+    for broad in ({"states": "established"}, {"filter": "port ge 1"}, {"filter": "not state listen"}, {"remote_addr": "0.0.0.0/0"}):
+        for how in ({}, {"max_drops": None}, {"duration": "1s"}, {"test": True}):
+            with pytest.raises(minions.Refused, match="as broad as all: say all=True too, or bound it by max_drops"):
+                salt("tcpdrop.drop", **broad, **how)
+        with pytest.raises(minions.Refused, match="at most 0 may be dropped"):
+            salt("tcpdrop.drop", **broad, max_drops=0)
+    with pytest.raises(minions.Refused, match="nothing is selected"):
+        salt("tcpdrop.drop")
+    assert pair.alive()
+
+
 def test_a_hundred_unless_more_is_typed(salt, holder):
     pairs = [holder.pair() for _ in range(101)]
     chosen = {"local_port": ports(*pairs)}
@@ -363,5 +376,5 @@ def test_a_python_without_the_library(tmp_path, holder):
     for words in (["tcpdrop.check"], [*STATE, f"local_port={pair.lport}"]):
         done = minions.call(conf, *words, program_=missing)
         assert said(done, "tcpdrop is not importable by Salt's Python ")
-        assert "(No module named 'tcpdrop'); install it there, as with 'salt-pip install tcpdrop'" in done.out + done.err
+        assert "(No module named 'tcpdrop'); install its wheel there, with salt-pip" in done.out + done.err
     assert pair.alive()

@@ -18,10 +18,12 @@ from support.crowd import Crowd
 
 import tcpdrop as package
 from tcpdrop import _tcpdrop
-from tcpdrop.engine import outcome as report
-from tcpdrop.engine import run as dropping
+from tcpdrop.engine import pace
+from tcpdrop.engine.run import Run
+from tcpdrop.errors import OUTCOMES
 from tcpdrop.model.rows import COOKIE, LISTEN, LPORT, ROW, ROW_FIELDS, RPORT, STATE, USUAL_STATES
-from tcpdrop.safety import guard as safety
+from tcpdrop.safety.guard import Guard
+from tcpdrop.system import kernel
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="batches and cookies of sock_diag")]
 
@@ -128,10 +130,10 @@ def test_signals_without_end_do_not_disturb_it():
 
 
 def test_between_slices_a_run_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(dropping, "SLICE", 1000)
+    monkeypatch.setattr(pace, "SLICE", 1000)
     asked = []
     with Crowd(3000) as crowd:
-        run = dropping.Run(safety.Guard(), stopped=lambda: len(asked) > 1 or asked.append(1))
+        run = Run(Guard(), stopped=lambda: len(asked) > 1 or asked.append(1))
         run.round(package.connections(crowd.servers))
         assert run.report.counts == {"dropped": 2000, "listed": 1000}
         assert crowd.alive() == (1000, 1000)
@@ -144,7 +146,7 @@ def test_threads_that_drop_the_same_rows_at_once(threads):
 
     with Crowd(2000) as crowd:
         listed = package.connections(crowd.servers)
-        table, places = listed.parts[0].table, list(listed.parts[0].indices)
+        table, places = listed.batches[0].table, list(listed.batches[0].indices)
         answers = [None] * threads
         running = [threading.Thread(target=lambda n=n: answers.__setitem__(n, abort(table, places, threads))) for n in range(threads)]
         for thread in running:
@@ -273,7 +275,6 @@ def test_lost_answers_and_every_connection_is_dropped(lossy, how):
 
 def test_an_errno_is_an_outcome():
     names = {
-        0: "dropped",
         errno.ENOENT: "gone",
         errno.EPERM: "not_permitted",
         errno.EACCES: "not_permitted",
@@ -283,9 +284,8 @@ def test_an_errno_is_an_outcome():
         errno.EIO: "failed",
     }
     for number, name in names.items():
-        code, error = dropping.outcome_of(number, "1.2.3.4 5 6.7.8.9 10")
-        assert report.OUTCOMES[code] == name
-        assert (error is None) == (number == 0)
-        if error is not None:
-            assert error.errno == number
-            assert str(error).startswith("1.2.3.4 5 6.7.8.9 10: ")
+        error = kernel.error_of(number, "1.2.3.4 5 6.7.8.9 10")
+        assert error.outcome == name
+        assert error.outcome in OUTCOMES
+        assert error.errno == number
+        assert str(error).startswith("1.2.3.4 5 6.7.8.9 10: ")

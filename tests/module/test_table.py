@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tcpdrop import _tcpdrop
-from tcpdrop.model.rows import ESTABLISHED, INFO, ROW
+from tcpdrop.model.rows import ESTABLISHED, INFO, ROW, STATE
 
 
 @pytest.fixture
@@ -79,8 +79,11 @@ def test_empty_table():
 
 def test_rows_outlive_their_table(holder):
     holder.pair()
-    row = _tcpdrop.list_connections(1 << ESTABLISHED)[0]
-    ROW.unpack(row)
+    table = _tcpdrop.list_connections(1 << ESTABLISHED)
+    rows, copies = list(table), [bytes(bytearray(row)) for row in table]
+    del table
+    assert rows == copies
+    assert {ROW.unpack(row)[STATE] for row in rows} == {ESTABLISHED}
 
 
 def test_abort_rows_checks_its_indices(table):

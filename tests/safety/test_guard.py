@@ -9,15 +9,17 @@ import sys
 
 import pytest
 from support import procnet
-from support.command import COMMAND, Login, line, run, tcpdrop, words
+from support.command import COMMAND, NEARLY_NOBODY, Login, line, needs, run, tcpdrop, words
 from support.hidden import hide_sockets
 from support.holder import end
 from support.terminal import Terminal
 
 import tcpdrop as package
-from tcpdrop.safety import guard as safety
-from tcpdrop.safety import session
-from tcpdrop.system import procfs
+from tcpdrop.engine.run import Run
+from tcpdrop.filters.selection import select
+from tcpdrop.safety import login_services, logins, session
+from tcpdrop.safety.guard import Guard
+from tcpdrop.system import holders, procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -207,8 +209,7 @@ def test_a_daemon_has_no_terminal_and_is_not_held_up(sshd):
 
 def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
     hide_sockets(monkeypatch)
-    guard = safety.Guard()
-    assert guard.warning == WARNING
+    assert Guard().warning == WARNING
     report = package.drop(both(sshd))
     assert report.counts == {"dropped": 1, "protected": 1}
     assert report.warning == WARNING
@@ -218,22 +219,17 @@ def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
 
 def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
     """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what."""
-    wrapper = (
-        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search,+net_admin"),
-        *("--ambient-caps=-all,+dac_read_search,+net_admin", "--bounding-set=-all,+dac_read_search,+net_admin"),
-    )
-    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*wrapper, "sh", "-c", '"$@"; exit $?', "sh"))
+    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*needs(*NEARLY_NOBODY), "sh", "-c", '"$@"; exit $?', "sh"))
     assert "cannot tell which connection carries your session" in done.err
-    assert done.status == 0
+    assert (done.status, done.out) == (0, f"{line(sshd.other)}: dropped\n")
+    assert lives(sshd)
 
 
 def test_port_22_stands_for_an_sshd_that_cannot_be_seen(holder, monkeypatch):
-    from tcpdrop.system import holders as owners
-
     pair = holder.pair(port=22, victim="server")
     other = holder.pair()
     hide_sockets(monkeypatch)
-    monkeypatch.setattr(owners, "_read_process", lambda *args: False)
+    monkeypatch.setattr(holders, "_read_process", lambda *args: False)
     assert pair.lport == 22
     report = package.drop(f"lport 22,{other.lport}")
     assert report.counts == {"dropped": 1, "protected": 1}
@@ -247,8 +243,33 @@ def test_a_walk_that_does_not_reach_the_first_process_counts_as_hidden(monkeypat
     own = session.OwnSession()
     own.unreadable = []
     for chain in ([], [4711]):
-        monkeypatch.setattr(safety.logins, "ancestors", lambda chain=chain: iter(chain))
-        assert safety.logins.may_stand_behind(own)
+        monkeypatch.setattr(logins, "ancestors", lambda chain=chain: iter(chain))
+        assert logins.may_be_ours(own)
+
+
+# ---- a login that comes later may be one's own
+
+
+@pytest.fixture
+def holder_is_a_login_service(holder, monkeypatch):
+    """As in tmux; and the holder is a login service."""
+    monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
+    monkeypatch.setattr(login_services, "LOGIN_SERVICES", frozenset([procfs.command_of(holder.pid)]))
+
+
+@pytest.mark.only_on("linux", reason="sessions are found by /proc")
+@pytest.mark.usefixtures("holder_is_a_login_service")
+def test_a_login_that_comes_between_two_rounds_is_spared(holder):
+    """--for an hour, and the operator logs in again."""
+    first = holder.pair()
+    watch = Run(Guard())
+    assert watch.guard.warning
+    watch.round(select(package.Filter.local_port(first.lport), droppable=True))
+    again = holder.pair()
+    watch.round(select(package.Filter.local_port(again.lport), droppable=True))
+    assert watch.report.counts == {"protected": 2}
+    assert first.alive()
+    assert again.alive()
 
 
 # ---- what no process holds

@@ -6,10 +6,11 @@ Each command runs in a private mount namespace with an /etc of its own.
 
 import json
 import os
+import sys
 
 import pytest
 from support import private
-from support.command import NO_CAPABILITIES, line, needs, tcpdrop, words
+from support.command import NEARLY_NOBODY, NO_CAPABILITIES, line, needs, run, tcpdrop, words
 
 from tcpdrop.system import procfs
 
@@ -154,7 +155,7 @@ UNTRUSTED = {
 }
 
 
-@pytest.mark.parametrize("how", UNTRUSTED)
+@pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.real_root) if how == "of another user" else how for how in UNTRUSTED])
 def test_a_file_that_cannot_be_trusted_stops_everything(holder, tmp_path, how):
     spoil, why = UNTRUSTED[how]
     pair = holder.pair()
@@ -209,13 +210,6 @@ def test_protect_spares_the_mirror(holder):
     assert pair.alive()
 
 
-#: may drop, and may not look into other users' processes
-NEARLY_NOBODY = (
-    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search,+net_admin"),
-    *("--ambient-caps=-all,+dac_read_search,+net_admin", "--bounding-set=-all,+dac_read_search,+net_admin"),
-)
-
-
 @pytest.mark.only_on("linux", reason="names of holders")
 def test_what_a_rule_cannot_decide_is_protected(holder):
     """Whether the process of that name holds the socket cannot be seen: it may."""
@@ -235,4 +229,51 @@ def test_a_protecting_filter_that_cannot_be_read_is_a_usage_error(holder, bad):
     done = tcpdrop("drop", "--protect", bad, f"lport {pair.lport}")
     assert (done.status, done.out) == (2, "")
     assert "--protect" in done.err
+    assert pair.alive()
+
+
+# ---- the classic form and drop_one(), which have no selection
+
+
+@pytest.mark.parametrize("port", ["lport", "rport"])
+def test_protect_spares_the_classic_form_too(holder, port):
+    """Either end of it: on loopback the other one takes it along."""
+    pair = holder.pair()
+    operands = words(pair)
+    rule = f"{port} {pair.lport}"
+    assert tcpdrop("--protect", rule, *operands) == (4, "", f"{' '.join(operands)}: protected (by --protect '{rule}')\n")
+    assert tcpdrop("--protect", rule, "--include-self", "-n", *operands).status == 4
+    assert pair.alive()
+    assert tcpdrop("--protect", "lport 1", *operands) == (0, f"{' '.join(operands)}: dropped\n", "")
+
+
+def test_protect_that_is_no_filter_is_a_usage_error(holder):
+    pair = holder.pair()
+    status, out, err = tcpdrop("--protect", "nonsense", *words(pair))
+    assert (status, out) == (2, "")
+    assert err.startswith("tcpdrop: --protect: ")
+    assert pair.alive()
+
+
+def test_the_file_binds_the_classic_form_and_drop_one(holder, backend, tmp_path):
+    pair, other = holder.pair(), holder.pair()
+    operands = words(pair)
+    wrapper = private.etc(tmp_path, f"# never\nprotect rport {pair.rport}\n")
+    for options in ([], ["--include-self"], ["--netns=/proc/self/ns/net" if backend.namespaces else "--zone=0"]):
+        status, out, err = tcpdrop(*options, *operands, wrapper=wrapper)
+        assert (status, out) == (4, "")
+        assert err == f"{' '.join(operands)}: protected (by /etc/tcpdrop.conf: rport {pair.rport})\n"
+    code = f"import tcpdrop; tcpdrop.drop_one({pair.local}, {pair.remote}, include_self=True)"
+    done = run(*wrapper, sys.executable, "-I", "-c", code)
+    assert "tcpdrop.errors.Protected: " in done.err
+    assert pair.alive()
+    assert tcpdrop(*words(other), wrapper=wrapper).status == 0
+
+
+def test_a_file_that_others_may_write_stops_everything(holder, tmp_path):
+    pair = holder.pair()
+    status, out, err = tcpdrop(*words(pair), wrapper=private.etc(tmp_path, "", mode=0o666))
+    assert (status, out) == (4, "")
+    assert "/etc/tcpdrop.conf" in err
+    assert "can be written by others than root" in err
     assert pair.alive()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from support import procnet
-from support.command import Login, needs, run
+from support.command import Login
 from support.command import tcpdrop as command
 from support.hidden import hide_sockets
 from support.holder import end
@@ -152,6 +152,15 @@ def test_the_tuple_in_ssh_connection_is_refused(holder, family):
     assert command("--include-self", *words, env=variable(*plain)) == (0, f"{' '.join(words)}: dropped\n", "")
 
 
+@pytest.mark.parametrize("spelled", ["{}%lo", "[{}]", "{}/128", "[{}]%25lo", "{}%1"])
+def test_the_addresses_in_ssh_connection_are_read_as_everywhere(holder, spelled):
+    """sshd writes a link-local one with its interface."""
+    pair = holder.pair("inet6", victim="server")
+    words = quad(pair.local, pair.remote)
+    ends = [(spelled.format(addr), port) for addr, port in (pair.local, pair.remote)]
+    assert command(*words, env=variable(*ends)) == named(words)
+
+
 def test_ssh_connection_of_an_ancestor_counts_behind_sudo(holder):
     pair = holder.pair(victim="server")
     words = quad(pair.local, pair.remote)
@@ -234,10 +243,9 @@ def test_what_was_seen_for_another_is_not_believed(monkeypatch, changed):
     if changed == "another login":
         monkeypatch.setitem(os.environb, b"SSH_CONNECTION", b"192.0.2.1 1 192.0.2.2 22")
     else:
-        real = os.getppid()
-        monkeypatch.setattr(session.os, "getppid" if changed == "another parent" else "getpid", lambda: real)
-        if changed == "another parent":
-            monkeypatch.setattr(session.os, "getppid", lambda: 1)
+        call = "getppid" if changed == "another parent" else "getpid"
+        other = getattr(os, call)() + 1
+        monkeypatch.setattr(os, call, lambda: other)
     assert session.own() is not first
 
 
@@ -260,65 +268,3 @@ seen()
             child.stdin.flush()
             assert int(child.stdout.readline()) == before + 1
         child.communicate()
-
-
-# ---- rules: --protect, and the host's own file
-
-
-@pytest.fixture
-def rules_file(tmp_path):
-    """rules_file(text) -> a wrapper under which /etc/tcpdrop.conf says that; the host's is not touched."""
-
-    def written(text, mode=0o644):
-        place = tmp_path / "etc"
-        place.mkdir()
-        (place / "tcpdrop.conf").write_text(text, encoding="utf-8")
-        (place / "tcpdrop.conf").chmod(mode)
-        script = f'mount -t tmpfs none /etc && cp -p {place}/tcpdrop.conf /etc/ && exec "$@"'
-        return needs("unshare", "-m", "sh", "-c", script, "sh")
-
-    return written
-
-
-@pytest.mark.parametrize("port", ["lport", "rport"])
-def test_protect_spares_the_classic_form_too(holder, port):
-    """Either end of it: on loopback the other one takes it along."""
-    pair = holder.pair()
-    words = quad(pair.local, pair.remote)
-    rule = f"{port} {pair.lport}"
-    assert command("--protect", rule, *words) == (4, "", f"{' '.join(words)}: protected (by --protect '{rule}')\n")
-    assert command("--protect", rule, "--include-self", "-n", *words).status == 4
-    assert pair.alive()
-    assert command("--protect", "lport 1", *words) == (0, f"{' '.join(words)}: dropped\n", "")
-
-
-def test_protect_that_is_no_filter_is_a_usage_error(holder):
-    pair = holder.pair()
-    status, out, err = command("--protect", "nonsense", *quad(pair.local, pair.remote))
-    assert (status, out) == (2, "")
-    assert err.startswith("tcpdrop: --protect: ")
-    assert pair.alive()
-
-
-def test_the_file_binds_the_classic_form_and_drop_one(holder, backend, rules_file):
-    pair, other = holder.pair(), holder.pair()
-    words = quad(pair.local, pair.remote)
-    wrapper = rules_file(f"# never\nprotect rport {pair.rport}\n")
-    for options in ([], ["--include-self"], ["--netns=/proc/self/ns/net" if backend.namespaces else "--zone=0"]):
-        status, out, err = command(*options, *words, wrapper=wrapper)
-        assert (status, out) == (4, "")
-        assert err == f"{' '.join(words)}: protected (by /etc/tcpdrop.conf: rport {pair.rport})\n"
-    code = f"import tcpdrop; tcpdrop.drop_one({pair.local}, {pair.remote}, include_self=True)"
-    done = run(*wrapper, sys.executable, "-I", "-c", code)
-    assert "tcpdrop.errors.Protected: " in done.err
-    assert pair.alive()
-    assert command(*quad(other.local, other.remote), wrapper=wrapper).status == 0
-
-
-def test_a_file_that_others_may_write_stops_everything(holder, rules_file):
-    pair = holder.pair()
-    status, out, err = command(*quad(pair.local, pair.remote), wrapper=rules_file("", mode=0o666))
-    assert (status, out) == (4, "")
-    assert "/etc/tcpdrop.conf" in err
-    assert "can be written by others than root" in err
-    assert pair.alive()

@@ -60,10 +60,11 @@ struct sim_conn {
 	uint32_t recvq, sendq;
 	uint64_t bytes_in, bytes_out, retrans;
 	int linger;	/* its descriptor stays open after death: a closed row */
+	uint16_t reconnects; /* ... and is connected at once, from this port */
 	uint64_t host;	/* sim_host.c: identity on the host */
 
 	/* What became of it. */
-	int dead;
+	int dead; /* how often */
 	int error; /* delivered to its owner, illumos number */
 	struct sim_conn *next; /* in its bucket */
 };
@@ -110,6 +111,9 @@ struct sim {
 	long memory;	    /* messages left to allocate; -1: plenty */
 	long drain_every;   /* the queue is run at so many messages; 0: never */
 	size_t chunk;	    /* a data getmsg returns at most this; 0: all */
+	unsigned loses;	    /* of so many rows it has no memory for one, at random */
+	unsigned loses_info; /* and of so many entries of table 106 */
+	long short_walks;   /* ... for so many walks; -1: for ever */
 
 	/* Faults. */
 	enum sim_fault fault;

@@ -25,6 +25,8 @@
  * TCPDROP_SIM_CROWD is how many connections there seem to be, 10.0.0.1 port 443
  * with peers in 10.1.0.0/16 and on, in place of the host's: dying at once.
  * TCPDROP_SIM_OPEN_ERRNO is what opening a device gives.
+ * TCPDROP_SIM_LOSES (ROWS,WALKS) is a kernel short of memory: it leaves out one
+ * of so many rows, at random, for so many walks; -1 is for ever.
  * TCPDROP_SIM_COUNTERS names a file that gets a line of what was asked for when
  * the program ends.
  */
@@ -266,6 +268,7 @@ start(void)
 	const char *text = getenv("TCPDROP_SIM_ENTRIES");
 	const char *crowd = getenv("TCPDROP_SIM_CROWD");
 	const char *refusal = getenv("TCPDROP_SIM_OPEN_ERRNO");
+	const char *losses = getenv("TCPDROP_SIM_LOSES");
 	unsigned four, six;
 
 	sim_reset();
@@ -275,6 +278,9 @@ start(void)
 		sim.refresh = refresh;
 		sim.kill = kill_conn;
 	}
+	if (losses != NULL)
+		(void)sscanf(losses, "%u,%ld", &sim.loses, &sim.short_walks);
+	sim.loses_info = sim.loses;
 	if (refusal != NULL)
 		sim.open_errno = atoi(refusal);
 	if (text != NULL && sscanf(text, "%u,%u", &four, &six) == 2) {

@@ -137,12 +137,23 @@ unlink_conn(struct sim_conn *c)
 
 /* ---- dying -------------------------------------------------------------- */
 
+/* Its program connects the same descriptor anew, to another end. */
+static void
+reconnect(struct sim_conn *c)
+{
+	memset(c->raddr + 10, 0xff, 2);
+	memcpy(c->raddr + 12, "\12\0\0\11", 4);
+	c->rport = 7;
+	c->lport = c->reconnects;
+	c->state = SIM_ESTABLISHED;
+}
+
+/* What waits in the queue looks at the state alone: not whose tuple it is. */
 static void
 die(struct sim_conn *c, int end)
 {
 	/* Only the upper end of the range is looked at again. */
-	if (c->dead || c->state == SIM_CLOSED || c->state == SIM_BOUND ||
-	    c->state > end)
+	if (c->state <= SIM_BOUND || c->state > end || (c->dead && !c->linger))
 		return;
 	switch (c->state) {
 	case SIM_SYN_SENT:
@@ -158,7 +169,7 @@ die(struct sim_conn *c, int end)
 	default:
 		c->error = 0;
 	}
-	c->dead = 1;
+	c->dead++;
 	if (sim.kill != NULL)
 		sim.kill(c);
 	if (c->linger) {
@@ -167,6 +178,8 @@ die(struct sim_conn *c, int end)
 		memset(c->raddr, 0, sizeof(c->raddr));
 		c->rport = 0;
 		c->lport = c->stream ? c->lport : 0;
+		if (c->reconnects != 0)
+			reconnect(c);
 		return;
 	}
 	unlink_conn(c);

@@ -40,6 +40,8 @@ spoil_message(struct sim_message *chain)
 	struct sim_message *m = find_table(chain, TCP, 13);
 	struct sim_message *sizes = find_table(chain, TCP, 0);
 
+	if (m == NULL || sizes == NULL)
+		return; /* there is nothing to make wrong */
 	switch (sim.fault) {
 	case SIM_ODD_LENGTH:
 		resize_data(m, m->data_size + 1);

@@ -102,7 +102,7 @@ struct chain {
 };
 
 /* A table of `size` bytes, 0xa5 all over; a NULL data part is the end. */
-static unsigned char *
+static struct sim_message *
 add_table(struct chain *chain, uint32_t level, uint32_t name, size_t size,
     int end)
 {
@@ -122,7 +122,7 @@ add_table(struct chain *chain, uint32_t level, uint32_t name, size_t size,
 	}
 	*chain->end = m;
 	chain->end = &m->next;
-	return m->data;
+	return m;
 }
 
 /* ---- entries ------------------------------------------------------------ */
@@ -213,6 +213,7 @@ shown(const struct sim_conn *c, uint32_t level)
 	    (any && c->state <= SIM_LISTEN && !c->v6_only);
 }
 
+/* IPv4 has no mark of the socket that carries it: only a shadow has one. */
 static void
 put_info(unsigned char *at, uint64_t row, const struct sim_conn *c,
     uint32_t level)
@@ -220,47 +221,74 @@ put_info(unsigned char *at, uint64_t row, const struct sim_conn *c,
 	put64(at, row);
 	put64(at + 8, c->inode);
 	put64(at + 16, (c->stream ? 1u : 0u) |
-		(level == TCP && c->v6_socket ? 2u : 0u));
+		(level == TCP && c->v6_socket && !is_mapped(c->laddr) ? 2u : 0u));
 	put64(at + 24, c->stream ? 0x2a00000000u : 0);
+}
+
+/* No memory for this one: the same in each run of a test. */
+static int
+is_lost(unsigned one_of)
+{
+	static uint32_t seed;
+
+	if (one_of == 0 || sim.short_walks == 0)
+		return 0;
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % one_of == 0;
+}
+
+static void
+shorten(struct sim_message *m, size_t size)
+{
+	uint32_t len = (uint32_t)size;
+
+	m->data_size = size;
+	memcpy(m->control + 24, &len, 4);
 }
 
 static void
 add_connections(struct chain *chain, uint32_t level)
 {
-	size_t size = level == TCP ? sim.entry4 : sim.entry6, n = 0, infos = 0;
-	struct sim_conn *c;
-	unsigned char *at, *info;
+	size_t size = level == TCP ? sim.entry4 : sim.entry6, n = 0;
+	struct sim_message *rows, *infos;
+	struct chain apart = {NULL, &apart.first};
+	unsigned char *at, *info_at;
 	uint64_t row = 0;
+	struct sim_conn *c;
 
 	for (c = sim_first(); c != NULL; c = sim_next(c))
-		if (shown(c, level)) {
-			n++;
-			infos += c->inode != 0;
-		}
-	at = add_table(chain, level, level == TCP ? 13 : 14, n * size, 0);
-	for (c = sim_first(); c != NULL; c = sim_next(c))
-		if (shown(c, level)) {
-			(level == TCP ? put_entry4 : put_entry6)(at, c);
-			at += size;
-		}
-	if (!sim.sock_info || infos == 0)
-		return;
-	info = add_table(chain, level, 106, infos * 32, 0);
+		n += (size_t)shown(c, level);
+	rows = add_table(chain, level, level == TCP ? 13 : 14, n * size, 0);
+	infos = add_table(&apart, level, 106, n * 32, 0);
+	at = rows->data;
+	info_at = infos->data;
 	for (c = sim_first(); c != NULL; c = sim_next(c)) {
 		if (!shown(c, level))
 			continue;
-		if (c->inode != 0) {
-			put_info(info, row, c, level);
-			info += 32;
+		if (!is_lost(sim.loses)) {
+			(level == TCP ? put_entry4 : put_entry6)(at, c);
+			at += size;
 		}
-		row++;
+		if (c->inode != 0 && !is_lost(sim.loses_info)) {
+			put_info(info_at, row, c, level);
+			info_at += 32;
+		}
+		row++; /* of the lost ones too */
+	}
+	shorten(rows, (size_t)(at - rows->data));
+	shorten(infos, (size_t)(info_at - infos->data));
+	if (sim.sock_info && infos->data_size != 0) {
+		*chain->end = infos;
+		chain->end = &infos->next;
+	} else {
+		sim_free_message(infos);
 	}
 }
 
 static void
 add_sizes(struct chain *chain)
 {
-	unsigned char *at = add_table(chain, TCP, 0, SIZES, 0);
+	unsigned char *at = add_table(chain, TCP, 0, SIZES, 0)->data;
 	struct sim_conn *c;
 	uint32_t established = 0;
 
@@ -316,6 +344,8 @@ sim_tables(uint32_t level)
 		(void)add_table(&chain, 9999, 0, 0, 0);
 	sim_spoil(chain.first);
 	(void)add_table(&chain, 0, 0, 0, 1);
+	if (sim.short_walks > 0)
+		sim.short_walks--;
 	if (sim.fault == SIM_ERROR_LATE)
 		*chain.end = sim_error_ack(8, (uint32_t)sim.fault_errno);
 	return chain.first;

@@ -25,6 +25,8 @@ class Backend(NamedTuple):
     programs: bool
     #: a row tells its user
     uids: bool
+    #: a row tells IPv4 that an IPv6 socket carries from IPv4
+    mapped: bool
 
 
 _ALL = (
@@ -40,6 +42,7 @@ _ALL = (
         namespaces=True,
         programs=True,
         uids=True,
+        mapped=True,
     ),
     Backend(
         "sunos",
@@ -54,6 +57,7 @@ _ALL = (
         namespaces=False,
         programs=False,
         uids=False,
+        mapped=False,
     ),
     Backend(
         "unsupported",
@@ -67,6 +71,7 @@ _ALL = (
         namespaces=False,
         programs=False,
         uids=False,
+        mapped=False,
     ),
 )
 BACKENDS = {backend.name: backend for backend in _ALL}

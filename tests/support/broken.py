@@ -8,7 +8,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src"
 UNITS = (
-    *("rows.c", "tuple.c", "text.c", "inet_diag.c"),
+    *("rows.c", "tuple.c", "text.c", "netlink.c", "inet_diag.c", "rtnetlink.c"),
     *sorted(unit.name for pattern in ("_*.c", "linux*.c") for unit in SOURCE.glob(pattern)),
 )
 

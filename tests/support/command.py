@@ -18,12 +18,14 @@ LOGIN = Path(__file__).resolve().with_name("login_main.py")
 #: root that lacks every capability, as in a container
 NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
-
 #: an ordinary user; the one capability is for reading the interpreter, wherever that is installed
 NOBODY = (
     *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search"),
     *("--ambient-caps=-all,+dac_read_search", "--bounding-set=-all,+dac_read_search"),
 )
+
+#: may drop, and may not look into other users' processes
+NEARLY_NOBODY = tuple(text.replace("+dac_read_search", "+dac_read_search,+net_admin") for text in NOBODY)
 
 
 class Done(NamedTuple):

@@ -22,7 +22,7 @@ def sockaddr(addr, port, v6=False):
     return struct.pack("=H2s4s8x", 2, port.to_bytes(2, "big"), socket.inet_aton(addr))
 
 
-def fdinfo(fd, records=(), mode=SOCKET | 0o666):
+def raw_fdinfo(fd, records=(), mode=SOCKET | 0o666):
     """A prfdinfo_t with these (type, bytes)."""
     raw = struct.pack("=iI188x", fd, mode)
     for kind, data in records:
@@ -34,7 +34,7 @@ def fdinfo(fd, records=(), mode=SOCKET | 0o666):
 def connection(fd, local, remote, *, kind=STREAM, mode=SOCKET | 0o666, v6=False):
     ends = [(LOCAL, sockaddr(*local[:2], v6)), (PEER, sockaddr(*remote[:2], v6))]
     typed = [(SO_TYPE, kind.to_bytes(4, sys.byteorder))] if mode & 0xF000 == SOCKET else []
-    return fdinfo(fd, ends + typed, mode)
+    return raw_fdinfo(fd, ends + typed, mode)
 
 
 class Proc:
@@ -42,7 +42,7 @@ class Proc:
 
     def __init__(self, path):
         self.path = path
-        self.add("self", {3: fdinfo(3, [(PATHNAME, b"/dev/null\0")], CHARACTER)})
+        self.add("self", {3: raw_fdinfo(3, [(PATHNAME, b"/dev/null\0")], CHARACTER)})
 
     def add(self, pid, files):
         directory = self.path / str(pid) / "fdinfo"
@@ -53,5 +53,6 @@ class Proc:
 
     def command(self, *arguments):
         """argv of tcpdrop that looks in here."""
-        code = f"import sys, tcpdrop.fdinfo as f; f.PROC = {os.fspath(self.path)!r}; from tcpdrop.cli import main; sys.exit(main())"
+        start = f"import sys, tcpdrop.system.sunos_fdinfo as f; f.PROC = {os.fspath(self.path)!r}"
+        code = f"{start}; from tcpdrop.cli import main; sys.exit(main())"
         return [sys.executable, "-I", "-c", code, *arguments]

@@ -5,13 +5,14 @@ import socket
 
 from hypothesis import strategies as st
 
+from tcpdrop.filters.decision import decide
+from tcpdrop.filters.endpoints import Address, Port
 from tcpdrop.filters.facts import Facts
 from tcpdrop.filters.measures import Congestion, Measure
 from tcpdrop.filters.nodes import both, either, negate
 from tcpdrop.filters.owned import Cgroup, Comm, Kernel, Mine, Pid, Unit, User
-from tcpdrop.filters.prefixes import Address
-from tcpdrop.filters.sockets import Dev, Direction, Family, Loopback, Port, State
-from tcpdrop.model.rows import LISTEN, ROW_CGROUP, ROW_QUEUES, ROW_UID
+from tcpdrop.filters.sockets import Dev, Direction, Family, Loopback, State
+from tcpdrop.model.rows import LISTEN, ROW, ROW_CGROUP, ROW_QUEUES, ROW_UID
 from tcpdrop.system.holders import Owners
 
 PORTS = [1, 22, 80, 443, 1024, 32768, 40000, 65535]
@@ -55,6 +56,7 @@ def rows(draw):
         draw(st.sampled_from([0, 1024, 5000])),
         0,
         flags,
+        *(0, 0),  # the mark, and what fills the row
     )
 
 
@@ -126,6 +128,12 @@ knowing = st.one_of(
         st.sampled_from([0, 1, 1000, 1024, 90000, 20000, 86400000, 1 << 20]),
     ),
 )
+
+
+def matching(chosen, table, facts):
+    """The rows of a table that are meant."""
+    numbers, _ = decide(chosen, table, facts)
+    return [ROW.unpack_from(table[number]) for number in numbers]
 
 
 def grown(leaves):

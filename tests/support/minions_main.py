@@ -35,10 +35,10 @@ def main():
 
     def survive():
         """From now on the kernel says yes, and the socket lives."""
-        from tcpdrop.engine import run as dropping
+        from tcpdrop import _tcpdrop
 
-        dropping.Run._abort = lambda run, part, places, scope: [0] * len(places)
-        dropping.abort_row = lambda row, scope: 0
+        _tcpdrop.abort = lambda *_, **__: None
+        _tcpdrop.abort_rows = lambda table, indices, **_: bytes(len(indices))
 
     commands = {
         "call": lambda function, args, kwargs: functions[function](*args, **kwargs),

@@ -15,14 +15,14 @@ LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); 
 
 
 class Terminal:
-    """stdin and stderr are the terminal, stdout is a pipe; with `saved` stdin is a pipe that carries it."""
+    """stdin and stderr are the terminal, stdout is a pipe (stdout_too: it as well); with `saved` stdin is a pipe that carries it."""
 
-    def __init__(self, *args, saved=None):
+    def __init__(self, *args, saved=None, stdout_too=False):
         self._master, slave = os.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-c", LAUNCH, os.fspath(COMMAND), *map(str, args)],
             stdin=slave if saved is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=slave if stdout_too else subprocess.PIPE,
             stderr=slave,
             start_new_session=True,
             cwd="/",
@@ -40,7 +40,8 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        if self.process.stdout:
+            self.process.stdout.close()
         os.close(self._master)
 
     def _read(self, timeout):
@@ -61,11 +62,11 @@ class Terminal:
         return self
 
     def end(self, timeout=20):
-        """(status, stdout, all that was seen on the terminal)"""
+        """(status, what the pipe got, all that was seen on the terminal)"""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it does not end: {self.seen!r}"
             self._read(0.02)
         for _ in range(3):
             self._read(0)
-        return self.process.returncode, self.process.stdout.read().decode(), self.seen
+        return self.process.returncode, self.process.stdout.read().decode() if self.process.stdout else "", self.seen

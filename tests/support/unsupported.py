@@ -24,9 +24,12 @@ def sources():
     stub = types.ModuleType("setuptools")
     stub.Extension = lambda name, files, **_: asked.extend(files)
     stub.setup = lambda **_: None
-    before = {name: sys.modules.get(name) for name in ("setuptools",)}
+    command = types.ModuleType("setuptools.command.build_ext")
+    command.build_ext = object
+    stubs = {"setuptools": stub, "setuptools.command": types.ModuleType("setuptools.command"), command.__name__: command}
+    before = {name: sys.modules.get(name) for name in stubs}
     backend, place = os.environ.get("TCPDROP_BACKEND"), Path.cwd()
-    sys.modules["setuptools"] = stub
+    sys.modules.update(stubs)
     os.environ["TCPDROP_BACKEND"] = "unsupported"
     os.chdir(TOP)  # setup.py lists src/
     try:

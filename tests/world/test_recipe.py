@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import test_servers as servers
+from support import servers
 from support.command import NOBODY, needs, run
 from support.wait import until
 

@@ -1,164 +1,22 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The main job on a real OpenSSH: one login is cut, the server and the other login never notice."""
+"""The main job on a real OpenSSH: logins are cut one by one or all at once, and the one it is typed over lives."""
 
-import os
 import shutil
-import socket
 import subprocess
-from pathlib import Path
 
 import pytest
 from support import procnet
-from support.command import COMMAND, run, tcpdrop
+from support.command import COMMAND, NEARLY_NOBODY, needs, run, tcpdrop
 from support.wait import until
 
-from tcpdrop.model import addresses
-from tcpdrop.system import procfs
-
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="logins are found by /proc")]
-
-CONFIG = """\
-ListenAddress 127.0.0.1:{port}
-HostKey {place}/host_key
-AuthorizedKeysFile {place}/user_key.pub
-PidFile none
-PermitRootLogin yes
-PubkeyAuthentication yes
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-StrictModes no
-UseDNS no
-MaxStartups 100
-"""
-
-# sshd wants /run/sshd: it gets a /run of its own, and the host's stays as it is.
-OWN_RUN = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec "$@"', "sh")
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
+FELT = pytest.mark.only_on("linux", reason="the client of a login that is cut hears of it")
 
 
-def absent():
-    """Why there is no real login here, or None."""
-    sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    tools = {"sshd": sshd, **{name: shutil.which(name) for name in ("ssh", "ssh-keygen", "unshare")}}
-    missing = [name for name, path in tools.items() if path is None]
-    if missing:
-        return f"no {', '.join(missing)} here (apt-get install openssh-server)"
-    if os.geteuid():
-        return "sshd needs root"
-    if int(Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2]) < 65536:
-        return "sshd needs root outside a user namespace: it changes to a user of its own"
-    return None
+# ---- one named connection
 
 
-class Server:
-    """An sshd on a high port of loopback; the keys are thrown away with `place`."""
-
-    def __init__(self, place):
-        self.place = place
-        for name in ("host_key", "user_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", place / name], check=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        config = place / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, place=place), encoding="utf-8")
-        sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        with open(place / "sshd.log", "wb") as log:
-            self.process = subprocess.Popen([*OWN_RUN, sshd, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stderr=log)
-        try:
-            until(self._answers, "sshd to listen")
-        except AssertionError:
-            self.stop()
-            raise
-
-    def _answers(self):
-        assert self.process.poll() is None, self.log()
-        return bool(procnet.listeners(self.port))
-
-    def log(self):
-        return (self.place / "sshd.log").read_text(encoding="utf-8", errors="replace")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
-
-    def argv(self, command):
-        """A client that reads no configuration and no known hosts of this machine."""
-        options = {
-            "BatchMode": "yes",
-            "IdentitiesOnly": "yes",
-            "StrictHostKeyChecking": "no",
-            "UserKnownHostsFile": "/dev/null",
-            "GlobalKnownHostsFile": "/dev/null",
-            "ControlPath": "none",
-            "LogLevel": "INFO",
-            "ConnectTimeout": "10",
-        }
-        flags = [text for name, value in options.items() for text in ("-o", f"{name}={value}")]
-        return ["ssh", "-F", "none", "-i", self.place / "user_key", *flags, "-p", str(self.port), "root@127.0.0.1", command]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    why = absent()
-    if why:
-        pytest.skip(why)
-    started = Server(tmp_path_factory.mktemp("ssh"))
-    yield started
-    started.stop()
-
-
-class Login:
-    """A shell over ssh."""
-
-    def __init__(self, server):
-        self.process = subprocess.Popen(
-            server.argv("exec sh"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=server.place
-        )
-        assert self.does("echo hello") == "hello", server.log()
-        (mine,) = [s for s in procnet.sockets() if s.inode in procfs.socket_inodes(self.process.pid) and s.state == 1]
-        #: the client's end; the server's is the mirror
-        self.client = f"{addresses.unpack(mine.laddr)} {mine.lport} {addresses.unpack(mine.raddr)} {mine.rport}"
-        self.server = f"{addresses.unpack(mine.raddr)} {mine.rport} {addresses.unpack(mine.laddr)} {mine.lport}"
-
-    def does(self, command):
-        """Run one more command in it; its first line of output, "" at the end."""
-        self.process.stdin.write(command.encode() + b"\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().decode().rstrip("\n")
-
-    def alive(self):
-        return self.process.poll() is None and self.does("echo $((6 * 7))") == "42"
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(10)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                pass  # what could not be sent is lost with the login
-
-    def end(self):
-        """(status, stderr) of the client that lost its connection."""
-        status = self.process.wait(20)
-        return status, self.process.stderr.read().decode()
-
-
-@pytest.fixture
-def login(server):
-    """login() -> one more shell."""
-    made = []
-
-    def one():
-        made.append(Login(server))
-        return made[-1]
-
-    yield one
-    for each in made:
-        each.close()
-
-
+@FELT
 @pytest.mark.parametrize("end", ["server", "client"])
 def test_one_login_is_cut_and_nothing_else(server, login, end):
     victim, other = login(), login()
@@ -186,6 +44,7 @@ SELF = {
 }
 
 
+@FELT
 @pytest.mark.parametrize("mirror", [False, True], ids=["own", "mirror"])
 @pytest.mark.parametrize("how", SELF)
 def test_from_inside_a_login_its_own_connection_is_refused(server, login, how, mirror):
@@ -199,6 +58,7 @@ def test_from_inside_a_login_its_own_connection_is_refused(server, login, how, m
     assert one.alive()
 
 
+@FELT
 def test_from_inside_a_login_the_other_one_can_be_cut(login):
     one, other = login(), login()
     assert one.does(f"{COMMAND} {other.server}") == f"{other.server}: dropped"
@@ -206,6 +66,7 @@ def test_from_inside_a_login_the_other_one_can_be_cut(login):
     assert one.alive()
 
 
+@FELT
 def test_from_inside_with_include_self(server, login):
     one = login()
     one.process.stdin.write(f"exec {COMMAND} --include-self {one.server}\n".encode())
@@ -216,6 +77,7 @@ def test_from_inside_with_include_self(server, login):
     assert login().alive()
 
 
+@FELT
 def test_a_login_that_runs_one_command(server):
     """No shell in between: sshd itself is the parent's parent."""
     script = f'set -- $SSH_CONNECTION; {COMMAND} "$3" "$4" "$1" "$2"; echo status $?'
@@ -224,6 +86,7 @@ def test_a_login_that_runs_one_command(server):
     assert ": protected (held by pid " in done.err
 
 
+@FELT
 @pytest.mark.parametrize("how", ["", "env -i"], ids=["as it is", "no variable"])
 def test_check_recognises_the_login(server, login, how):
     one = login()
@@ -231,6 +94,7 @@ def test_check_recognises_the_login(server, login, how):
     assert one.does(f"{how} {COMMAND} check | grep ^session") == f"session          you are 127.0.0.1:{port} -> :{server.port}"
 
 
+@FELT
 def test_through_descriptors_the_own_login_is_refused_as_well(login):
     one, other = login(), login()
     answer = one.does(f"env -i {COMMAND} --method=descriptor {one.server} 2>&1; echo status $?")
@@ -241,8 +105,144 @@ def test_through_descriptors_the_own_login_is_refused_as_well(login):
     assert one.alive()
 
 
+@FELT
 def test_check_without_a_login_says_so(server):
     """On a terminal whose login cannot be found every login service is spared, and check says that."""
     done = run("setsid", "-w", "script", "-qec", f"{COMMAND} check", "/dev/null")
     assert "\nsession          carrier unknown: every connection of login services is protected\r\n" in done.out
     assert server.process.poll() is None
+
+
+# ---- drop --all and selections, from inside a login
+
+HOW = {"as it is": "", "no environment": "env -i", "sudo": "sudo -n", "another session": "setsid -w env -i"}
+
+
+def does(one, command):
+    """Run it in the login; its output without the last line, and the status."""
+    one.process.stdin.write(f"{command} 2>&1; echo status $?\n".encode())
+    one.process.stdin.flush()
+    lines = []
+    while True:
+        text = one.process.stdout.readline().decode()
+        assert text, lines
+        if text.startswith("status "):
+            return int(text.split()[1]), "".join(lines)
+        lines.append(text)
+
+
+def both_ends(one):
+    _, lport, _, rport = one.client.split()
+    return {(w.lport, w.rport) for w in procnet.sockets() if {w.lport, w.rport} == {int(lport), int(rport)} and w.state == 1} == {
+        (int(lport), int(rport)),
+        (int(rport), int(lport)),
+    }
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_drop_all_from_inside_a_login(server, login, holder, how):
+    if how == "sudo":
+        needs("sudo", "-n")
+    one, other, pair = login(), login(), holder.pair()
+    status, said = does(one, f"{HOW[how]} {COMMAND} drop --all --yes")
+    assert status == 0
+    assert said.count(": protected (held by pid ") == 2, said
+    for words in (one.client, one.server):
+        assert f"{words}: protected" in said
+    assert other.end()[0] == 255
+    assert pair.state() is None
+    assert one.alive()
+    assert both_ends(one)
+    assert server.process.poll() is None
+    assert login().alive()
+
+
+@pytest.mark.only_on("linux", reason="the other end hears of it")
+def test_drop_by_the_servers_port_from_inside_a_login(server, login):
+    """A ban on the port one came in by."""
+    one, other = login(), login()
+    status, said = does(one, f"env -i {COMMAND} drop --yes lport {server.port}")
+    assert (status, said.count(": dropped")) == (0, 1), said
+    assert other.end()[0] == 255
+    assert one.alive()
+
+
+def test_the_dry_run_from_inside_says_the_same(login):
+    one, other = login(), login()
+    status, said = does(one, f"{COMMAND} drop --all --yes -n")
+    assert f"{one.server}: protected" in said
+    assert f"{other.server}: would drop" in said
+    assert one.alive()
+    assert other.alive()
+    assert status == 0
+
+
+@pytest.mark.only_on("linux", reason="the other end hears of it")
+def test_include_self_does_not_spare_it(server, login):
+    one = login()
+    one.process.stdin.write(f"exec {COMMAND} drop --include-self --yes lport {server.port}\n".encode())
+    one.process.stdin.flush()
+    assert one.end()[0] == 255
+    assert server.process.poll() is None
+
+
+def test_from_python_inside_a_login(login):
+    one, other = login(), login()
+    interpreter = COMMAND.with_name("python3")
+    code = "import tcpdrop; r = tcpdrop.drop(all=True); print(sorted(r.counts))"
+    status, said = does(one, f"env -i {interpreter} -I -c '{code}'")
+    assert (status, said) == (0, "['dropped', 'protected']\n")
+    assert other.end()[0] == 255
+    assert one.alive()
+
+
+def test_from_tmux_inside_a_login(server, login, tmp_path):
+    """tmux's server is nobody's child: all logins of sshd are spared, and it is said why."""
+    if shutil.which("tmux") is None:
+        pytest.skip("no tmux here (apt-get install tmux)")
+    one, other = login(), login()
+    sock, out = tmp_path / "tmux", tmp_path / "out"
+    command = f"{COMMAND} drop --all --yes > {out}.part 2>&1; echo status $? >> {out}.part; mv {out}.part {out}"
+    start = f"env LC_ALL=C.UTF-8 TERM=xterm SHELL=/bin/sh tmux -S {sock} -f /dev/null new-session -d '{command}'"
+    pair_before = both_ends(one)
+    assert pair_before
+    try:
+        status, said = does(one, start)
+        assert status == 0, said
+        until(out.exists, "the command in tmux", 30)
+        said = out.read_text()
+        assert "cannot tell which connection carries your session" in said
+        assert f"{one.server}: protected" in said
+        assert one.alive()
+        assert both_ends(one)
+        assert other.alive()  # nobody can tell that it is not the operator's
+    finally:
+        subprocess.run(["tmux", "-S", str(sock), "kill-server"], stderr=subprocess.DEVNULL, check=False)
+
+
+def test_from_tmux_other_services_are_dropped(login, holder, tmp_path):
+    if shutil.which("tmux") is None:
+        pytest.skip("no tmux here (apt-get install tmux)")
+    one, pair = login(), holder.pair()
+    sock, out = tmp_path / "tmux", tmp_path / "out"
+    command = f"env -i {COMMAND} drop --all --yes > {out}.part 2>&1; mv {out}.part {out}"
+    try:
+        does(one, f"env LC_ALL=C.UTF-8 TERM=xterm SHELL=/bin/sh tmux -S {sock} -f /dev/null new-session -d '{command}'")
+        until(out.exists, "the command in tmux", 30)
+        assert pair.state() is None
+        assert one.alive()
+    finally:
+        subprocess.run(["tmux", "-S", str(sock), "kill-server"], stderr=subprocess.DEVNULL, check=False)
+
+
+def test_an_ancestry_that_cannot_be_read_spares_sshd(login, holder):
+    """Behind a change of user nothing of root's can be read but names: sshd's port need not be 22."""
+    one, other, pair = login(), login(), holder.pair()
+    status, said = does(one, f"env -i {' '.join(NEARLY_NOBODY)} {COMMAND} drop --yes state established")
+    assert status == 0, said
+    assert "cannot tell which connection carries your session: all 2 of login services are protected" in said
+    assert f"{one.server}: protected (held by a process that cannot be seen, and your own login cannot be told" in said
+    assert pair.state() is None
+    assert one.alive()
+    assert other.alive()
+    assert both_ends(one)

@@ -115,7 +115,7 @@ def drop(
     filter=None,
     test=None,
     all=False,
-    max_drops=100,
+    max_drops=None,
     include_self=False,
     protect=None,
     duration=None,
@@ -135,9 +135,12 @@ def drop(
     test
         Only say what would be dropped. Fails where the real run would be refused.
     all
-        Everything, instead of a selection.
+        Everything, instead of a selection. It goes with a selection that is as
+        broad, naming nothing but states, or what every connection has, like
+        ``port ge 1`` or ``in``: such a one needs ``all`` or ``max_drops``.
     max_drops
-        If more match, nothing is dropped; the word ``none`` lifts the bound.
+        If more match, nothing is dropped; 100 unless given, and the word
+        ``none`` lifts the bound.
     include_self
         Drop even what carries the session: the connections to the master, the login.
     protect
@@ -174,17 +177,20 @@ def drop(
         reason=_reason(reason, kwargs),
         syslog=True,
     )
+    chosen = _filter(tcpdrop, "filter", filter)
     report = None
     try:
+        if max_drops is None and not all:
+            _check_breadth(tcpdrop, chosen, _selection(kwargs))
         if duration is not None:
-            looks = tcpdrop.keep_dropping(_filter(tcpdrop, "filter", filter), duration=duration, **how)
+            looks = tcpdrop.keep_dropping(chosen, duration=duration, **how)
         if duration is not None and not dry_run:
             for result in looks:
                 tally.add(result)
             if not tally.matched:  # nothing is no success where something may match
                 tally.undecidable = _find(tcpdrop, filter, kwargs).undecidable
         else:
-            report = tcpdrop.drop(_filter(tcpdrop, "filter", filter), dry_run=dry_run, **how)
+            report = tcpdrop.drop(chosen, dry_run=dry_run, **how)
             for result in report:
                 tally.add(result)
             tally.undecidable = report.undecidable
@@ -295,9 +301,7 @@ def _library():
         from tcpdrop import drop, keep_dropping  # noqa: F401
     except (ImportError, SyntaxError) as error:  # SyntaxError: a Python that is too old
         raise CommandExecutionError(
-            "tcpdrop is not importable by Salt's Python {} ({}); install it there, as with 'salt-pip install tcpdrop'".format(
-                sys.executable, error
-            )
+            "tcpdrop is not importable by Salt's Python {} ({}); install its wheel there, with salt-pip".format(sys.executable, error)
         ) from error
     return tcpdrop
 
@@ -318,6 +322,13 @@ def _selection(kwargs):
         if isinstance(value, str) and name != "netns":
             given[name] = value.split(",")
     return given
+
+
+def _check_breadth(tcpdrop, chosen, selectors):
+    """The default of max_drops is nobody's word that breadth is meant."""
+    selectors.pop("netns", None)
+    if (selectors or chosen is not None) and tcpdrop.is_broad(chosen, **selectors):
+        raise ValueError("the selection is as broad as all: say all=True too, or bound it by max_drops")
 
 
 def _filter(tcpdrop, name, text):

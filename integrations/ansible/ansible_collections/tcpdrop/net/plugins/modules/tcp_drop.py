@@ -23,15 +23,17 @@ extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 options:
   all:
-    description: Drop every connection, instead of a selection. Without it, something must be selected.
+    description:
+      - Drop every connection, instead of a selection. Without it, something must be selected.
+      - It goes with a selection that is as broad, naming nothing but states, or what every connection has, as V(port ge 1) or V(in) does.
+        Such a one needs O(all) or O(max_drops).
     type: bool
     default: false
   max_drops:
     description:
       - If more connections match, the task fails and nothing is dropped. With O(duration) it bounds the whole time.
-      - The word V(none) lifts the bound.
+      - It is 100 unless given. The word V(none) lifts the bound.
     type: raw
-    default: 100
   include_self:
     description:
       - Drop even the connection through which Ansible controls this host. The host is then unreachable for the rest of the play.
@@ -191,10 +193,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils.library import SELECTION, fail, filter_of, limit_of, load, selection
 from ansible_collections.tcpdrop.net.plugins.module_utils.tally import Tally
 
+MAX_DROPS = 100
+
 SPEC = dict(
     SELECTION,
     all={"type": "bool", "default": False},
-    max_drops={"type": "raw", "default": 100},
+    max_drops={"type": "raw"},
     include_self={"type": "bool", "default": False},
     protect={"type": "raw"},
     duration={"type": "str"},
@@ -209,7 +213,7 @@ def bound(module):
     if given == "none":
         return None
     if given is None:  # null is not a word: the default
-        given = SPEC["max_drops"]["default"]
+        given = MAX_DROPS
     if isinstance(given, bool) or not re.match("[0-9]+$", str(given)):
         module.fail_json(msg="max_drops: a whole number, or the word none for no bound; not '%s'" % (given,))
     return int(given)
@@ -237,10 +241,20 @@ def arguments(module, tcpdrop):
     )
 
 
+def check_breadth(module, tcpdrop, chosen):
+    """The default of max_drops is nobody's word that breadth is meant."""
+    selectors = dict(selection(module))
+    selectors.pop("netns", None)
+    typed = module.params["all"] or module.params["max_drops"] is not None
+    if not typed and (selectors or chosen is not None) and tcpdrop.is_broad(chosen, **selectors):
+        module.fail_json(msg="the selection is as broad as all: say all: true too, or bound it by max_drops")
+
+
 def run(module, tcpdrop, tally):
     """Drop, or say what would be; the Report of a single look."""
     chosen = filter_of(module, tcpdrop, "filter", module.params["filter"])
     how = arguments(module, tcpdrop)
+    check_breadth(module, tcpdrop, chosen)
     looks = None
     if module.params["duration"] is not None:
         looks = tcpdrop.keep_dropping(chosen, duration=module.params["duration"], **how)

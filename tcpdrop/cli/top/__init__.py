@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcpdrop top: look, choose, drop, on a whole terminal.
+
+Loaded by no other form; curses is loaded here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ...engine.audit import to_syslog
+from ...engine.methods import AUTO, check_method
+from ...errors import Refused
+from ...filters.selection import select
+from ...model.connection import Connection, Owner
+from ...safety.guard import Guard
+from ...safety.rules import Rules
+from ...system.netns import scopes_of
+from ..exit_status import DONE, FAILED
+from ..options import Parsed, UsageError
+from ..selectors import check_zone, filter_of, protecting, seconds
+from ..signals import AtOnce, Interrupted, Stop
+from ..streams import Streams
+from .look import Look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import curses
+    from collections.abc import Callable
+
+    from ...engine.outcome import Report
+    from ...filters import Filter
+    from ...model.table import Connections
+    from ...system.holders import Owners as Holders
+
+#: seconds between two looks
+INTERVAL = 2.0
+#: the operator's session is looked for again after so many looks
+AGAIN = 5
+#: seconds after which holders are looked for again, or later where that takes long
+HOLDERS_AGAIN = 4.0
+
+
+def run(parsed: Parsed, streams: Streams) -> int:
+    fixed = filter_of(parsed, [])  # -4, -6, --mine and literal selectors
+    text = " ".join(parsed.operands)
+    typed = filter_of(parsed, parsed.operands)  # a mistake is told before the screen is taken
+    if typed is not None:
+        typed.refuse_listeners()
+    interval = seconds(parsed, "interval", "--interval")
+    if interval == 0:
+        raise UsageError("--interval is longer than nothing")
+    check_zone(parsed)
+    method = check_method(parsed.text("method") or AUTO)
+    protect = protecting(parsed)
+    if not _terminal():
+        raise UsageError("'top' needs a terminal on standard input and output; 'list' prints")
+    try:
+        import curses
+    except ImportError:  # a Python built without it
+        streams.note("tcpdrop: this Python has no curses module, which 'top' draws with; 'list' prints")
+        return FAILED
+    Rules(protect, lambda: scopes_of(parsed.text("netns")))  # a file that cannot be trusted stops here, as it would stop a drop
+    sitting = Sitting(parsed, fixed, protect, method)
+    try:
+        with AtOnce():
+            _on_screen(lambda window: _sit(window, sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run")))
+    except Interrupted as signal:
+        return 128 + signal.number
+    except curses.error as error:
+        streams.note(f"tcpdrop: this terminal cannot be drawn on: {error}")
+        return FAILED
+    finally:
+        sitting.tell(streams)
+    return sitting.status
+
+
+def _terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _on_screen(work: Callable[[curses.window], None]) -> None:
+    """With the terminal in curses' hands, and given back whatever comes: curses.wrapper(), which would turn colours on."""
+    import curses
+
+    window = curses.initscr()
+    try:
+        curses.noecho()
+        curses.cbreak()
+        work(window)
+    finally:
+        for give_back in (curses.nocbreak, curses.echo, curses.endwin):
+            try:
+                give_back()
+            except curses.error:
+                pass  # a terminal that has died takes nothing back
+
+
+def _sit(window: curses.window, sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:
+    from .app import App, TerminalGone
+    from .screen import Screen
+    from .view import View
+
+    view = View(sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run)
+    try:
+        App(view, Screen(window), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
+    except TerminalGone:
+        sitting.status = FAILED
+
+
+class Sitting:
+    """What the screen asks of the system."""
+
+    def __init__(self, parsed: Parsed, fixed: Filter | None, protect: list[Filter], method: str) -> None:
+        self._parsed = parsed
+        self._fixed = fixed
+        self._protect = protect
+        self._method = method
+        self._look: Look | None = None
+        self._looks = 0
+        self._holders: Holders | None = None
+        self._holders_due = 0.0
+        self._session: Guard | None = None
+        self._counts: dict[str, int] = {}
+        self.status = DONE
+
+    def select(self, chosen: Filter | None) -> Look:
+        """What is there now."""
+        both = [one for one in (self._fixed, chosen) if one is not None]
+        found = None
+        if both:
+            from ...filters import all_of
+
+            found = all_of(both)
+        if self._looks % AGAIN == 0:
+            self._session = None
+        self._looks += 1
+        connections = select(found, where=self._parsed.text("netns"), details=True, droppable=True)
+        self._look = Look(connections, self._look)
+        return self._look
+
+    def holder(self, connection: Connection) -> Owner:
+        """Who holds it, as far as that was found by now."""
+        found = None if self._holders is None or not connection.inode else self._holders.of(connection.inode)
+        return connection.owner if found is None else found
+
+    def process(self, inode: int) -> str | None:
+        found = None if self._holders is None or not inode else self._holders.of(inode)
+        return None if found is None else found.process
+
+    def find_holders(self) -> bool:
+        """Read every process's descriptors: seldom enough to cost a twentieth of the time at most."""
+        began = time.monotonic()
+        if began < self._holders_due:
+            return False
+        from ...system.holders import scan
+
+        self._holders = scan()
+        took = time.monotonic() - began
+        self._holders_due = began + max(took * 20, HOLDERS_AGAIN)
+        return True
+
+    def spared(self, connections: Connections) -> dict[int, str]:
+        """Which of them carry the operator's own session, and by whom that is told."""
+        if self._parsed.flag("include_self"):
+            return {}
+        if self._session is None:
+            self._session = Guard()
+        found, start = {}, 0
+        for batch, spared in zip(connections.batches, self._session.protected(connections)):
+            found.update({start + number: why.hint for number, why in spared.items()})
+            start += len(batch)
+        return found
+
+    def drop(self, victims: Connections, dry_run: bool, approve: Callable[[Connections], bool]) -> Report:
+        """As `tcpdrop drop` does it.  Raises Error with nothing dropped."""
+        from ...engine.run import Run, still_there
+
+        def ask(connections: Connections) -> None:
+            if not approve(connections):
+                raise Refused("not confirmed: nothing was dropped")
+
+        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
+        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules)
+        with Stop() as stop:
+            work = Run(guard, dry_run=dry_run, method=self._method, stopped=stop)
+            work.round(victims, None if dry_run else ask)
+            if not dry_run:
+                work.verify(lambda: still_there(work.report))
+        if not dry_run:
+            self._audit(work.report)
+        return work.report
+
+    def _audit(self, report: Report) -> None:
+        for outcome, number in report.counts.items():
+            self._counts[outcome] = self._counts.get(outcome, 0) + number
+        if self._parsed.audited:
+            outcomes = ((str(result.connection), result.outcome) for result in report)
+            to_syslog(outcomes, report.counts, what="top", reason=self._parsed.text("reason"), each=self._parsed.flag("syslog"))
+
+    def tell(self, streams: Streams) -> None:
+        """Back on the shell's screen: what was done."""
+        if self._counts:
+            streams.note("tcpdrop: " + ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in self._counts.items()))

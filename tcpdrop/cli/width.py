@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How many columns of a terminal a text takes, and texts cut or padded to a number of them.
+
+East Asian wide characters take two, combining ones none (unicodedata, UAX 11).
+What does not print becomes an escape before it is measured: no name of a
+process can move the cursor or hide what follows it.
+"""
+
+from __future__ import annotations
+
+from unicodedata import category, combining, east_asian_width
+
+from ..model.addresses import printable
+
+_WIDE = frozenset("WF")
+
+
+def width(text: str) -> int:
+    """The columns of a text that was made printable."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if combining(char) or category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if east_asian_width(char) in _WIDE else 1
+
+
+def fit(text: str, columns: int, *, right: bool = False) -> str:
+    """The text in exactly so many columns: padded, or cut with a tilde where something is missing."""
+    text = printable(text)
+    size = width(text)
+    if size > columns:
+        text = cut(text, columns)
+        size = width(text)
+    pad = " " * (columns - size)
+    return pad + text if right else text + pad
+
+
+def cut(text: str, columns: int) -> str:
+    """At most so many columns of a printable text."""
+    if width(text) <= columns:
+        return text
+    if columns < 1:
+        return ""
+    kept, used = [], 1  # the tilde
+    for char in text:
+        used += _columns(char)
+        if used > columns:
+            break
+        kept.append(char)
+    return "".join(kept) + "~"

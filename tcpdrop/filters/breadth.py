@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How much a filter selects: is it as broad as no filter at all?  Decided on the expression, before anything is listed.
+
+Broad is what certainly selects every connection of some sort, where a sort is
+nothing but a state, a family and a direction: `state close-wait`, `in`,
+`port ge 1`, `remote 0.0.0.0/0`, `exclude listen`, `lport 22 or not lport 22`.
+What names an address, a port, a holder or a measure that some connections have
+and others have not is not broad.  Loopback does not count: `not loopback` is
+everything that comes from elsewhere.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from ..model.rows import CLOSED, LISTEN, STATE_NAMES
+from .endpoints import Address, Port
+from .measures import Measure
+from .nodes import And, Not, Or, merged, walk
+from .owned import Cgroup, Comm, Kernel, Unit
+from .sockets import Direction, Family, Loopback, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .filter import Filter
+    from .nodes import Node
+
+    #: the sorts in which it may hold and those in which it certainly does, a bit each
+    Sorts = tuple[int, int]
+
+#: predicates of which each may hold or not: so many of them are tried in all combinations
+_TRIED = 6
+
+
+def _sorts(holds: Callable[[int, bool, bool], bool]) -> int:
+    """The sorts, of (state, is it IPv6, was it accepted), for which this holds."""
+    every = product(range(1, len(STATE_NAMES)), (False, True), (False, True))
+    return sum(1 << number for number, sort in enumerate(every) if holds(*sort))
+
+
+_EVERY = _sorts(lambda state, ipv6, accepted: True)
+_FAMILY = {4: _sorts(lambda state, ipv6, accepted: not ipv6), 6: _sorts(lambda state, ipv6, accepted: ipv6)}
+_DIRECTION = {"in": _sorts(lambda state, ipv6, accepted: accepted), "out": _sorts(lambda state, ipv6, accepted: not accepted)}
+
+
+def is_broad(chosen: Filter) -> bool:
+    """Does it leave out nothing but states, families and directions, for certain?"""
+    looked_in = chosen.base_states & ~(1 << LISTEN | 1 << CLOSED)  # where no connection is
+    sure = _sorts(lambda state, ipv6, accepted: bool(looked_in >> state & 1))
+    narrow = {node for node, _ in walk(chosen.node) if _differs(node)}
+    if len(narrow) > _TRIED:
+        narrow = set()
+    for answers in product((0, _EVERY), repeat=len(narrow)):
+        sure &= _where(chosen.node, dict(zip(narrow, answers)))[1]
+        if not sure:
+            return False
+    return True
+
+
+def _differs(node: Node) -> bool:
+    possible, certain = _of_leaf(node)
+    return possible != certain
+
+
+def _where(node: Node, assumed: dict[Node, int]) -> Sorts:
+    if isinstance(node, Not):
+        possible, certain = _where(node.args[0], assumed)
+        return _EVERY & ~certain, _EVERY & ~possible
+    if not isinstance(node, (And, Or)):
+        possible, certain = _of_leaf(node)
+        return (possible, certain) if node not in assumed else (certain | possible & assumed[node],) * 2
+    is_and = isinstance(node, And)
+    possible, certain = (_EVERY, _EVERY) if is_and else (0, 0)
+    for part in node.args:
+        one, other = _where(part, assumed)
+        possible, certain = (possible & one, certain & other) if is_and else (possible | one, certain | other)
+    for part in merged(node):  # what looks at the same thing is one, as where it is compiled: two halves are a whole
+        one, other = _where(part, {})
+        possible, certain = (possible & one, certain) if is_and else (possible, certain | other)
+    return possible, certain
+
+
+def _of_leaf(node: Node) -> Sorts:
+    """Of a predicate; the same twice where it does not tell connections of one sort apart."""
+    possible, certain = _EVERY, 0
+    if isinstance(node, State):
+        possible = certain = _sorts(lambda state, ipv6, accepted: bool(node.mask >> state & 1))
+    elif isinstance(node, Family):
+        possible = certain = _FAMILY[node.args[0]]
+    elif isinstance(node, Direction):
+        possible = certain = _DIRECTION[node.word]
+    elif isinstance(node, (Loopback, Kernel)):
+        possible = 0
+    elif isinstance(node, Port):
+        real = [(max(lo, 1), hi) for lo, hi in node.ranges if hi]  # no connection has port 0
+        possible, certain = _EVERY if real else 0, _EVERY if real == [(1, 65535)] else 0
+    elif isinstance(node, Address):
+        possible, certain = _of_address(node)
+    elif isinstance(node, Measure) and node.args[1:] in ((">=", 0), ("<", 0)):
+        possible = certain = _EVERY if node.args[1] == ">=" else 0
+    elif _is_everybody(node):
+        certain = _EVERY
+    return possible, certain
+
+
+def _is_everybody(node: Node) -> bool:
+    """`comm *`, `unit *`, `cgroup /`"""
+    if isinstance(node, Cgroup):
+        return not node.args[0].strip("/")
+    if isinstance(node, Unit):
+        return not node.args[0].rpartition(".")[0].strip("*")
+    return isinstance(node, Comm) and not node.args[0].strip("*")
+
+
+def _of_address(node: Address) -> Sorts:
+    # No connection has an unspecified address at an end.
+    real = [value for value in node.values if any(value[0]) or value[1] < 8 * len(value[0])]
+    possible = certain = 0
+    for family, size in ((4, 4), (6, 16)):
+        some = [(int.from_bytes(packed, "big"), 8 * size - bits, port) for packed, bits, port in real if len(packed) == size]
+        whole = _is_whole(some, size)
+        certain |= _FAMILY[family] if whole else 0
+        # `not remote 10.0.0.1` is not meant as "IPv6, and most of IPv4".
+        possible |= _FAMILY[family] if whole else _EVERY if some else 0
+    return possible, certain
+
+
+def _is_whole(prefixes: list[tuple[int, int, int]], size: int) -> bool:
+    """Do these, each (first address, bits that are free, port), make up all addresses of so many bytes?"""
+    reached = 0
+    for first, free, port in sorted(prefixes):
+        if port:
+            continue
+        if first > reached:
+            return False
+        reached = max(reached, first + (1 << free))
+    return reached == 1 << 8 * size

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A line of text that names a connection: ours, and those of ss, netstat, lsof, /proc/net/tcp, conntrack and tcpdump.
+
+Each form has a shape that no other has; what has none of them is refused, and
+so is what may be read in two ways.  Text alone: nothing is looked up.
+Everything raises ValueError with one clear line.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .addresses import is_number, printable, unpack_exactly
+from .connection import JSON_KEYS
+from .four_tuple import ARROW, End, operands, split
+from .rows import LISTEN, STATE_NAMES, state_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Ends = tuple[End, End]
+
+#: the columns of `list -o`
+_COLUMNS = frozenset(name.upper() for name in (*JSON_KEYS, "local", "remote", "user"))
+#: how the lines begin that stand above a table, or below it
+_HEADERS = (
+    ("Netid", "State"),
+    ("State", "Recv-Q"),
+    ("Recv-Q", "Send-Q"),
+    ("Active", "Internet"),
+    ("Proto", "Recv-Q"),
+    ("TCP:", "IPv4"),
+    ("TCP:", "IPv6"),
+    ("Local", "Address"),
+    ("COMMAND", "PID"),
+    ("sl", "local_address"),
+    ("conntrack", "v1"),
+)
+#: with 4, 6 or 46 behind it
+_PROTOCOLS = ("tcp", "udp", "udplite", "icmp", "raw", "sctp", "dccp", "mptcp")
+#: so long is an end in netstat's lines, if it was cut: on the BSDs, on Linux
+_NETSTAT_CUTS = (22, 23)
+
+
+class Named:
+    """What a line names: one connection by its ends, or one whose end on this host has one or the other of two."""
+
+    __slots__ = ("cookie", "readings", "where")
+
+    def __init__(self, *readings: Ends, where: str | None = None, cookie: str = "") -> None:
+        self.readings = readings
+        #: the network namespace; None where it is not named
+        self.where = where
+        #: the very socket, where the line tells it
+        self.cookie = cookie
+
+
+class Lines:
+    """Reads line after line: a header says what the columns below it are."""
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[str, int]] = []
+        self._where: str | None = None
+
+    def read(self, line: str) -> Named | None:
+        """None for a line that names nothing: blank, a comment, a header."""
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            self._columns = []
+            if words[:1] == ["#"] and words[1:] and words[1].startswith("--netns="):  # as `list --netns all` prints it
+                self._where = _unquoted(line.lstrip().lstrip("#"))[0].partition("=")[2]
+            return None
+        if len(words) > 1 and _COLUMNS.issuperset(words):
+            self._columns = [] if words == ["STATE", "RECVQ", "SENDQ", "LOCAL", "REMOTE"] else _offsets(line, words)
+            return None
+        if _is_header(words):
+            return None
+        found = self._row(line) if self._columns else _read(line, words)
+        found.where = self._where if found.where is None else found.where
+        return found
+
+    def _row(self, line: str) -> Named:
+        """A line below a header of `list -o`."""
+        cells = {}
+        for (name, start), (_, end) in zip(self._columns, [*self._columns[1:], ("", len(line))]):
+            if start and line[start - 1 : start].strip():
+                raise ValueError("its columns do not stand below the header's")
+            cells[name] = line[start:end].strip()
+        _check_state(cells.get("STATE", ""))
+        local, remote = _end_of_columns("LOCAL", cells), _end_of_columns("REMOTE", cells)
+        where, cookie = cells.get("NETNS", "-"), cells.get("COOKIE", "-")
+        return Named((local, remote), where=None if where == "-" else where, cookie="" if cookie == "-" else cookie)
+
+
+def _offsets(line: str, words: list[str]) -> list[tuple[str, int]]:
+    found, at = [], 0
+    for word in words:
+        at = line.index(word, at)
+        found.append((word, at))
+        at += len(word)
+    return found
+
+
+def _end_of_columns(name: str, cells: dict[str, str]) -> End:
+    if name in cells:
+        return split(cells[name])
+    if f"{name}_ADDR" in cells and f"{name}_PORT" in cells:
+        return End(cells[f"{name}_ADDR"], cells[f"{name}_PORT"])
+    raise ValueError(f"the table has no column {name.lower()}: list -o local,remote")
+
+
+def _is_header(words: list[str]) -> bool:
+    if words[0] == "conntrack":
+        return len(words) > 1 and words[1].startswith("v")
+    return tuple(words[:2]) in _HEADERS or not "".join(words).strip("-")
+
+
+def _read(line: str, words: list[str]) -> Named:
+    for form in (_conntrack, _lsof, _tcpdump, _proc, _netstat, _ss, _sunos):
+        found = form(words)
+        if found is not None:
+            return found
+    return _classic(line)
+
+
+# ---- ours
+
+
+def _classic(line: str) -> Named:
+    """[tcpdrop [--netns=X]] and the operands of the classic form, with what we print behind a tuple."""
+    words = line.partition("#")[0].split()
+    if words[0] == "tcpdrop:":
+        raise ValueError(f"it is a message of tcpdrop's, and names no connection: {printable(' '.join(words[1:]))}")
+    where = None
+    if words[0] == "tcpdrop":
+        words = _unquoted(line)[1:]
+    if words and words[0].startswith("--netns="):
+        where = words.pop(0)[len("--netns=") :]
+    elif words[:1] == ["--netns"]:
+        where = "".join(words[1:2])
+        del words[:2]
+    if len(words) > 4 and words[3].endswith(":"):
+        words[3:] = [words[3][:-1]]  # ": dropped", ": would drop", ": not found"
+    if any(word.startswith("-") and word != ARROW for word in words):
+        raise ValueError("of the options only --netns may stand before a connection")
+    return Named(operands(words), where=where)
+
+
+def _unquoted(line: str) -> list[str]:
+    """As sh would read a command of -l."""
+    import shlex
+
+    return shlex.split(line, comments=True)
+
+
+# ---- other tools'.  None: it has another form.
+
+
+def _ss(words: list[str]) -> Named | None:
+    """[tcp] [STATE] RECVQ SENDQ LOCAL REMOTE ..., and our own table."""
+    rest = words[1:] if words[0] == "tcp" else words
+    if len(rest) > 4 and state_number(rest[0]) and rest[0].isupper() and is_number(rest[1]) and is_number(rest[2]):
+        _check_state(rest[0])
+        return Named((split(rest[3]), split(rest[4])))
+    if len(rest) > 3 and is_number(rest[0]) and is_number(rest[1]):
+        return Named((split(rest[2]), split(rest[3])))
+    return None
+
+
+def _netstat(words: list[str]) -> Named | None:
+    """PROTO RECVQ SENDQ LOCAL REMOTE STATE ..., as Linux and the BSDs have it."""
+    if words[0].rstrip("46") not in _PROTOCOLS:
+        return None
+    if not words[0].startswith("tcp"):
+        raise ValueError(f"'{words[0]}' is not TCP")
+    if len(words) < 6 or not (is_number(words[1]) and is_number(words[2])) or not state_number(words[5]):
+        return None
+    _check_state(words[5])
+    return Named((_netstat_end(words[0], words[3]), _netstat_end(words[0], words[4])))
+
+
+def _netstat_end(protocol: str, text: str) -> End:
+    """Linux writes IPv6 and its port without brackets, the BSDs with a dot; both cut what is long."""
+    host, _, port = text.rpartition(":")
+    if ":" in host and len(text) in _NETSTAT_CUTS:
+        raise ValueError(f"netstat may have cut '{printable(text)}': take the line of ss or lsof")
+    return End(host, port) if protocol == "tcp6" and ":" in host and is_number(port) else split(text)
+
+
+def _sunos(words: list[str]) -> Named | None:
+    """LOCAL REMOTE SWIND SENDQ RWIND RECVQ STATE [IF], as Solaris and illumos have it."""
+    if len(words) < 7 or not all(map(is_number, words[2:6])) or not state_number(words[6]):
+        return None
+    _check_state(words[6])
+    return Named((split(words[0]), split(words[1])))
+
+
+def _lsof(words: list[str]) -> Named | None:
+    """... IPv4 DEVICE SIZE TCP LOCAL->REMOTE (STATE)"""
+    kinds = [place for place, word in enumerate(words) if word in ("IPv4", "IPv6")]
+    if not kinds or len(words) < kinds[-1] + 5:
+        return None
+    protocol, name = words[kinds[-1] + 3 : kinds[-1] + 5]
+    if protocol != "TCP":
+        raise ValueError(f"'{printable(protocol)}' is not TCP")
+    _check_state(words[-1].strip("()") if len(words) > kinds[-1] + 5 else "")
+    return Named(operands([name]))
+
+
+def _proc(words: list[str]) -> Named | None:
+    """N: ADDRESS:PORT ADDRESS:PORT STATE ..., all hexadecimal, as /proc/net/tcp and tcp6 have it."""
+    if len(words) < 4 or not (words[0].endswith(":") and is_number(words[0][:-1])) or not all(map(_is_hex, words[1:4])):
+        return None
+    if int(words[3], 16) == LISTEN:
+        _check_state("LISTEN")
+    return Named((_proc_end(words[1]), _proc_end(words[2])))
+
+
+def _proc_end(text: str) -> End:
+    address, _, port = text.partition(":")
+    if len(address) not in (8, 32) or len(port) != 4:
+        raise ValueError(f"'{text}' is not an end as /proc/net/tcp has it")
+    raw = bytes.fromhex(address)
+    if sys.byteorder == "little":  # of each 32 bits
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    return End(unpack_exactly(raw), str(int(port, 16)))
+
+
+def _is_hex(text: str) -> bool:
+    return not text.strip(":0123456789ABCDEFabcdef")
+
+
+def _conntrack(words: list[str]) -> Named | None:
+    """tcp 6 TIMEOUT STATE src= dst= sport= dport= src= dst= sport= dport= ...
+
+    The first four are what the client's socket has, the second four what the
+    server's has, also behind NAT.  Which of the two is on this host the line
+    does not say.
+    """
+    keys = [word.partition("=")[0] for word in words]
+    if keys.count("src") != 2 or keys.count("dst") != 2:
+        return None
+    if "tcp" not in words[:3]:
+        raise ValueError("it is not TCP")
+    pairs: dict[str, list[str]] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        pairs.setdefault(name, []).append(value)
+    if any(len(pairs.get(name, ())) != 2 for name in ("sport", "dport")):
+        raise ValueError("a port is missing")
+    client, server = (
+        (End(pairs["src"][place], pairs["sport"][place]), End(pairs["dst"][place], pairs["dport"][place])) for place in (0, 1)
+    )
+    return Named(client, server)
+
+
+def _tcpdump(words: list[str]) -> Named | None:
+    """... IP FROM > TO: Flags ...: who sent the packet, not which end is here."""
+    place = next((place for place, word in enumerate(words) if word in ("IP", "IP6")), -1)
+    if place < 0 or len(words) < place + 4 or words[place + 2] != ">":
+        return None
+    if words[place + 4 : place + 5] != ["Flags"]:
+        raise ValueError("it is not TCP")
+    sender, receiver = split(words[place + 1]), split(words[place + 3].rstrip(":"))
+    return Named((sender, receiver), (receiver, sender))
+
+
+def _check_state(text: str) -> None:
+    if text and state_number(text) == LISTEN:
+        raise ValueError(f"{STATE_NAMES[LISTEN]} is no connection: a listening socket is never dropped")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Is the operator's session recognised?  What `check` tells of it, with the eyes of the guard."""
+
+from __future__ import annotations
+
+from ..errors import Error
+from ..model.addresses import unpack
+from ..model.rows import LPORT, RADDR, RPORT, packed_addr
+from ..system import kernel
+from . import logins
+from .session import found_for_us
+
+
+class Recognition:
+    """known: True recognised, False the caller may have come by a login that cannot be told, None it has not."""
+
+    def __init__(self) -> None:
+        self.known: bool | None = None
+        #: '198.51.100.9:50122 -> :22', each connection that carries the session
+        self.connections: list[str] = []
+
+    def __str__(self) -> str:
+        if self.connections:
+            return "you are " + ", ".join(self.connections)
+        if self.known is None:
+            return "no login stands behind this process"
+        return "carrier unknown: every connection of login services is protected"
+
+
+def recognise() -> Recognition:
+    """Look where a drop would look.  Never raises."""
+    found = Recognition()
+    try:
+        session = found_for_us()
+        listening = kernel.listening_ports()
+        # A login is accepted; what an ancestor opened itself need not be one.
+        rows = [row for row, _ in session.rows() if row[LPORT] in listening]
+    except (Error, OSError):
+        found.known = False  # then nothing can be dropped either
+        return found
+    found.connections = sorted({_spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT]) for row in rows})
+    if not rows and session.unreadable:
+        alive = [ends for ends in session.tuples if logins.is_alive(ends)]
+        found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
+    if found.connections and not session.carrier_unseen:
+        found.known = True
+    elif logins.may_be_ours(session):
+        found.known = False
+    return found
+
+
+def _spelled(peer: bytes, port: int, service: int) -> str:
+    text = unpack(peer)
+    return f"{f'[{text}]' if ':' in text else text}:{port} -> :{service}"

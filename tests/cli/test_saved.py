@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""drop --from: a saved list means the same sockets as before, and one line that cannot be read stops it all."""
+
+import json
+import os
+
+import pytest
+from support import procnet
+from support.command import COMMAND, line, run, tcpdrop
+from support.holder import fresh_ports
+
+import tcpdrop as package
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
+
+
+def jsonl(*filters):
+    done = tcpdrop("list", "--jsonl", *filters)
+    assert done.status == 0, done.err
+    return done.out
+
+
+def test_an_edited_list_drops_what_was_left_in_it(holder, tmp_path):
+    pairs = [holder.pair() for _ in range(4)]
+    saved = tmp_path / "victims"
+    lines = jsonl("port", ",".join(str(pair.lport) for pair in pairs)).splitlines()
+    keep = [text for text in lines if json.loads(text).get("local_port") in (pairs[0].lport, pairs[2].lport)]
+    saved.write_text("# edited\n\n" + "\n".join(keep) + "\n", encoding="utf-8")
+    done = tcpdrop("drop", "--from", saved)
+    assert done.status == 0, done.err
+    assert sorted(done.out.splitlines()) == sorted(f"{line(pair)}: dropped" for pair in (pairs[0], pairs[2]))
+    assert pairs[1].alive()
+    assert pairs[3].alive()
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}: would drop", "{}: dropped", "tcpdrop {}", "tcpdrop {}  # because"])
+@pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
+def test_every_line_we_print_can_be_read_back(holder, family, spelling, tmp_path):
+    pair = holder.pair(family)
+    saved = tmp_path / "victims"
+    saved.write_text(spelling.format(line(pair)) + "\n", encoding="utf-8")
+    assert tcpdrop("drop", "--from", saved) == (0, f"{line(pair)}: dropped\n", "")
+    assert pair.state() is None
+
+
+def test_l_is_a_program_and_a_saved_list(holder, tmp_path):
+    pair = holder.pair()
+    saved = tmp_path / "victims"
+    out = tcpdrop("drop", "-l", "lport", str(pair.lport)).out
+    assert out == f"tcpdrop {line(pair)}\n"
+    saved.write_text(out, encoding="utf-8")
+    assert pair.alive()
+    assert tcpdrop("drop", f"--from={saved}").status == 0
+    assert pair.state() is None
+
+
+ENTRY = {"schema": 1, "type": "connection", "cookie": "7", "local_addr": "::1", "local_port": 1, "remote_addr": "::1", "remote_port": 2}
+
+
+def entry(**changed):
+    return json.dumps({**ENTRY, **changed})
+
+
+BAD = {
+    "words": "127.0.0.1 1 127.0.0.1",
+    "port": "127.0.0.1 0 127.0.0.1 5",
+    "wildcard": "0.0.0.0 1 127.0.0.1 5",
+    "name": "localhost 1 127.0.0.1 5",
+    "no json": "{",
+    "array": "[1]",
+    "deep": '{"a":' * 100000,
+    "bytes": "\x1b[31m\x00\udcff",
+    "schema": entry(schema=2),
+    "no cookie": json.dumps({name: value for name, value in ENTRY.items() if name != "cookie"}),
+    "null cookie": entry(cookie=None),
+    "any cookie": entry(cookie="f" * 16),
+    "zero cookie": entry(cookie="0"),
+    "number cookie": entry(cookie=7),
+    "text port": entry(local_port="1"),
+    "huge port": entry(local_port=65536),
+    "null address": entry(local_addr=None),
+    "wild address": entry(local_addr="::"),
+    "two families": entry(local_addr="127.0.0.1"),
+    "huge ifindex": entry(ifindex=99999999999),
+    "list ifindex": entry(ifindex=[]),
+    "text ifindex": entry(ifindex="1"),
+    "namespace": entry(netns=7),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_one_bad_line_is_named_and_nothing_is_dropped(holder, bad, tmp_path):
+    pair = holder.pair()
+    saved = tmp_path / "victims"
+    text = f"{line(pair)}\n# a comment\n{BAD[bad]}\n{line(pair, swapped=True)}\n"
+    saved.write_bytes(text.encode("utf-8", "surrogateescape"))
+    for given in (("--from", saved, "--yes"), ("--from", saved, "--jsonl")):
+        done = tcpdrop("drop", *given)
+        assert done.status == 2, done
+        assert "--from: line 3 cannot be read: " in done.err
+        assert "\x1b" not in done.err
+        assert "Traceback" not in done.err
+        assert done.out == "" or json.loads(done.out)["type"] == "error"
+    assert pair.alive()
+
+
+def test_what_cannot_be_opened_is_a_usage_error(tmp_path):
+    done = tcpdrop("drop", "--from", tmp_path / "absent")
+    assert (done.status, done.out) == (2, "")
+    assert "No such file" in done.err
+    assert tcpdrop("drop", "--from", tmp_path).status == 2
+    empty = tmp_path / "empty"
+    empty.write_text("", encoding="utf-8")
+    assert tcpdrop("drop", "--from", empty)[:2] == (1, "")
+
+
+def test_a_listeners_cookie_in_a_saved_row_does_not_kill_the_listener(holder, tmp_path):
+    listener = holder.listener()
+    port = listener.name()[1]
+    client = holder.socket()
+    client.call("connect", listener.name())
+    server = listener.accept()
+    (listening,) = list(package.connections(f"state listen lport {port}"))
+    entry = json.loads(jsonl(f"lport {port}").splitlines()[0])
+    for changed in ({"cookie": listening.cookie}, {"cookie": listening.cookie, "remote_port": 1}):
+        saved = tmp_path / "victims"
+        saved.write_text(json.dumps({**entry, **changed}) + "\n", encoding="utf-8")
+        done = tcpdrop("drop", "--from", saved)
+        assert (done.status, done.out) == (1, "")
+    assert len(procnet.listeners(port)) == 1
+    client.call("sendall", b"x")
+    assert server.call("recv", 1) == b"x"
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_a_saved_row_of_another_namespace_is_dropped_there(holder, other_namespace, tmp_path):
+    """It says where it was seen, so that the same tuple here is left alone."""
+    there, _ = other_namespace
+    ports = fresh_ports()
+    pair, same_here = there.pair(**ports), holder.pair(**ports)
+    saved = tmp_path / "victims"
+    saved.write_text(tcpdrop("list", f"--netns={there.pid}", "--jsonl", f"lport {pair.lport}").out, encoding="utf-8")
+    assert tcpdrop("drop", "--from", saved)[:2] == (0, f"{line(pair)}: dropped\n")
+    assert pair.state() is None
+    assert same_here.alive()
+
+
+def test_standard_input_that_cannot_be_read():
+    fd = os.open(os.devnull, os.O_WRONLY)
+    try:
+        done = tcpdrop("drop", "--from", "-", stdin=fd)
+    finally:
+        os.close(fd)
+    assert (done.status, done.out, done.err) == (2, "", "tcpdrop: --from -: Bad file descriptor\n")
+
+
+@pytest.mark.parametrize("bad", [[], {}, None, 7, True, ["127.0.0.1"]], ids=json.dumps)
+@pytest.mark.parametrize("key", ["local_addr", "remote_addr", "local_port", "cookie", "netns", "ifindex", "schema", "type"])
+def test_a_line_with_a_value_of_another_kind(tmp_path, key, bad):
+    entry = {"schema": 1, "type": "connection", "local_addr": "127.0.0.1", "local_port": 1, "remote_addr": "127.0.0.1", "remote_port": 2}
+    entry = {**entry, "cookie": "1f", "netns": None, "ifindex": 0, key: bad}
+    file = tmp_path / "victims"
+    file.write_text(json.dumps(entry))
+    done = tcpdrop("drop", "--from", file)
+    assert "Traceback" not in done.err
+    assert (done.status, done.out) in ((1, ""), (2, ""))
+
+
+# ---- lines that name connections
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Write lines to a file: --from and its name."""
+
+    def write(*lines):
+        file = tmp_path / "victims"
+        file.write_text("".join(f"{one}\n" for one in lines))
+        return "--from", file
+
+    return write
+
+
+@pytest.mark.only_on("linux", reason="interfaces and network namespaces of Linux")
+@pytest.mark.parametrize("dev", ["", "%lo"])
+def test_a_socket_bound_to_an_interface_is_found(holder, saved, dev):
+    pair = holder.pair(device=b"lo")
+    text = line(pair).replace("127.0.0.1 ", f"127.0.0.1{dev} ", 1)
+    assert tcpdrop("drop", *saved(text)) == (0, f"{line(pair)}: dropped\n", "")
+
+
+@pytest.mark.only_on("linux", reason="interfaces and network namespaces of Linux")
+def test_an_interface_that_there_is_none_of(holder, saved):
+    pair = holder.pair()
+    assert tcpdrop("drop", *saved(line(pair).replace("127.0.0.1 ", "127.0.0.1%nodev ", 1)))[:2] == (2, "")
+    assert pair.alive()
+
+
+@pytest.mark.only_on("linux", reason="interfaces and network namespaces of Linux")
+def test_commands_for_another_namespace_say_so(holder, other_namespace, saved):
+    """The same tuple may be another connection here."""
+    theirs, _ = other_namespace
+    pair = theirs.pair()
+    done = tcpdrop("drop", "-l", f"--netns={theirs.pid}", f"lport {pair.lport}")
+    assert (done.status, done.out) == (0, f"tcpdrop --netns={theirs.pid} {line(pair)}\n")
+    assert tcpdrop("drop", *saved(done.out.strip()), "-n")[:2] == (0, f"{line(pair)}: would drop\n")
+    assert run("sh", "-c", done.out.replace("tcpdrop", str(COMMAND), 1))[:2] == (0, f"{line(pair)}: dropped\n")

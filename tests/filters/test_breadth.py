@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is as broad as --all, decided on the expression."""
+
+import pytest
+from hypothesis import given, settings
+from support import filter_cases as cases
+from support import oracle
+
+from tcpdrop.filters import Filter
+from tcpdrop.filters.breadth import is_broad
+from tcpdrop.filters.nodes import both, either, negate
+from tcpdrop.filters.parser import parse
+from tcpdrop.model.rows import LISTEN, STATE, USUAL_STATES
+
+pytestmark = pytest.mark.pure
+
+BROAD = [
+    *("state established", "state all", "state time-wait", "not state listen", "exclude close-wait", "state close-wait or lport 80"),
+    *("in", "out", "not out", "in or out", "family inet", "not family inet6", "in and state established", "family inet6 and out"),
+    *("port ge 1", "rport 0:65535", "not rport gt 65535", "rport 1-1000,1001-65535", "rport != 0-0"),
+    *("lport 1-1000 or lport 1001-65535", "not (lport 22 and rport gt 65535)", "lport lt 1024 or lport ge 1024", "not port 0-0"),
+    *("remote 0.0.0.0/0", "remote ::/0", "host 0.0.0.0/0,::/0", "local 0.0.0.0/1,128.0.0.0/1", "remote 0.0.0.0/0,2001:db8::1"),
+    *("remote 0.0.0.0/1 or remote 128.0.0.0/1", "not remote 0.0.0.0", "not local ::", "remote ::/1,8000::/1"),
+    *("lport 22 or not lport 22", "not (lport 80 and not lport 80)", "(in and not lport 22) or (in and lport 22)", "port ge 1 or lport 22"),
+    *("not loopback", "local 0.0.0.0/0 rport 1-65535 state established", "recvq ge 0", "not sendq lt 0", "state established,listen"),
+]
+BROAD_ON_LINUX = ["not kernel", "comm *", "comm **", "unit *", "cgroup /", "rtt ge 0s", "idle ge 0ms", "retrans ge 0", "bytes-sent ge 0"]
+NARROW = [
+    *("loopback", "lport 22", "not lport 22", "state established and lport 22", "in and lport 80", "lport gt 1024", "rport 1-65534"),
+    *("remote 10.0.0.0/8", "remote 0.0.0.0/0:443", "remote 0.0.0.0/1", "remote 0.0.0.0/1,128.0.0.0/2", "not remote 10.0.0.1"),
+    *("pid 1", "recvq gt 0", "sendq lt 1", "age gt 1s", "in and loopback", "not (in or lport 22)"),
+    *("rport gt 65535", "not state all", "state established and not state established", "in and not in", "family inet and family inet6"),
+    *("remote 0.0.0.0/0 and remote ::/0", "state listen or lport 2", "state closed", "port 0-0", "lport 22 or not rport 22"),
+]
+NARROW_ON_LINUX = ["kernel", "mine", "comm s*", "unit ssh", "cgroup /system.slice", "dev lo", "idle gt 0s", "cc cubic", "user root"]
+
+
+def chosen(text):
+    """On every system alike."""
+    made = Filter.__new__(Filter)
+    object.__setattr__(made, "node", parse(text, "any"))
+    return made
+
+
+@pytest.mark.parametrize("text", BROAD + BROAD_ON_LINUX)
+def test_broad(text):
+    assert is_broad(chosen(text))
+
+
+@pytest.mark.parametrize("text", NARROW + NARROW_ON_LINUX)
+def test_not_broad(text):
+    assert not is_broad(chosen(text))
+
+
+def test_many_values_are_decided_at_once():
+    many = Filter.remote([f"10.{i >> 8}.{i & 255}.0/24" for i in range(20000)])
+    assert not is_broad(many | Filter.lport(range(1, 20000)))
+    assert is_broad(many | Filter("in"))
+
+
+SORTS = [f"state established and family {family} and {way} and not loopback" for family in ("inet", "inet6") for way in ("in", "out")]
+
+
+def filter_of(node):
+    made = Filter.__new__(Filter)
+    object.__setattr__(made, "node", node)
+    return made
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases.row_expressions, cases.rows(), cases.facts())
+def test_what_is_broad_leaves_none_of_some_sort_out(node, row, facts):
+    """Whatever it is: made true for a sort it is broad, and it keeps that when more is selected."""
+    for text in SORTS:
+        sort = parse(text, "any")
+        assert is_broad(filter_of(either([node, sort])))
+        if is_broad(filter_of(both([node, sort]))) and oracle.answer(sort, row, None, facts) is True:
+            assert oracle.answer(node, row, None, facts) is not False
+        assert not is_broad(filter_of(both([node, negate(node)])))
+
+
+@pytest.mark.parametrize("text", ["not rport gt 65535", "not (port 0:65535 and rport gt 65535)", "lport lt 1024 or lport ge 1024"])
+def test_what_is_always_true_names_no_state(text):
+    assert Filter(text).base_states == USUAL_STATES
+    assert not Filter(text).names_listen
+
+
+@given(cases.rows(), cases.facts())
+def test_nothing_and_everything(row, facts):
+    nothing = Filter.remote([]).node
+    assert oracle.answer(nothing, row, None, facts) is False
+    assert nothing.compiled()(row, None, facts) is False
+    assert negate(nothing).compiled()(row, None, facts) is True
+    assert row[STATE] != LISTEN or not (~Filter.remote([])).base_states >> LISTEN & 1

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Lines that name a connection, as text alone: each form has one reading, and what has none or two is refused."""
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcpdrop.model.four_tuple import End, interface, operands, pack_whole, split, split_dev
+from tcpdrop.model.spellings import Lines
+
+pytestmark = pytest.mark.pure
+
+FOUR = ("10.0.0.1", "80", "10.0.0.2", "33062")
+SIX = ("2001:db8::1", "443", "2001:db8::9", "51000")
+
+
+def ends(reading):
+    return tuple(text for end in reading for text in (end.host + (f"%{end.dev}" if end.dev else ""), end.port))
+
+
+def read(text):
+    """The readings of the last line."""
+    lines = Lines()
+    *above, last = text.split("\n")
+    for line in above:
+        assert lines.read(line) is None, line
+    named = lines.read(last)
+    return None if named is None else [ends(one) for one in named.readings]
+
+
+ONE = {
+    "classic": ("10.0.0.1 80 10.0.0.2 33062", FOUR),
+    "dropped": ("10.0.0.1 80 10.0.0.2 33062: dropped", FOUR),
+    "would drop": ("   10.0.0.1 80 10.0.0.2 33062: would drop", FOUR),
+    "protected": ("10.0.0.1 80 10.0.0.2 33062: protected (held by pid 812 sshd; --include-self)", FOUR),
+    "command": ("tcpdrop 10.0.0.1 80 10.0.0.2 33062", FOUR),
+    "comment behind": ("10.0.0.1 80 10.0.0.2 33062  # the bad one", FOUR),
+    "colons": ("10.0.0.1:80 10.0.0.2:33062", FOUR),
+    "dots": ("10.0.0.1.80 10.0.0.2.33062", FOUR),
+    "arrow": ("10.0.0.1:80->10.0.0.2:33062", FOUR),
+    "arrow apart": ("10.0.0.1:80 -> 10.0.0.2:33062", FOUR),
+    "commas": ("10.0.0.1, 80, 10.0.0.2, 33062,", FOUR),
+    "whole prefix": ("10.0.0.1/32 80 10.0.0.2/32 33062", ("10.0.0.1/32", "80", "10.0.0.2/32", "33062")),
+    "brackets": ("[2001:db8::1]:443 [2001:db8::9]:51000", SIX),
+    "ss": ("ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
+    "ss -p": ('ESTAB 0 36 10.0.0.1:80 10.0.0.2:33062 users:(("a b",pid=1,fd=3)) timer:(on,200ms,0)', FOUR),
+    "ss of a state": ("0      0      [2001:db8::1]:443      [2001:db8::9]:51000", SIX),
+    "ss of two protocols": ("tcp   TIME-WAIT 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
+    "ss of an interface": ("ESTAB 0 0 [fe80::1]%va:80 [fe80::2]:90", ("fe80::1%va", "80", "fe80::2", "90")),
+    "ss of an interface with dots": ("ESTAB 0 0 [fe80::1]%eth0.100:80 [fe80::2]:90", ("fe80::1%eth0.100", "80", "fe80::2", "90")),
+    "ss of IPv4 on an interface": ("ESTAB 0 0 10.0.0.1%lo:80 10.0.0.2:33062", ("10.0.0.1%lo", *FOUR[1:])),
+    "netstat": ("tcp        0      0 10.0.0.1:80  10.0.0.2:33062  ESTABLISHED 812/sshd: alice", FOUR),
+    "netstat of IPv6": ("tcp6       0      0 2001:db8::1:443  2001:db8::9:51000  CLOSE_WAIT", SIX),
+    "netstat of the BSDs": ("tcp4       0      0 10.0.0.1.80  10.0.0.2.33062  ESTABLISHED", FOUR),
+    "netstat of the BSDs, IPv6": ("tcp6       0      0 2001:db8::1.443  2001:db8::9.51000  ESTABLISHED", SIX),
+    "netstat of Solaris": ("10.0.0.1.80          10.0.0.2.33062        64128      0 64128      0 ESTABLISHED", FOUR),
+    "lsof": ("nginx 812 www 4u IPv4 53 0t0 TCP 10.0.0.1:80->10.0.0.2:33062 (ESTABLISHED)", FOUR),
+    "lsof without state": ("nginx 812 www 4u IPv6 0xabc 0t0 TCP [2001:db8::1]:443->[2001:db8::9]:51000", SIX),
+    "table": ("STATE        RECVQ  SENDQ LOCAL                     REMOTE\nESTABLISHED 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
+    "columns": (
+        "PROCESS        REMOTE          LOCAL\ntmux: server   10.0.0.2:33062  10.0.0.1:80",
+        FOUR,
+    ),
+    "columns of one end": ("REMOTE_PORT  REMOTE_ADDR  LOCAL_ADDR  LOCAL_PORT\n33062        10.0.0.2     10.0.0.1    80", FOUR),
+}
+
+
+@pytest.mark.parametrize("form", ONE)
+def test_a_form_with_one_reading(form):
+    text, expected = ONE[form]
+    assert read(text) == [expected]
+
+
+def proc(address, port):
+    words = [address[at : at + 4] for at in range(0, len(address), 4)]
+    return "".join((word[::-1] if sys.byteorder == "little" else word).hex().upper() for word in words) + f":{port:04X}"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "2001:db8::12:3456", "::ffff:10.1.2.3"])
+def test_proc_net_tcp(address):
+    import socket
+
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    line = f"  12: {proc(packed, 80)} {proc(packed, 443)} 01 00000000:00000000 00:00000000 00000000     0        0 12345 1"
+    assert read("  sl  local_address rem_address   st tx_queue\n" + line) == [(address, "80", address, "443")]
+
+
+CLIENT, SERVER = "src=10.0.0.5 dst=192.0.2.1 sport=1234 dport=80", "src=10.0.0.1 dst=192.0.2.7 sport=8080 dport=5555"
+
+
+@pytest.mark.parametrize("before", ["tcp      6 431999 ESTABLISHED ", "ipv4     2 tcp      6 431999 ESTABLISHED "])
+def test_conntrack_tells_both_sockets_and_behind_nat_they_differ(before):
+    found = read(f"{before}{CLIENT} packets=3 bytes=164 {SERVER} packets=2 bytes=112 [ASSURED] mark=0 use=1")
+    assert found == [("10.0.0.5", "1234", "192.0.2.1", "80"), ("10.0.0.1", "8080", "192.0.2.7", "5555")]
+
+
+def test_tcpdump_tells_who_sent_and_not_which_end_is_here():
+    found = read("12:00:00.1 IP 10.0.0.1.80 > 10.0.0.2.33062: Flags [P.], seq 1:5, ack 1, win 512, length 4")
+    assert found == [FOUR, (*FOUR[2:], *FOUR[:2])]
+
+
+NOTHING = [
+    "",
+    "   ",
+    "# a comment",
+    "# tcpdrop 10.0.0.1 80 10.0.0.2 33062  # protected: by --protect",
+    "STATE        RECVQ  SENDQ LOCAL                     REMOTE",
+    "LOCAL  REMOTE  PROCESS",
+    "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process",
+    "Netid State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process",
+    "Recv-Q Send-Q Local Address:Port Peer Address:Port Process",
+    "Active Internet connections (w/o servers)",
+    "Proto Recv-Q Send-Q Local Address           Foreign Address         State",
+    "COMMAND   PID USER   FD   TYPE   DEVICE SIZE/OFF NODE NAME",
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+    "TCP: IPv4",
+    "   Local Address        Remote Address    Swind Send-Q Rwind Recv-Q    State",
+    "-------------------- -------------------- ----- ------ ----- ------ -----------",
+    "conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.",
+]
+
+
+@pytest.mark.parametrize("line", NOTHING)
+def test_a_line_that_names_nothing(line):
+    assert Lines().read(line) is None
+
+
+REFUSED = {
+    "tcpdrop: 3 dropped, 1 protected": "a message of tcpdrop's",
+    "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*": "LISTEN is no connection",
+    "LISTEN 0 128 10.0.0.1:22 10.0.0.2:33": "LISTEN is no connection",
+    "tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN": "LISTEN is no connection",
+    "sshd 812 root 3u IPv4 53 0t0 TCP *:22 (LISTEN)": "LISTEN is no connection",
+    "   0: 00000000:0016 00000000:0000 0A 00000000:00000000": "LISTEN is no connection",
+    "   0: 0000:0016 00000000:0000 01 00000000:00000000": "not an end as /proc/net/tcp has it",
+    "udp 0 0 10.0.0.1:53 10.0.0.2:33062 ESTABLISHED": "'udp' is not TCP",
+    "udp ESTAB 0 0 10.0.0.1:53 10.0.0.2:33062": "'udp' is not TCP",
+    "named 1 bind 4u IPv4 53 0t0 UDP 10.0.0.1:53->10.0.0.2:33062": "'UDP' is not TCP",
+    f"udp 17 29 {CLIENT} {SERVER}": "it is not TCP",
+    "tcp 6 100 CLOSE src=10.0.0.5 dst=192.0.2.1 src=10.0.0.5 dst=192.0.2.1": "a port is missing",
+    "12:00:00.1 IP 10.0.0.1.53 > 10.0.0.2.33062: UDP, length 4": "it is not TCP",
+    # netstat on Linux makes 22 characters and a colon of what is longer
+    "tcp6 0 0 2001:db8:aaaa:bbbb:c:22 2001:db8::9:51000 ESTABLISHED": "netstat may have cut",
+    "tcp6 0 0 2001:db8::1.443 2001:db8:aaaa:bbbb.510 ESTABLISHED": "netstat may have cut",
+    "tcpdrop -n 10.0.0.1 80 10.0.0.2 33062": "only --netns may stand before",
+    "tcpdrop --netns='x 10.0.0.1 80 10.0.0.2 33062": "No closing quotation",
+    "tcpdrop": "is not LADDR LPORT RADDR RPORT",
+    "10.0.0.1 80 10.0.0.2": "is not LADDR LPORT RADDR RPORT",
+    "10.0.0.1 80 10.0.0.2 33062 or else": "is not LADDR LPORT RADDR RPORT",
+    "10.0.0.1:80->10.0.0.2:33062->10.0.0.3:1": "is not LADDR LPORT RADDR RPORT",
+    "   COUNT  SHARE  STATE": "is not LADDR LPORT RADDR RPORT",
+    "\t cubic wscale:7,7 rto:204": "is not LADDR LPORT RADDR RPORT",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=ascii)
+def test_a_line_that_is_refused_says_why(line):
+    with pytest.raises(ValueError, match=r"^.+$") as caught:
+        Lines().read(line)
+    assert REFUSED[line] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_without_one_end_is_refused():
+    lines = Lines()
+    assert lines.read("REMOTE      PROCESS") is None
+    with pytest.raises(ValueError, match="the table has no column local"):
+        lines.read("10.0.0.2:1  sshd")
+
+
+def test_a_row_that_does_not_stand_below_its_header_is_refused():
+    lines = Lines()
+    assert lines.read("LOCAL        REMOTE") is None
+    with pytest.raises(ValueError, match="do not stand below the header's"):
+        lines.read("10.0.0.1:8000  10.0.0.2:33062")
+
+
+def test_a_table_ends_with_a_blank_line():
+    assert read("PROCESS  LOCAL  REMOTE\n\n10.0.0.1:80 10.0.0.2:33062") == [FOUR]
+
+
+def test_the_namespace_and_the_cookie_are_read():
+    lines = Lines()
+    named = lines.read("tcpdrop --netns='/run/a b' 10.0.0.1 80 10.0.0.2 33062")
+    assert (named.where, named.cookie) == ("/run/a b", "")
+    assert lines.read("tcpdrop --netns T1 10.0.0.1 80 10.0.0.2 33062").where == "T1"
+    assert lines.read("10.0.0.1 80 10.0.0.2 33062").where is None
+    lines.read("LOCAL        REMOTE          NETNS  COOKIE")
+    named = lines.read("10.0.0.1:80  10.0.0.2:33062  T2     2f")
+    assert (named.where, named.cookie) == ("T2", "2f")
+    named = lines.read("10.0.0.1:80  10.0.0.2:33062  -      -")
+    assert (named.where, named.cookie) == (None, "")
+
+
+def test_above_a_table_stands_its_namespace():
+    """As `list --netns all` prints it: the same ends are another connection elsewhere."""
+    lines = Lines()
+    lines.read("# --netns='net:[4026531840]'")
+    lines.read("STATE        RECVQ  SENDQ LOCAL                     REMOTE")
+    assert lines.read("ESTABLISHED 0 0 10.0.0.1:80 10.0.0.2:33062").where == "net:[4026531840]"
+    lines.read("# --netns=T1")
+    assert lines.read("ESTABLISHED 0 0 10.0.0.1:80 10.0.0.2:33062").where == "T1"
+    assert lines.read("tcpdrop --netns=T2 10.0.0.1 80 10.0.0.2 33062").where == "T2"
+
+
+# ---- interfaces
+
+KNOWN = {"lo": 1, "va": 2, "25vb": 3, "vb": 4, "7": 5, "eth": 7, "25": 9}
+
+
+@pytest.mark.parametrize(("dev", "index"), [("va", 2), ("2", 2), ("25va", 2), ("lo", 1), ("25lo", 1), ("vb", 4), ("4", 4)])
+def test_an_interface_by_name_number_and_as_in_a_url(dev, index):
+    assert interface(dev, KNOWN) == index
+
+
+@pytest.mark.parametrize("dev", ["25vb", "7"])
+def test_an_interface_with_two_readings_is_refused_with_both(dev):
+    with pytest.raises(ValueError, match=r"may be interface number . or number .: write %NUMBER"):
+        interface(dev, KNOWN)
+
+
+@pytest.mark.parametrize("dev", ["nosuch", "02", "252", "4711", "-1", "٢", "25", ""])
+def test_an_interface_that_there_is_none_of(dev):
+    with pytest.raises(ValueError, match="there is no interface"):
+        interface(dev, {name: index for name, index in KNOWN.items() if name != "25"})
+
+
+# ---- text that nobody expects
+
+words = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            *("10.0.0.1", "::1", "[fe80::1]%va:80", "10.0.0.1:80", "80", "0", "->", ">", "IP", "TCP", "tcp", "tcp6", "udp", "IPv4"),
+            *("ESTAB",),
+            *("LISTEN", "src=1", "dst=1", "sport=1", "dport=1", "1:", "0100007F:0016", "01", "Flags", "tcpdrop", "tcpdrop:", "--netns=x"),
+            *("#", "# --netns=", "'", '"', "%", "%25", "/32", "/128", "/", "[", "]", ":", ".", ",", "LOCAL", "REMOTE", "STATE", "*"),
+        ]
+    ),
+)
+
+
+@given(st.lists(words, max_size=14).map(" ".join))
+def test_any_line_is_read_or_refused_with_one_line(text):
+    lines = Lines()
+    for line in ("LOCAL  REMOTE", text, "", text):
+        try:
+            lines.read(line)
+        except ValueError as error:
+            assert str(error)
+            assert str(error).isprintable(), ascii(str(error))
+
+
+@given(words)
+def test_any_end_is_read_or_refused(text):
+    for reader in (split, split_dev, pack_whole, lambda text: End(text, "1").packed(), lambda text: operands([text, text])):
+        try:
+            reader(text)
+        except ValueError as error:
+            assert str(error).isprintable(), ascii(str(error))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A login that rides on another login of the same host, and a command that has detached itself: neither cuts the operator off."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+from support.command import COMMAND
+from support.sshd import login, server  # noqa: F401 - fixtures
+from support.wait import until
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="logins are found by /proc")]
+
+DROP = f"{COMMAND} drop --no-syslog --all --yes"
+
+
+def within(server, command, *flags):  # noqa: F811
+    """The command, over one more ssh from where it is typed."""
+    words = [os.fspath(word) for word in server.argv(command)]
+    return shlex.join([words[0], *flags, *words[1:]])
+
+
+def does(one, command):
+    one.process.stdin.write(f"{command} 2>&1; echo status $?\n".encode())
+    one.process.stdin.flush()
+    said = []
+    for line in iter(lambda: one.process.stdout.readline().decode(), ""):
+        if line.startswith("status "):
+            return int(line.split()[1]), "".join(said)
+        said.append(line)
+    raise AssertionError(f"the login was cut: {''.join(said)}")
+
+
+def told(command, out):
+    """A shell's line that leaves in a file, once it is whole, what the command said and its status."""
+    return f"{command} > {out}.part 2>&1; echo status $? >> {out}.part; mv {out}.part {out}"
+
+
+@pytest.mark.parametrize("how", ["", "sudo -n ", "env -i "], ids=["as it is", "sudo", "no environment"])
+def test_ssh_inside_ssh(server, login, holder, how):  # noqa: F811
+    one, other, pair = login(), login(), holder.pair()
+    status, said = does(one, within(server, how + DROP))
+    assert status == 0, said
+    assert one.alive(), said
+    assert f"{one.server}: protected" in said
+    assert pair.state() is None and other.end()[0] == 255
+
+
+def test_three_deep_and_over_a_port_forward(server, login, holder):  # noqa: F811
+    """A jump: the innermost connection is carried by the forwarding process of the login before it."""
+    one, pair = login(), holder.pair()
+    jump = " ".join(shlex.quote(os.fspath(word)) for word in server.argv("")[:-2])
+    inner = within(server, within(server, DROP), "-o", f"ProxyCommand={jump} -W 127.0.0.1:{server.port} root@127.0.0.1")
+    status, said = does(one, inner)
+    assert status == 0, said
+    assert one.alive(), said
+    assert pair.state() is None
+
+
+@pytest.mark.parametrize("detach", ["setsid -f", "setsid sh -c 'exec \"$@\" &' sh"], ids=["setsid -f", "a double fork"])
+def test_who_has_become_root_and_detached_himself_is_not_cut(server, login, holder, tmp_path, detach):  # noqa: F811
+    """As Ansible's async with become: PID 1 is the parent, no terminal, and SUDO_USER is all that is left."""
+    one, pair, out = login(), holder.pair(), tmp_path / "out"
+    script = tmp_path / "job"
+    job = told(f"env -u SSH_CONNECTION SUDO_USER=alice SUDO_UID=1000 {DROP}", out)
+    script.write_text(f"sleep 0.3; {job}\n")
+    does(one, f"{detach} sh {script} < /dev/null > /dev/null")
+    until(out.exists, "the detached command", 30)
+    said = out.read_text()
+    assert one.alive(), said
+    assert "protected" in said and pair.state() is None, said
+
+
+# ---- a way in that no list knows
+
+
+SERVICE = """
+import ctypes, os, pty, socket, sys, time
+name, go, script = sys.argv[1:]
+service = os.fork()
+if service == 0:  # it accepts, and is no ancestor of the shell that it carries
+    ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
+    server = socket.create_server(("127.0.0.1", 0))
+    print(server.getsockname()[1], flush=True)
+    accepted = server.accept()[0]
+    time.sleep(60)
+    os._exit(0)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    while os.getppid() != 1:
+        time.sleep(0.05)
+    while not os.path.exists(go):
+        time.sleep(0.05)
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvp("sh", ["sh", "-c", script])
+    try:
+        while os.read(fd, 4096):
+            pass
+    except OSError:
+        pass
+    os._exit(0)
+os.wait()
+sys.stdin.read()
+os.kill(service, 9)
+"""
+
+
+class Service:
+    def __init__(self, name, go, script):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVICE, name, go, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+        )
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["xrdp", "etserver", "Xvnc", "tailscaled", "my-own-remote"])
+def test_a_shell_beside_a_service_that_accepted_its_way_in(holder, tmp_path, name):
+    out = tmp_path / "out"
+    client = holder.socket()
+    port = tmp_path / "port"
+    with Service(name, port, told(f"{COMMAND} drop --no-syslog --yes lport $(cat {port})", out)) as service:
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(str(service.port))
+        (tmp_path / "port.part").rename(port)
+        until(out.exists, "the command at its terminal", 30)
+        said = out.read_text()
+        assert "status 4" in said and "protected (" in said and "your own login cannot be told" in said, said
+        if name == "my-own-remote":
+            assert "no login service that is known" in said and "'login NAME' in /etc/tcpdrop.conf" in said, said
+        assert client.errno("send", b"x") == 0
+        client.close()

@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Bare Debians, to try in what a newcomer or a packager types.
+#
+#   tools/root.sh make              lay down those that are not there yet
+#   tools/root.sh SUITE SCRIPT...   run SCRIPT of this tree in a fresh one, as root
+#
+# They lie in TCPDROP_ROOTS (/var/cache/tcpdrop-roots).  A run sees one below a
+# layer that is thrown away, in a mount namespace of its own; this tree is at
+# /src, read-only; what a script leaves in /out lies in out/SUITE beside the roots.
+# The network is the host's: apt and pip need it, and what they fetched is kept.
+set -eu
+roots=${TCPDROP_ROOTS:-/var/cache/tcpdrop-roots}
+suites="bookworm trixie"
+mirror=${TCPDROP_MIRROR:-http://deb.debian.org/debian}
+
+lay_down() {
+	[ ! -d "$roots/$1" ] || return 0
+	echo "$roots/$1: laying it down"
+	rm -rf "$roots/$1.new"
+	mkdir -p "$roots"
+	if command -v mmdebstrap >/dev/null; then
+		mmdebstrap --quiet --variant=minbase "$1" "$roots/$1.new" "$mirror"
+	elif command -v debootstrap >/dev/null; then
+		debootstrap --variant=minbase "$1" "$roots/$1.new" "$mirror" >"$roots/$1.log"
+	else
+		echo "no mmdebstrap or debootstrap here: apt-get install mmdebstrap" >&2
+		exit 1
+	fi
+	mv "$roots/$1.new" "$roots/$1"
+}
+
+if [ "${1-}" = make ]; then
+	for suite in $suites; do lay_down "$suite"; done
+	exit
+fi
+
+suite=$1
+shift
+cd "$(dirname "$0")/.."
+[ -d "$roots/$suite" ] || { echo "no $roots/$suite: make roots" >&2; exit 1; }
+mkdir -p "$roots/cache/$suite/partial" "$roots/cache/pip" "$roots/out/$suite"
+export suite roots
+# pivot_root and not chroot: who is in a chroot may not make user namespaces, as
+# the tests of an ordinary user do.
+exec unshare --mount sh -eu -c '
+work=$(mktemp -d)
+mount -t tmpfs none "$work"
+mkdir "$work/up" "$work/work" "$work/root"
+mount -t overlay -o "lowerdir=$roots/$suite,upperdir=$work/up,workdir=$work/work" none "$work/root"
+cd "$work/root"
+mkdir -p src cache host out
+mount --bind "$OLDPWD" src
+mount -o remount,bind,ro src
+mount --bind "$roots/cache/$suite" var/cache/apt/archives
+mount --bind "$roots/cache/pip" cache
+mount --bind "$roots/out/$suite" out
+mount -t proc none proc
+mount --rbind /sys sys
+mount --rbind /dev dev
+cat /etc/resolv.conf >etc/resolv.conf
+# A proxy of this site may have a certificate of its own.
+mkdir -p etc/ssl/certs
+cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/site.crt
+pivot_root . host
+umount --lazy /host
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
+	PIP_CERT=/etc/ssl/certs/site.crt ${PIP_INDEX_URL:+"PIP_INDEX_URL=$PIP_INDEX_URL"} CI="${CI-}" TCPDROP_TRY_ARGS="${TCPDROP_TRY_ARGS-}" sh -eu "/src/$@"
+' sh "$@"
