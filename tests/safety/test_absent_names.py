@@ -11,7 +11,7 @@ from support import lan as lans
 from support import private
 from support.command import run, tcpdrop, words
 from support.holder import fresh_ports
-from tcpdrop.system.units import Unit, unit_name
+from tcpdrop.system.systemd_units import Unit, unit_name
 
 import tcpdrop as package
 from tcpdrop.errors import FilterError
