@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from support import procnet
-from support.command import COMMAND, NEARLY_NOBODY, Login, line, run, tcpdrop, words
+from support.command import COMMAND, NEARLY_NOBODY, Login, line, needs, run, tcpdrop, words
 from support.hidden import hide_sockets
 from support.holder import end
 from support.terminal import Terminal
@@ -219,7 +219,7 @@ def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
 
 def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
     """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what."""
-    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*NEARLY_NOBODY, "sh", "-c", '"$@"; exit $?', "sh"))
+    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*needs(*NEARLY_NOBODY), "sh", "-c", '"$@"; exit $?', "sh"))
     assert "cannot tell which connection carries your session" in done.err
     assert (done.status, done.out) == (0, f"{line(sshd.other)}: dropped\n")
     assert lives(sshd)

@@ -242,11 +242,10 @@ def test_what_was_seen_for_another_is_not_believed(monkeypatch, changed):
     first = session.own()
     if changed == "another login":
         monkeypatch.setitem(os.environb, b"SSH_CONNECTION", b"192.0.2.1 1 192.0.2.2 22")
+    elif changed == "another parent":
+        monkeypatch.setattr(os, "getppid", os.getpid)
     else:
-        real = os.getppid()
-        monkeypatch.setattr(os, "getppid" if changed == "another parent" else "getpid", lambda: real)
-        if changed == "another parent":
-            monkeypatch.setattr(os, "getppid", lambda: 1)
+        monkeypatch.setattr(os, "getpid", os.getppid)
     assert session.own() is not first
 
 
