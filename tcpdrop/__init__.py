@@ -27,7 +27,7 @@ _HOMES = {
     "check": "capabilities",
     "connections": "api",
     "drop": "api",
-    "drop_one": "engine.single",
+    "drop_one": "engine.drop_one",
     "is_broad": "api",
     "keep_dropping": "api",
     "own_session": "safety.guard",
@@ -37,8 +37,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
     from .api import connections, drop, is_broad, keep_dropping
     from .capabilities import Capabilities, check
+    from .engine.drop_one import drop_one
     from .engine.outcome import Report, Result
-    from .engine.single import drop_one
     from .errors import Error, FilterError, NotFound, NotPermitted, NotSupported, Protected, Refused, TooMany
     from .filters import Filter
     from .model.connection import Connection, Endpoint

@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
-import sys
+from .cli import command
 
-from .cli import main
-
-sys.exit(main())
+command()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The public functions that touch many connections; drop_one() is in engine/single.py, and loads less."""
+"""The public functions that touch many connections; drop_one() is in engine/drop_one.py, and loads less."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def drop(
     check_method(method)
     check_rate(rate)
     check(order, limit)
-    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
     run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method)
     run.report.warning = guard.warning
     spaces = namespaces(netns) if given is None else []
@@ -229,7 +229,7 @@ def keep_dropping(
     seconds = _seconds(duration)
     check_method(method)
     check_rate(rate)
-    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all)
+    guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
     run = Run(guard, max_drops=max_drops, rate=rate, method=method)
     # Each look finds out anew what the name leads to.
     looks = rounds(

@@ -8,6 +8,7 @@ import os
 
 from .errors import Error
 from .safety import recognition
+from .safety.rules import PATH, Rules
 from .system import environment, kernel, netns, platform, ptrace, sunos_release
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
@@ -37,6 +38,8 @@ class Capabilities:
         self.container: str | None = None
         #: is the operator's session recognised, and by which connections?
         self.session: dict[str, object] = {"known": None, "connections": [], "text": ""}
+        #: can /etc/tcpdrop.conf be followed?  Else every drop is refused
+        self.rules = True
         #: which connections can be dropped, and which cannot
         self.works: list[str] = []
         self.fails: list[str] = []
@@ -52,6 +55,11 @@ class Capabilities:
     @property
     def ok(self) -> bool:
         """Will a drop of any user's connection work, as far as can be told?"""
+        return self.rules and self.able
+
+    @property
+    def able(self) -> bool:
+        """The same but for what the host's own rules say."""
         return (bool(self.supported) and self.permitted is not False) or bool(self.listing and self.descriptors["others"])
 
     def as_dict(self) -> dict[str, object]:
@@ -71,8 +79,9 @@ def check() -> Capabilities:
         found.fix = _fix(found, refusal)
     if platform.HAS_CAUTIONS:
         found.cautions = sunos_release.cautions(uname.version)
+    mended_by_sudo = _check_rules(found)
     # As uid 0 without the right, sudo would change nothing.
-    if found.ok or (found.supported and os.geteuid()):
+    if found.ok or (found.supported and os.geteuid() and mended_by_sudo):
         prefix = "" if found.ok else "sudo "
         found.command = f"{prefix}{own_command()} LADDR LPORT RADDR RPORT"
     return found
@@ -122,6 +131,19 @@ def _check_right(found: Capabilities) -> None:
             found.problems.append(missing_right())
         else:
             found.problems.append(f"cannot tell whether you may drop connections: {_reason(error)}")
+
+
+def _check_rules(found: Capabilities) -> bool:
+    """Does nothing stand in the way but that we may not read them?"""
+    try:
+        Rules([])
+    except Error as error:
+        found.rules = False
+        found.problems.append(str(error))
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            found.fix = f"mend {PATH}"
+            return False
+    return True
 
 
 def _reason(error: Error) -> str:
@@ -198,7 +220,7 @@ def _conclude(found: Capabilities) -> None:
 
 def _fix(found: Capabilities, refusal: Error | None = None) -> str:
     """One line.  refusal: why connections cannot be listed."""
-    if found.ok:
+    if found.able:
         return "" if found.supported is not False else f"CONFIG_INET_DIAG_DESTROY=y in the kernel, for {_UNHELD}"
     if not found.listing:
         if found.selinux == "enforcing" and refusal is not None and refusal.errno == errno.EACCES:

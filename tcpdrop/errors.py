@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+#: what can become of a connection, in the words of JSON; their places are the numbers that a run keeps, a byte a connection
+OUTCOMES = ("listed", "would_drop", "dropped", "gone", "protected", "not_permitted", "not_supported", "failed")
+(LISTED, WOULD_DROP, DROPPED, GONE, PROTECTED, NOT_PERMITTED, NOT_SUPPORTED, FAILED) = range(8)
+#: those that should have been dropped
+FAILURES = (NOT_PERMITTED, NOT_SUPPORTED, FAILED)
+
 
 class Error(OSError):
     """A failure of the kernel or of a rule of ours.
@@ -14,7 +20,7 @@ class Error(OSError):
     """
 
     #: the word that stands in JSON for this outcome
-    outcome = "failed"
+    outcome = OUTCOMES[FAILED]
 
     def __init__(self, message: str, *, errno: int | None = None, what: str = "", step: str = "", hint: str = "") -> None:
         super().__init__(errno, message)
@@ -43,25 +49,25 @@ class StillPresent(Error):
 class NotFound(Error):
     """There is no such connection (ENOENT)."""
 
-    outcome = "gone"
+    outcome = OUTCOMES[GONE]
 
 
 class NotPermitted(Error, PermissionError):
     """The connection exists and the caller may not drop it (EPERM)."""
 
-    outcome = "not_permitted"
+    outcome = OUTCOMES[NOT_PERMITTED]
 
 
 class NotSupported(Error):
     """This kernel or system cannot do it (EOPNOTSUPP)."""
 
-    outcome = "not_supported"
+    outcome = OUTCOMES[NOT_SUPPORTED]
 
 
 class Refused(Error):
     """A rule of tcpdrop's own said no; nothing was dropped."""
 
-    outcome = "protected"
+    outcome = OUTCOMES[PROTECTED]
 
 
 class Protected(Refused):

@@ -52,6 +52,8 @@ def pytest_runtest_setup(item):
     only = item.get_closest_marker("only_on")
     if only and BACKEND.name not in only.args:
         pytest.skip(f"only on {', '.join(only.args)}: {only.kwargs['reason']}")
+    if item.get_closest_marker("real_root") and netns.lone_root():
+        pytest.skip("needs root outside a user namespace of one user")
     if item.get_closest_marker("privileged"):
         if STATE["why"] is not None:
             STATE["skipped"] += 1

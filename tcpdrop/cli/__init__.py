@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .. import __version__
+from ..errors import Error, Refused
 from .exit_status import DONE, FAILED, REFUSED, USAGE
 from .options import SELECTORS, Parsed, UsageError, check_allowed, parse
 from .streams import Streams, error_object
@@ -30,6 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     return status
 
 
+def command() -> None:
+    """The whole command: main(), and an end that does not take the interpreter apart, which costs as much as a drop."""
+    status = main()  # it has written everything out
+    os._exit(status)
+
+
 def _after_write_error(status: int, streams: Streams) -> int:
     """A list whose reader went away ends quietly; lost data of a drop is a failure."""
     if isinstance(streams.error, BrokenPipeError) and streams.reader_may_go:
@@ -50,8 +58,6 @@ def _run(arguments: list[str], streams: Streams) -> int:
     except (OSError, ImportError) as error:  # one of ours, or out of descriptors, say, where no connection is concerned
         if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop":
             raise
-        from ..errors import Error, Refused  # only what failed
-
         message, outcome = str(error), getattr(error, "outcome", Error.outcome)
         status = REFUSED if isinstance(error, Refused) else FAILED
     streams.note(f"tcpdrop: {message}")

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from ..engine import single
-from ..errors import Error, NotFound
+from ..engine.methods import AUTO, check_method
+from ..errors import DROPPED, OUTCOMES, WOULD_DROP, Error, NotFound
 from ..model.four_tuple import FourTuple, operands
 from .exit_status import FAILED, status_of
 from .options import Parsed
@@ -70,7 +71,7 @@ class Job:
     def __init__(self, parsed: Parsed, streams: Streams) -> None:
         self._parsed = parsed
         self._streams = streams
-        self._method = parsed.method
+        self._method = check_method(parsed.text("method") or AUTO)
         self._protect: list[Filter] = []
         if parsed.flag("protect"):
             from .selectors import protecting  # the filter language
@@ -111,17 +112,17 @@ class Job:
             from ..engine import other_zone  # Solaris and illumos
 
             way = other_zone.drop(quad, self.zone, protect=self._protect, include_self=include_self)
-            self._say(quad, "dropped", way=way)
+            self._say(quad, OUTCOMES[DROPPED], way=way)
             return
         row = single.find_unprotected(quad, scope=scope, include_self=include_self, protect=self._protect)
         if not self._parsed.flag("dry_run"):
-            self._say(quad, "dropped", row, way=single.drop_row(row, scope, self._method))
+            self._say(quad, OUTCOMES[DROPPED], row, way=single.drop_row(row, scope, self._method))
             return
         refusal = single.refusal(row, scope, self._method)
         if isinstance(refusal, NotFound):
             raise refusal
         self._refusal = self._refusal or refusal
-        self._say(quad, "would_drop", row)
+        self._say(quad, OUTCOMES[WOULD_DROP], row)
 
     def _say(self, quad: FourTuple, outcome: str, row: Row | None = None, *, way: Way | None = None, error: Error | None = None) -> None:
         """One connection's fate.  way: how it was dropped."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from ..engine.audit import to_syslog
+from ..engine.methods import AUTO, check_method
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
 from ..errors import Error, Refused
@@ -14,12 +15,12 @@ from ..filters.selection import select
 from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
-from ..safety.rules import rules_with
-from ..system.netns import Namespace, namespaces
+from ..safety.rules import Rules
+from ..system.netns import Namespace, namespaces, scopes_of
 from . import messages
 from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
-from .hints import nothing_matched
+from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
 from .prompt import Asker
 from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
@@ -42,12 +43,13 @@ def run(parsed: Parsed, streams: Streams) -> int:
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
-    method = parsed.method
+    method = check_method(parsed.text("method") or AUTO)
     job = Job(parsed, streams, chosen)
     check_zone(parsed)
     # Only now is anything opened: the command line was understood.
     given = job.given = _given(parsed)
-    guard = Guard(include_self=parsed.flag("include_self"), rules=rules_with(protect), spare_kernel=parsed.flag("all"))
+    rules = Rules(protect, lambda: scopes_of(parsed.text("netns")))
+    guard = Guard(include_self=parsed.flag("include_self"), rules=rules, spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
@@ -201,7 +203,8 @@ class Job:
             self.streams.data(str(counts.get("dropped", 0) + counts.get("would_drop", 0)))
         if not len(report) and not report.undecidable:
             self.streams.note(f"tcpdrop: {nothing_matched(parsed, self.chosen)}")
-        messages.say_summary(report, self.streams, stopped=stopped)
+        why = undecided(report.undecidable, parsed, self.chosen) if report.undecidable else ""
+        messages.say_summary(report, self.streams, stopped=stopped, undecided=why)
         if self.given is None and not self.keeping.wanted and not parsed.flag("quiet"):
             messages.say_hint(report, self.streams)
 

@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
+from ..errors import DROPPED, FAILURES, LISTED, OUTCOMES, PROTECTED, WOULD_DROP
+
 DONE = 0
 NOTHING = 1
 USAGE = 2
 FAILED = 3
 REFUSED = 4
 
-_BAD = ("failed", "not_permitted", "not_supported")
-_GOOD = ("dropped", "would_drop", "listed")
+_FAILURES = [OUTCOMES[number] for number in FAILURES]
+_SUCCESSES = [OUTCOMES[number] for number in (DROPPED, WOULD_DROP, LISTED)]
 
 
 def status_of(counts: dict[str, int], *, undecidable: int = 0) -> int:
     """The status of a run whose outcomes were counted."""
-    good = any(counts.get(outcome) for outcome in _GOOD)
-    protected = counts.get("protected", 0)
-    if any(counts.get(outcome) for outcome in _BAD) or (undecidable and not good and not protected):
+    good = any(counts.get(outcome) for outcome in _SUCCESSES)
+    protected = counts.get(OUTCOMES[PROTECTED], 0)
+    if any(counts.get(outcome) for outcome in _FAILURES) or (undecidable and not good and not protected):
         return FAILED
     if good:
         return DONE

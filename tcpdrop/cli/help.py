@@ -6,6 +6,7 @@ usage: tcpdrop [options] LADDR LPORT RADDR RPORT
        tcpdrop [options] LADDR:LPORT RADDR:RPORT
        tcpdrop list [options] [FILTER...]
        tcpdrop drop [options] FILTER...
+       tcpdrop top [options] [FILTER...]
        tcpdrop check [--json]
        tcpdrop demo
        tcpdrop paths [--ansible | --salt | --man | --completion SHELL]"""
@@ -24,6 +25,7 @@ LADDR.LPORT, lsof's A:P->B:Q, [V6ADDR]:PORT, host and service names, ADDR%DEV.
 
   list      list connections; never drops
   drop      drop every connection that matches
+  top       look, choose and drop on the whole screen; ? shows its keys
   check     can this host drop connections, and may I?
   demo      make a loopback connection, drop it, show what both ends saw
   paths     where the files for Ansible and Salt, man and a shell are

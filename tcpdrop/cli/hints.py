@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..model.addresses import printable
 from ..system import netns, platform
-from ..system import sunos_zones as zones
+from ..system.netns import scopes_of
 from .options import Parsed
 
 TYPE_CHECKING = False
@@ -18,6 +18,9 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     source = parsed.text("from")
     if source is not None:
         return f"--from {printable(source)} names no connection"
+    names = nameless(parsed, chosen)
+    if names:
+        return f"nothing matched: {names}"
     if parsed.text("netns") is not None:
         return "nothing matched"
     own = netns.identity()
@@ -27,13 +30,36 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
             return f"nothing matched here: process {pid} lives in another network namespace: --netns {pid}"
     if next(netns.others(), None) is not None:
         return "nothing matched in this network namespace; there are others: --netns"
-    if platform.ZONES and zones.others():
+    if _other_zones():
         return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
     return "nothing matched"
+
+
+def undecided(number: int, parsed: Parsed, chosen: Filter | None) -> str:
+    """Why so many connections may match or not."""
+    reason = nameless(parsed, chosen) or "no process holds them, or it may not be seen"
+    return f"{number} more could not be decided: {reason}"
+
+
+def nameless(parsed: Parsed, chosen: Filter | None) -> str:
+    """What the filter names and is not there; ""."""
+    if chosen is None:
+        return ""
+    from ..filters.absent import absent_names  # only where something is amiss
+
+    return "; ".join(absent_names(chosen, lambda: scopes_of(parsed.text("netns"))))
 
 
 def elsewhere(scope: int | None) -> str:
     """Where else a tuple may be that was not found there; or ""."""
     if scope is None and next(netns.others(), None) is not None:
         return "in this network namespace; there are others: --netns"
-    return "in this zone; there are others: --zone" if platform.ZONES and zones.others() else ""
+    return "in this zone; there are others: --zone" if _other_zones() else ""
+
+
+def _other_zones() -> bool:
+    if not platform.ZONES:
+        return False
+    from ..system.sunos_zones import others  # Solaris and illumos
+
+    return others()

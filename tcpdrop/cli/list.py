@@ -8,7 +8,7 @@ from ..model.order import arrange
 from ..model.table import Connections
 from . import fields
 from .exit_status import status_of
-from .hints import nothing_matched
+from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
 from .output import HEADER, heading, table_lines
 from .selectors import arrangement, check_zone, filter_of, selects
@@ -35,7 +35,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     connections = arrange(connections, order, limit)
     _print(connections, parsed, names, streams)
     if connections.undecidable:
-        streams.note(f"tcpdrop: {connections.undecidable} more could not be decided: no process holds them, or it may not be seen")
+        streams.note(f"tcpdrop: {undecided(connections.undecidable, parsed, chosen)}")
     if not len(connections):
         streams.note(f"tcpdrop: {nothing_matched(parsed, chosen)}")
     status = status_of({"listed": len(connections)}, undecidable=connections.undecidable)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..engine.outcome import DROPPED, WOULD_DROP, Report, Round
-from ..errors import StillPresent
+from ..engine.outcome import Report, Round
+from ..errors import DROPPED, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
@@ -56,7 +56,7 @@ def say_commands(this: Round, streams: Streams) -> None:
             streams.data(f"# {command}{line}  # {error.message}: {error.hint}" if error is not None else f"{command}{line}")
 
 
-def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
+def say_summary(report: Report, streams: Streams, *, stopped: bool, undecided: str = "") -> None:
     """One line on stderr, where more than a single connection was concerned."""
     counts = report.counts
     for this in report.rounds:
@@ -67,10 +67,8 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool) -> None:
         words = ", ".join(f"{number} {_WORDS[outcome]}" for outcome, number in counts.items())
         left = " (stopped by a signal)" if stopped else ""
         streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
-    if report.undecidable:
-        streams.note(
-            f"tcpdrop: {report.undecidable} more could not be decided: no process holds them, or it may not be seen; none was touched"
-        )
+    if undecided:
+        streams.note(f"tcpdrop: {undecided}; none was touched")
     if report.unverified is not None:
         streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
     if report.later:

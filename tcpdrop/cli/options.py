@@ -114,16 +114,6 @@ class Parsed:
         return self.flag("json") or self.flag("jsonl")
 
     @property
-    def method(self) -> str:
-        """How to drop.  Raises ValueError, NotSupported."""
-        text = self.text("method")
-        if text is None:
-            return "auto"
-        from ..engine.methods import check_method  # only where one is named
-
-        return check_method(text)
-
-    @property
     def audited(self) -> bool:
         """Is a real run told to syslog?  By default when root drops."""
         return not self.flag("no_syslog") and (self.flag("syslog") or os.geteuid() == 0)

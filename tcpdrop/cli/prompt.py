@@ -35,23 +35,27 @@ class Asker:
         #: " more" after the first look
         self._more = ""
 
-    def approve(self, victims: Connections) -> None:
-        """Return to go on.  Raises Refused.  A run that repeats itself is asked about once.
+    def approve(self, victims: Connections) -> list[int] | None:
+        """Return to go on: with the numbers of those that were chosen, None for all.  Raises Refused.
 
-        What nobody was asked about approves nothing further: --for may find one
-        connection now and hundreds at its next look.
+        A run that repeats itself is asked about once.  What nobody was asked
+        about approves nothing further: --for may find one connection now and
+        hundreds at its next look.  Nor does a choice among them.
         """
+        chosen = None
         if not (self._approved or self._exact or self._parsed.flag("yes")):
-            self._approved = self._decide(victims)
+            chosen = self._decide(victims)
         self._more = " more"
+        return chosen
 
-    def _decide(self, victims: Connections) -> bool:
-        """Did a person say yes?"""
+    def _decide(self, victims: Connections) -> list[int] | None:
+        """What a person chose, None for all of it."""
         if self._terminal():
             # A dry run meets the refusals, and has nothing to ask for.
             if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
-                self._ask(victims)
-                return True
+                chosen = self._ask(victims)
+                self._approved = chosen is None
+                return chosen
         elif self._broad:
             broad = "" if self._parsed.flag("all") else ", being as broad as --all"
             raise Refused(f"without a terminal this needs --yes{broad}: nothing was dropped")
@@ -60,22 +64,50 @@ class Asker:
                 f"{len(victims)} connections match, and without a terminal at most {DEFAULT_MAX} are dropped: none was",
                 hint="--yes, or --max-drops N",
             )
-        return False
+        return None
 
     def _terminal(self) -> bool:
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
-    def _ask(self, victims: Connections) -> None:
+    def _ask(self, victims: Connections) -> list[int] | None:
         text = question(victims)
         try:
             with AtOnce():
-                sys.stderr.write(f"{text} [y/N] ")
-                sys.stderr.flush()
-                answer = sys.stdin.readline()
+                _write(f"{_KEYS}\n")
+                while True:
+                    answer = _ask(f"{text} [y/N] ")
+                    word = answer.strip().lower()
+                    if word in ("y", "yes"):
+                        return None
+                    if word not in ("l", "i"):
+                        break
+                    from . import choosing  # who wants to see them
+
+                    if word == "l":
+                        choosing.show(victims, _write, _ask)
+                    else:
+                        chosen = choosing.one_by_one(victims, _ask)
+                        if chosen:
+                            return chosen
+                        break
         except (OSError, UnicodeError):  # a terminal that is gone, or not ours to read
             answer = ""
-        if answer.strip().lower() not in ("y", "yes"):
-            raise NotConfirmed(f"not confirmed: nothing{self._more} was dropped")
+        raise NotConfirmed(f"not confirmed: nothing{self._more} was dropped", hint="" if answer else "the input ended; a script says --yes")
+
+
+#: what else answers the question
+_KEYS = "l lists them, i asks one by one"
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _ask(text: str) -> str:
+    """The line that was typed; "" at the end of input."""
+    _write(text)
+    return sys.stdin.readline()
 
 
 def question(victims: Connections) -> str:

@@ -60,18 +60,18 @@ def drop(
     *,
     dry_run: bool = False,
     pace: Pace | None = None,
-    inability: Inability | None = None,
+    unable: Inability | None = None,
 ) -> Iterator[Chunk]:
     """Drop these very sockets: for each its Way or the Error, as they come.
 
     What a signal came before is in no chunk.  Raises Error for what concerns
     all that are left.
     dry_run: the same without the last step, and a Way is how it would be.
-    inability: what unable() found, so that nobody is asked twice.
+    unable: what inability() found, so that nobody is asked twice.
     """
     failures: dict[int, Error | None] = {}
-    if inability is not None or method == DESCRIPTOR:
-        failures = dict.fromkeys(range(len(rows)), None if inability is None else inability.error)
+    if unable is not None or method == DESCRIPTOR:
+        failures = dict.fromkeys(range(len(rows)), None if unable is None else unable.error)
     else:
         for numbers, answer in destroy.drop(rows, scope, dry_run=dry_run, pace=pace):
             if method == AUTO and isinstance(answer, Error) and _may_help(answer):
@@ -81,28 +81,21 @@ def drop(
     if failures:
         from . import descriptor  # seldom needed
 
-        first = () if inability is None or inability.lender is None else (inability.lender,)
+        first = () if unable is None or unable.lender is None else (unable.lender,)
         left = list(failures)
         for numbers, answer in descriptor.drop([rows[number] for number in left], scope, dry_run=dry_run, pace=pace, first=first):
             for number in numbers:
                 yield (left[number],), _better(answer, failures[left[number]]) if isinstance(answer, Error) else answer
 
 
-def unable(rows: list[Row] | Batch, scope: int | None, method: str) -> Inability | None:
-    """Can the kernel be asked for nothing here?  None when it can.
+def inability(rows: list[Row] | Batch, scope: int | None, method: str, failure: Error | None) -> Inability:
+    """The kernel can be asked for nothing here, for this failure or as it is not to be (None): who can do it instead?
 
-    Raises Error when no descriptor leads to any of these either, so that
-    nothing at all could be dropped.
+    Raises Error when no descriptor leads to any of these, so that nothing at
+    all could be dropped.
     """
-    from ..system.rights import lacks_right  # one connection is told by its own answer
-
-    failure = None
-    if method != DESCRIPTOR:
-        failure = lacks_right(scope)
-        if failure is None:
-            return None
-        if method == DESTROY or not _may_help(failure):
-            raise failure
+    if failure is not None and (method == DESTROY or not _may_help(failure)):
+        raise failure
     from .descriptor import find_lender  # seldom needed
 
     lender = find_lender(list(rows), scope)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..errors import Error
 from ..model.addresses import printable
 from ..safety import Protection
-from ..safety.rules import rules_with
+from ..safety.rules import Rules
 from ..safety.session import OwnSession
 from ..system import kernel
 from ..system.rights import explained
@@ -27,7 +27,7 @@ def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: lis
     """
     if quad.devs:
         raise ValueError(f"{quad}: interfaces of another zone cannot be told: leave %{printable(quad.devs[0])} out")
-    for name, _ in rules_with(protect or []):
+    for name, _ in Rules(protect or []):
         raise Protection(f"by {name}, which cannot be decided in another zone").refusal(str(quad))
     if not include_self and OwnSession().names(*quad.ends()):
         raise Protection("named by SSH_CONNECTION", lifted=True).refusal(str(quad))

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-from ..errors import Error
+from ..errors import DROPPED, FAILED, FAILURES, GONE, OUTCOMES, PROTECTED, WOULD_DROP, Error
 from ..model.columns import places_of
 from ..model.connection import Connection
 from ..model.table import Connections
 from .destroy import DESTROYED, usual_way
 from .peer_told import Peers
-
-#: every outcome there is; Outcomes keep their numbers, a byte a connection
-OUTCOMES = ("listed", "would_drop", "dropped", "gone", "protected", "not_permitted", "not_supported", "failed")
-(LISTED, WOULD_DROP, DROPPED, GONE, PROTECTED, NOT_PERMITTED, NOT_SUPPORTED, FAILED) = range(8)
-_BAD = (NOT_PERMITTED, NOT_SUPPORTED, FAILED)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +52,7 @@ def fate(outcome: str, error: Error | None = None, peer_told: bool | None = None
         "method": method,
         "victim_sees": victim_sees,
         "peer_told": peer_told,
-        "protected_by": error.hint if error is not None and outcome == "protected" else None,
+        "protected_by": error.hint if error is not None and outcome == OUTCOMES[PROTECTED] else None,
         "outcome": outcome,
         "errno": error.errno if error is not None else None,
         "error": error.message if error is not None else None,
@@ -209,13 +204,13 @@ class Report:
     @property
     def failed(self) -> list[Result]:
         """Not permitted, not supported, or any other failure."""
-        return self._with(*_BAD)
+        return self._with(*FAILURES)
 
     def raise_for_failures(self) -> None:
         """Raise the first failure, if any connection could not be dropped that should have been."""
         for one in (outcomes for this in self.rounds for outcomes in this.outcomes):
             for number, code in enumerate(one.codes):
-                if code in _BAD:
+                if code in FAILURES:
                     raise one.errors[number]
 
     def as_dict(self) -> dict[str, object]:

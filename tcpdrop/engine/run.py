@@ -10,15 +10,16 @@ from __future__ import annotations
 import errno
 import time
 
-from ..errors import Error, NotFound, TooMany
+from ..errors import DROPPED, GONE, LISTED, WOULD_DROP, Error, NotFound, TooMany
 from ..model.columns import picked
 from ..model.rows import CLOSED, COOKIE, STATE, ends_of, spelled
 from ..model.table import Connections
 from ..system import platform
+from ..system.rights import lacks_right
 from . import methods
 from .destroy import DESCRIPTOR, DESTROYED
 from .methods import AUTO
-from .outcome import DROPPED, GONE, LISTED, WOULD_DROP, Report, Round
+from .outcome import Report, Round
 from .pace import Pace, wait
 from .verify import present, still_present, survives, wait_until_gone
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
     #: the identity of each row that a round has seen -> where it stands if it was dropped
     Known = dict[object, Union[tuple[Outcomes, int], None]]
-    #: asked with the victims before the first drop; raises Refused to stop
-    Approve = Callable[[Connections], None]
+    #: asked with the victims before the first drop: the numbers of those that are meant, None for all; raises Refused to stop
+    Approve = Callable[[Connections], Union[list[int], None]]
 
 
 class Run:
@@ -75,8 +76,8 @@ class Run:
         inabilities = self._refuse(this, approve) if this.count(WOULD_DROP) else None
         self.report.rounds.append(this)
         if inabilities is not None:
-            for outcomes, inability in zip(this.outcomes, inabilities):
-                self._drop(outcomes, inability)
+            for outcomes, unable in zip(this.outcomes, inabilities):
+                self._drop(outcomes, unable)
         return this
 
     def _refuse(self, this: Round, approve: Approve | None) -> list[Inability | None] | None:
@@ -89,14 +90,14 @@ class Run:
             self._check_bound(len(victims))
             inabilities = self._check_rights(victims)
             if approve is not None and not self.stopped():
-                approve(victims)
+                _leave_others(this, approve(victims))
         except Error as error:
             if not self.report.dry_run:
                 raise
             self.report.refusal = error
             return None
         if not self.report.dry_run:
-            self.attempted += len(victims)
+            self.attempted += this.count(WOULD_DROP)
         return inabilities
 
     def _mark_absent(self, outcomes: Outcomes) -> None:
@@ -120,9 +121,15 @@ class Run:
 
     def _check_rights(self, victims: Connections) -> list[Inability | None]:
         """A right that is missing for every connection stops the run before the first drop."""
-        return [methods.unable(batch, batch.scope, self.method) if len(batch) else None for batch in victims.batches]
+        return [self._inability(batch) if len(batch) else None for batch in victims.batches]
 
-    def _drop(self, outcomes: Outcomes, inability: Inability | None) -> None:
+    def _inability(self, batch: Batch) -> Inability | None:
+        failure = None if self.method == DESCRIPTOR else lacks_right(batch.scope)
+        if failure is None and self.method != DESCRIPTOR:
+            return None
+        return methods.inability(batch, batch.scope, self.method, failure)
+
+    def _drop(self, outcomes: Outcomes, unable: Inability | None) -> None:
         dry_run = self.report.dry_run
         if platform.QUEUED and not dry_run:
             victims = outcomes.numbers(WOULD_DROP)
@@ -131,7 +138,7 @@ class Run:
         batch = outcomes.batch.choose(numbers)
         try:
             try:
-                for some, answer in self._chunks(batch, inability) if numbers else ():
+                for some, answer in self._chunks(batch, unable) if numbers else ():
                     if isinstance(answer, Error) or not dry_run:
                         outcomes.note(picked(numbers, some), answer)
             finally:
@@ -144,8 +151,8 @@ class Run:
         if not dry_run:  # a signal came first: untouched
             outcomes.codes = outcomes.codes.replace(bytes([WOULD_DROP]), bytes([LISTED]))
 
-    def _chunks(self, batch: Batch, inability: Inability | None) -> Iterator[Chunk]:
-        return methods.drop(batch, batch.scope, self.method, dry_run=self.report.dry_run, pace=self.pace, inability=inability)
+    def _chunks(self, batch: Batch, unable: Inability | None) -> Iterator[Chunk]:
+        return methods.drop(batch, batch.scope, self.method, dry_run=self.report.dry_run, pace=self.pace, unable=unable)
 
     def _wait_until_gone(self, outcomes: Outcomes) -> None:
         """The kernel accepted them: that they are gone is seen, not believed."""
@@ -219,6 +226,7 @@ def rounds(
     """
     deadline = None if duration is None else time.monotonic() + duration
     while not run.stopped():
+        run.guard.look_again()
         found = select()
         yield run.round(found, approve) if len(found) else None
         for batch in found.batches:
@@ -238,6 +246,19 @@ def still_there(report: Report) -> Connections:
         there = present(list(batch), batch.scope) if len(batch) else []
         alive.append(batch.choose([number for number, is_there in enumerate(there) if is_there]))
     return Connections(alive)
+
+
+def _leave_others(this: Round, chosen: list[int] | None) -> None:
+    """Of the victims only these numbers are meant; None: all."""
+    if chosen is None:
+        return
+    wanted, start = frozenset(chosen), 0
+    for outcomes in this.outcomes:
+        numbers = outcomes.numbers(WOULD_DROP)
+        for number, victim in enumerate(numbers, start):
+            if number not in wanted:
+                outcomes.codes[victim] = LISTED
+        start += len(numbers)
 
 
 def _settle_mirrors(outcomes: Outcomes) -> None:

@@ -10,14 +10,14 @@ import errno
 
 from ..errors import Error, NotFound, Refused
 from ..model.addresses import printable
-from ..model.four_tuple import FourTuple, pack_whole, split_dev
+from ..model.four_tuple import FourTuple
 from ..model.rows import FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
 from ..safety import Protection
-from ..safety.rules import rules_with
+from ..safety.rules import Rules
 from ..system import platform
 from ..system.lookups import Lookups
 from .destroy import DESTROYED, usual_way
-from .methods import AUTO, check_method, drop
+from .methods import AUTO, drop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def protect_session(row: Row, quad: FourTuple, session: OwnSession, lookups: Loo
         raise Protection(by, lifted=True).refusal(str(quad))
 
 
-def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple, lookups: Lookups) -> None:
+def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, lookups: Lookups) -> None:
     """Raise Protected if a rule matches the connection or its mirror, or may match it."""
     from ..filters.selection import answers_for  # only where there are rules
 
@@ -81,7 +81,7 @@ def protect_by_rules(rules: list[tuple[str, Filter]], row: Row, quad: FourTuple,
 
 def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self: bool = False, protect: list[Filter] | None = None) -> Row:
     """Find it, and raise Protected for what must live."""
-    rules = rules_with(protect or [])  # a file that cannot be trusted stops everything, also what is not there
+    rules = Rules(protect or [], lambda: (None, scope))  # a file that cannot be trusted stops everything, also what is not there
     lookups = Lookups(scope)
     row = the_one(lookups.rows(quad), quad, lookups)
     if rules:
@@ -110,68 +110,3 @@ def refusal(row: Row, scope: int | None = None, method: str = AUTO) -> Error | N
     """What drop_row() would raise, by going the same way up to its last step."""
     ((_, answer),) = drop([row], scope, method, dry_run=True)
     return answer if isinstance(answer, Error) else None
-
-
-# ---- from Python
-
-
-def drop_one(
-    local: tuple[object, ...],
-    remote: tuple[object, ...],
-    *,
-    netns: str | int | None = None,
-    zone: str | int | None = None,
-    include_self: bool = False,
-    method: str = "auto",
-) -> None:
-    """Drop the one TCP connection with these ends; raise unless it was dropped.
-
-    local, remote: (address, port), or the 4-tuples of an IPv6 socket's
-    getsockname() and getpeername().  Addresses are numeric text; "%dev" behind
-    one names the interface of a socket that is bound to it.
-    netns: a network namespace by name, PID or path (Linux); None is the caller's own.
-    zone: another zone by id or name, or "all" (illumos): its connections do not
-    show, so the kernel's answer is not verified.
-    include_self: drop it even if it carries the caller's own login session; what
-    the host's /etc/tcpdrop.conf protects stays protected.
-    method: "auto", "destroy" or "descriptor", as drop() takes it.  One's own
-    connection needs no right at all (Linux).
-
-    Raises NotFound, NotPermitted, NotSupported, Protected, Refused (two
-    connections have the tuple), Error; ValueError for what cannot name one
-    connection, before anything is opened.  Linux: sock_diag(7), SOCK_DESTROY.
-    """
-    laddr, lport, *ldevs = _end(local, "local")
-    raddr, rport, *rdevs = _end(remote, "remote")
-    quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
-    check_method(method)
-    if zone is not None:
-        from ..system import sunos_zones as zones  # Solaris and illumos
-        from . import other_zone
-
-        number = zones.number_of(zone)
-        if number != zones.OWN:
-            other_zone.drop(quad, number, include_self=include_self)
-            return
-    from ..system.netns import Namespace  # the command line does without
-    from .audit import logs, to_logging
-
-    with Namespace(netns) as scope:
-        row = find_unprotected(quad, scope=scope, include_self=include_self)
-        way = drop_row(row, scope, method)
-    if logs():
-        from ..model.connection import Connection  # seldom needed
-        from .outcome import Result
-
-        to_logging([Result(Connection(row), "dropped", way=way)])
-
-
-def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str, str]:
-    """(address, port) or (address, port, flowinfo, scope id) to bytes, port, and the interface as text and as scope id."""
-    if not isinstance(end, tuple) or len(end) not in (2, 4):
-        raise TypeError(f"{name}: (address, port) is needed, not {end!r}")
-    address, port = end[0], end[1]
-    if not isinstance(address, str) or not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"{name}: (address, port) is (str, int), not {end!r}")
-    text, dev = split_dev(address)
-    return pack_whole(text), port, dev, str(end[3]) if len(end) == 4 and end[3] else ""

@@ -90,7 +90,7 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
         return facts
     from ..system.holders import Owners
 
-    known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=False, everyone=True)
+    known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=not pids, everyone=True)
     if pids and connection.process is not None:
         known.processes.remember(pids[0], connection.process)
     return Facts(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from ..model.four_tuple import interface
 from ..system import kernel, procfs
@@ -22,7 +23,7 @@ EPHEMERAL = (32768, 60999)
 class Facts:
     """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
-    now: a reading of the clock that a row's `created` is of (clock.py).
+    now: a reading of the clock that a row's `created` is of (sunos_clock.py).
     """
 
     __slots__ = ("_cgroup_ids", "_indices", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
@@ -109,17 +110,35 @@ def _cgroup_mount() -> str | None:
     return None
 
 
+def _cgroup_directory(path: str) -> bytes | None:
+    """Bytes, since a path is UTF-8 whatever the locale says."""
+    root = _cgroup_mount()
+    if root is None:
+        return None
+    inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
+    if ".." in inside.split("/"):
+        return None
+    return f"{root}/{inside.strip('/')}".encode("utf-8", "surrogateescape")
+
+
+def cgroup_is_absent(path: str) -> bool:
+    """Is there certainly no cgroup with this path?"""
+    top = _cgroup_directory(path)
+    try:
+        return top is not None and not stat.S_ISDIR(os.stat(top).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
 def _cgroups_below(path: str) -> frozenset[int] | None:
     """The ids of the cgroup and of all below it; None when it is not there or may not be read.
 
     path: '/system.slice/nginx.service', or with the mount point in front.
     """
-    root = _cgroup_mount()
-    if root is None:
-        return None
-    inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
-    top = root + "/" + inside.strip("/")
-    if ".." in inside.split("/"):
+    top = _cgroup_directory(path)
+    if top is None:
         return None
     found: set[int] = set()
     try:

@@ -7,6 +7,7 @@ from errno import ENOENT
 from itertools import chain
 
 from ..errors import Error
+from ..model.columns import column
 from ..model.connection import Owner
 from ..model.rows import ALL_STATES, CONNECTION_STATES, COOKIE, IFINDEX, INODE, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
@@ -104,6 +105,8 @@ def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tu
     missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
     if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
+        inodes = column(table.tobytes(), INODE, table.stride)
+        facts.owners.look_again([*inodes, *(row[INODE] for row, _ in missed)])
     test = rule.test
     for row, info in chain(map(unpacked, table), missed):
         answer = test(row, info, facts)

@@ -19,8 +19,9 @@ from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
 from ..system.mptcp import tied
+from ..system.netns import scopes_of
 from . import Protection, login_services, logins
-from .rules import rules_with
+from .rules import Rules
 from .session import OwnSession, ancestors, found_for_us
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
@@ -39,9 +40,8 @@ if TYPE_CHECKING:
 class Guard:
     """Knows which connections must live, and why."""
 
-    def __init__(self, *, include_self: bool = False, rules: Iterable[tuple[str, Filter]] = (), spare_kernel: bool = False) -> None:
-        #: (what to call it, filter)
-        self.rules = list(rules)
+    def __init__(self, *, include_self: bool = False, rules: Rules | None = None, spare_kernel: bool = False) -> None:
+        self.rules = rules
         #: spare sockets that no process holds, like those of NFS
         self.spare_kernel = spare_kernel
         self.session = None if include_self else found_for_us()
@@ -125,6 +125,11 @@ class Guard:
 
     # ---- asking
 
+    def look_again(self) -> None:
+        """Before each look of a run that goes on: rules may have changed.  Raises Refused."""
+        if self.rules is not None:
+            self.rules.look_again()
+
     def protected(self, connections: Connections) -> list[dict[int, Protected]]:
         """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must."""
         found = self._protected(connections)
@@ -181,7 +186,7 @@ class Guard:
     def _apply_rules(self, batch: Batch, spared: dict[Ends, Protection]) -> None:
         """Every connection of the batch's namespace that a rule matches, or may match."""
         among = list(ROW.iter_unpack(batch.data()))
-        for name, rule in self.rules:
+        for name, rule in self.rules or ():
             for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
                     _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
@@ -235,11 +240,12 @@ def guard_for(
     include_self: bool = False,
     protect: Filter | str | Iterable[Filter | str] | None = None,
     spare_kernel: bool = False,
+    netns: str | int | None = None,
 ) -> Guard:
     """The guard of a call from Python."""
     some = [] if protect is None else [protect] if isinstance(protect, (str, Filter)) else protect
     filters = [one if isinstance(one, Filter) else Filter(one) for one in some]
-    return Guard(include_self=include_self, rules=rules_with(filters), spare_kernel=spare_kernel)
+    return Guard(include_self=include_self, rules=Rules(filters, lambda: scopes_of(netns)), spare_kernel=spare_kernel)
 
 
 def _shapes(laddr: bytes, raddr: bytes) -> list[tuple[bytes, bytes]]:

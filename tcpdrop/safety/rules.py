@@ -17,19 +17,27 @@ import errno
 import os
 import stat
 
-from ..errors import Refused
+from ..errors import FilterError, Refused
 
 PATH = "/etc/tcpdrop.conf"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..filters import Filter
+    from ..filters.absent import Scopes
 
 
-def rules() -> list[Filter]:
-    """The filters of the file; none without a file.  Raises Refused when it cannot be trusted or read."""
+def _own() -> Iterable[int | None]:
+    return (None,)
+
+
+def rules(scopes: Scopes = _own) -> list[Filter]:
+    """The filters of the file; none without a file.  Raises Refused when it cannot be trusted or followed.
+
+    scopes: the network namespaces in which what a rule names may be.
+    """
     try:
         # Not to wait for a writer, should it be a pipe.
         descriptor = os.open(PATH, os.O_RDONLY | os.O_NONBLOCK)
@@ -47,7 +55,7 @@ def rules() -> list[Filter]:
         raise error if isinstance(error, Refused) else _refused(f"cannot be read: {error.strerror}", error.errno) from None
     finally:
         os.close(descriptor)
-    found = [_rule(number, line) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
+    found = [_rule(number, line, scopes) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
     names = {one for one in found if isinstance(one, str)}
     if names:
         from . import login_services  # most hosts name none
@@ -56,9 +64,56 @@ def rules() -> list[Filter]:
     return [one for one in found if not isinstance(one, str)]
 
 
-def rules_with(protect: Iterable[Filter]) -> list[tuple[str, Filter]]:
-    """The host's own rules and the caller's, each with what to call it.  Raises Refused as rules() does."""
-    return [(f"{PATH}: {rule}", rule) for rule in rules()] + [(f"--protect '{rule}'", rule) for rule in protect]
+class Rules:
+    """The host's own rules and the caller's, each with what to call it.
+
+    Raises Refused as rules() does, and FilterError for a name in the caller's that names nothing.
+    """
+
+    def __init__(self, protect: Iterable[Filter], scopes: Scopes = _own) -> None:
+        self._scopes = scopes
+        self._callers = []
+        for rule in protect:
+            _check_names(f"--protect '{rule}': ", rule, scopes)
+            self._callers.append((f"--protect '{rule}'", rule))
+        self._stamp = _stamp()
+        self._hosts = rules(scopes)
+
+    def __iter__(self) -> Iterator[tuple[str, Filter]]:
+        yield from ((f"{PATH}: {rule}", rule) for rule in self._hosts)
+        yield from self._callers
+
+    def __len__(self) -> int:
+        return len(self._hosts) + len(self._callers)
+
+    def look_again(self) -> None:
+        """Read the file anew if it is another one by now, or was changed: a run may take hours."""
+        stamp = _stamp()
+        if stamp != self._stamp:
+            self._hosts = rules(self._scopes)
+            self._stamp = stamp
+
+
+def _stamp() -> list[tuple[int, ...]]:
+    """Which file it is, and when it was changed; a link counts beside what it leads to."""
+    found: list[tuple[int, ...]] = []
+    for look in (os.lstat, os.stat):
+        try:
+            one = look(PATH)
+        except OSError as error:
+            found.append((error.errno or 0,))
+        else:
+            found.append((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+    return found
+
+
+def _check_names(what: str, rule: Filter, scopes: Scopes) -> None:
+    """What names nothing protects nothing, and nobody would know."""
+    from ..filters.absent import absent_names  # most hosts have no rules
+
+    names = absent_names(rule, scopes)
+    if names:
+        raise FilterError(f"{what}{'; '.join(names)}")
 
 
 def _check_trust(status: os.stat_result) -> None:
@@ -70,7 +125,7 @@ def _check_trust(status: os.stat_result) -> None:
         raise _refused(f"can be written by others than root (mode {stat.S_IMODE(status.st_mode):04o})")
 
 
-def _rule(number: int, line: bytes) -> Filter | str:
+def _rule(number: int, line: bytes, scopes: Scopes) -> Filter | str:
     """The filter of a protect line, the name of a login line."""
     from ..filters import Filter  # most hosts have no rules
 
@@ -80,7 +135,9 @@ def _rule(number: int, line: bytes) -> Filter | str:
             return words[1].strip()[:15]  # as the kernel keeps it
         if len(words) != 2 or words[0] != "protect":
             raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
-        return Filter(words[1].strip())
+        rule = Filter(words[1].strip())
+        _check_names("", rule, scopes)
+        return rule
     except ValueError as error:
         raise _refused(f"line {number}: {error}") from None
 

@@ -8,7 +8,8 @@ that /proc does not show (hidepid, another PID namespace) may too.
 That a process holds a socket is seen.  That nobody does is never known: it may
 be registered with an io_uring, be under way in a message (SCM_RIGHTS), or have
 gone from a process that was not read yet to one that had been.  So a socket of
-which no holder was seen is looked for a second time, and stays unknown then.
+which no holder was seen is looked for a second time, and stays unknown then: it
+is denied only what no process of the host is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .processes import Processes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Optional
+    from typing import Any, Optional
 
     from ..model.rows import Row
     from .sunos_fdinfo import Held
@@ -74,13 +75,14 @@ class Owners:
             return False if pid in self.read else None
         if pid in self.unread or (self.hidden and pid not in self.read):
             return None
-        return False if self.holders.get(inode) else None
+        return False if self.holders.get(inode) or pid not in self.read else None
 
     def any_holder(self, inode: int, key: object, test: Callable[[int], Answer]) -> Answer:
         """Does the test hold for the pid of any holder?
 
         A process that could not be read counts only if the test would hold for
-        it.  `key` stands for the test: its answers for those are kept.
+        it; where no holder was seen, each process of the host counts so.  `key`
+        stands for the test: its answers for those are kept.
         """
         pids = self.holders.get(inode, ())
         answer: Answer = False
@@ -90,14 +92,21 @@ class Owners:
                 return True
             if one is None:
                 answer = None
-        if answer is None or not pids or not self.everyone:
+        if answer is None or not self.everyone or (self.hidden and not pids):
             return None
-        possible = self._possible.get(key)
-        if possible is None:
-            possible = self._possible[key] = any(test(pid) is not False for pid in self.unread)
-        return None if possible else False
+        return None if self._may_hold(key, test, unseen=not pids) else False
 
-    def look_again(self, inodes: Iterable[int]) -> None:
+    def _may_hold(self, key: object, test: Callable[[int], Answer], *, unseen: bool) -> bool:
+        """Does the test hold, as far as can be told, for a process that was not seen to hold the socket and may?"""
+        possible = self._possible.get((key, unseen))
+        if possible is None:
+            others = self.read | {*self.unread} if unseen else self.unread
+            answers = ((pid, test(pid)) for pid in others)
+            possible = any(answer or (answer is None and procfs.exists(pid)) for pid, answer in answers)
+            self._possible[key, unseen] = possible
+        return possible
+
+    def look_again(self, inodes: Iterable[Any]) -> None:
         """Look a second time for those of these sockets of which no holder was seen."""
         missing = {inode for inode in inodes if inode and inode not in self.holders}
         if not (missing and self.everyone):

@@ -205,3 +205,11 @@ def namespaces(where: str | int | None) -> list[Namespace]:
 def _label(path: str, inode: int | None) -> str:
     """A namespace's name, else its identity."""
     return path[len(NAMES) + 1 :] if path.startswith(NAMES + "/") else f"net:[{inode}]"
+
+
+def scopes_of(where: str | int | None) -> Iterator[int | None]:
+    """Our own namespace, and each one that is meant beside it, open while it is looked at."""
+    yield None
+    for one in namespaces(where) if where is not None else ():
+        with one as scope:
+            yield scope

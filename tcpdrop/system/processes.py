@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from . import procfs
+from .units import SUFFIXES, Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,18 +13,17 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_UNIT_SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap")
-
 
 class Processes:
     """Reads each process at most once, so that one listing tells one story."""
 
-    __slots__ = ("_cgroups", "_comms", "_uids")
+    __slots__ = ("_cgroups", "_comms", "_uids", "_units")
 
     def __init__(self) -> None:
         self._comms: dict[int, str | None] = {}
         self._uids: dict[int, frozenset[int] | None] = {}
         self._cgroups: dict[int, str | None] = {}
+        self._units: dict[str, Unit] = {}
 
     def comm(self, pid: int) -> str | None:
         """The command's name, at most 15 bytes; bytes that are not UTF-8 as surrogates."""
@@ -44,26 +44,24 @@ class Processes:
     def cgroup(self, pid: int) -> str | None:
         """The path in the unified hierarchy, or else in systemd's own: '/system.slice/cron.service'."""
         if pid not in self._cgroups:
-            self._cgroups[pid] = _known(_cgroup_of, pid)
+            self._cgroups[pid] = _known(procfs.cgroup_of, pid)
         return self._cgroups[pid]
 
     def unit(self, pid: int) -> str | None:
         """The innermost systemd unit; None also when there is none."""
         for part in reversed((self.cgroup(pid) or "").split("/")):
-            if part.endswith(_UNIT_SUFFIXES):
+            if part.endswith(SUFFIXES) and not part.endswith(".slice"):
                 return part
         return None
 
     def in_unit(self, pid: int, name: str) -> bool | None:
-        """Is it in this unit, however deep?  Slices and a user's manager count."""
+        """Is it in this unit, which may be named by an alias or a pattern, however deep?  Slices and a user's manager count."""
         path = self.cgroup(pid)
-        # systemd puts _ before a name that a controller's file could have.
-        return None if path is None else any(part in (name, "_" + name) for part in path.split("/"))
-
-
-def unit_name(text: str) -> str:
-    """'nginx' -> 'nginx.service', as systemctl does."""
-    return text if text.endswith((*_UNIT_SUFFIXES, ".slice")) else text + ".service"
+        if path is None:
+            return None
+        if name not in self._units:
+            self._units[name] = Unit(name)
+        return self._units[name].holds(path)
 
 
 def _known(ask: Callable[[int], T], pid: int) -> T | None:
@@ -72,21 +70,3 @@ def _known(ask: Callable[[int], T], pid: int) -> T | None:
         return ask(pid)
     except OSError:
         return None
-
-
-def _cgroup_of(pid: int) -> str | None:
-    return _parse_cgroup(procfs.read(f"/proc/{pid}/cgroup"))
-
-
-def _parse_cgroup(text: bytes) -> str | None:
-    """Lines are number:controllers:path."""
-    unified = systemd = None
-    for line in text.decode("utf-8", "surrogateescape").split("\n"):
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers == "name=systemd":
-            systemd = path
-        elif number == "0" and not controllers:
-            unified = path
-    # In a hybrid system the unified tree may hold nobody: all are at its root.
-    return systemd if unified in (None, "/") and systemd else unified

@@ -100,6 +100,10 @@ def some_are_hidden() -> bool:
         return True
 
 
+def exists(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
 # ---- one process
 
 
@@ -279,3 +283,31 @@ def variable_of(pid: int, name: bytes) -> bytes | None:
     """A variable of the environment that a process was started with."""
     _, found, rest = (b"\0" + read(f"/proc/{pid}/environ")).partition(b"\0" + name + b"=")
     return rest.partition(b"\0")[0] if found else None
+
+
+def cgroup_of(pid: int) -> str | None:
+    """The path in the unified hierarchy, or else in systemd's own."""
+    return parse_cgroup(read(f"/proc/{pid}/cgroup"))
+
+
+def cgroup_paths() -> Iterator[str]:
+    """That of each process, as far as they can be seen."""
+    for pid in all_pids():
+        try:
+            yield cgroup_of(pid) or ""
+        except OSError:
+            continue  # it has ended
+
+
+def parse_cgroup(text: bytes) -> str | None:
+    """Lines are number:controllers:path."""
+    unified = systemd = None
+    for line in text.decode("utf-8", "surrogateescape").split("\n"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers == "name=systemd":
+            systemd = path
+        elif number == "0" and not controllers:
+            unified = path
+    # In a hybrid system the unified tree may hold nobody: all are at its root.
+    return systemd if unified in (None, "/") and systemd else unified

@@ -12,8 +12,8 @@ from support.answers import answer
 from support.crowd import Crowd
 
 import tcpdrop
-from tcpdrop.engine.outcome import FAILED, OUTCOMES
 from tcpdrop.engine.run import Run
+from tcpdrop.errors import FAILED, OUTCOMES
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 

@@ -41,6 +41,7 @@ def test_the_line_of_check_works(holder):
 
 
 @pytest.mark.only_on("linux", reason="an option of that kernel")
+@pytest.mark.real_root
 def test_check_on_a_kernel_that_cannot(no_destroy):
     status, out, err = tcpdrop("check", env=no_destroy)
     assert (status, err) == (0, "")  # the other way is open to root

@@ -65,6 +65,7 @@ def test_without_any_right(holder, kind):
 
 
 @pytest.mark.only_on("linux", reason="an option of that kernel")
+@pytest.mark.real_root
 def test_on_a_kernel_without_destroy(holder, no_destroy):
     pair = holder.pair()
     shows(tcpdrop("demo", env=no_destroy), THE_REAL_WAY, fate="ConnectionResetError")

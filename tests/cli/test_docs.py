@@ -15,7 +15,8 @@ from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop, cli
 from tcpdrop.cli import exit_status, fields, help, options
-from tcpdrop.engine.outcome import OUTCOMES, fate
+from tcpdrop.engine.outcome import fate
+from tcpdrop.errors import OUTCOMES
 from tcpdrop.filters import Filter
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
 from tcpdrop.filters.vocabulary import COMPARED, WORDS
@@ -78,6 +79,27 @@ def test_the_manual_says_which_forms_take_an_option():
         assert said, (dest, entry[1])
         expected = "".join(letter for form, letter in letters.items() if dest in options.ALLOWED[form])
         assert said[-1] == expected, (dest, said)
+
+
+def test_the_manual_says_which_options_top_takes():
+    said = "\n".join(section("TOP")).partition("\nIt takes\n")[2].partition("\nColours")[0]
+    words = " ".join(line[4:] for line in said.splitlines() if line.startswith(".Fl ")).replace(",", " ").split()
+    named = {f"-{word}" for word in words if word != "."}
+    expected = options.ALLOWED["top"] - options.SELECTORS - {"help", "version"}
+    assert {options.SPELLINGS[name] for name in named} == expected
+
+
+def test_the_manual_has_every_key_of_top():
+    pytest.importorskip("curses", reason="a Python without curses has no top")
+    from tcpdrop.cli.top.app import App
+    from tcpdrop.cli.top.screen import HELP
+    from tcpdrop.cli.top.view import View
+
+    known = {key for key in App(View(None), None, None, interval=1)._moves if isinstance(key, str) and key.isprintable() and key != " "}
+    said = " ".join(line[4:] for line in section("TOP") if line.startswith(".It ")).replace(r"\&", "")
+    for key in known | {"q"}:
+        assert key in said.split() or (key.isdigit() and "1 No to Cm 9" in said), key
+        assert key in HELP or key.isdigit() or key in "jk?", key
 
 
 def test_the_manual_has_every_word_of_the_filter_language():

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from support.command import tcpdrop
+from support.screen import Window
 from support.service import until_dropped
 from support.terminal import Terminal
 
@@ -42,6 +43,75 @@ def test_anything_but_yes_drops_nothing(service, answer):
         status, out, seen = terminal.expect("[y/N] ").type(answer).end()
     assert (status, out) == (4, "")
     assert "not confirmed: nothing was dropped" in seen
+    assert one.alive() == 2
+
+
+def test_the_end_of_input_names_yes(service):
+    one = service(2)
+    with Terminal("drop", f"lport {one.port}") as terminal:
+        assert "a script says --yes" in terminal.expect("[y/N] ").type("\x04").end()[2]
+    with Terminal("drop", f"lport {one.port}") as terminal:
+        assert "--yes" not in terminal.expect("[y/N] ").type("n\n").end()[2]
+
+
+def test_l_lists_them_by_the_page_and_asks_again(holder, service):
+    one = service(30)
+    with Window("drop", f"lport {one.port}", size=(10, 80)) as window:
+        window.until("[y/N]").press("l\n").until("9 of 30; Enter: more, q: enough")
+        row = window.row_of("ESTABLISHED")
+        assert f"127.0.0.1:{one.port}" in row
+        assert f"{holder.pid} {procfs.command_of(holder.pid)}" in row
+        window.press("\n").until("18 of 30").press("q\n").until("Drop 30: ")
+        window.press("l\n\n\n").until("27 of 30").press("\n")
+        window.until(lambda text: "27 of 30" in text and "Drop 30: " in text).press("n\n")
+        assert window.end() == 4
+    assert one.alive() == 30
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [("nyn", (True, False, True)), ("yq", (False, True, True)), ("na", (True, False, False)), ("y\x04", (False, True, True))],
+    ids=repr,
+)
+def test_i_asks_one_by_one(service, answers, left):
+    one = service(3)
+    with Terminal("drop", f"lport {one.port}", "--jsonl") as terminal:
+        terminal.expect("Drop 3: ").type("i\n")
+        asked = []
+        for number, answer in enumerate(answers, 1):
+            terminal.expect(f"  {number} of 3, drop it?")
+            asked.append(int(terminal.seen.splitlines()[-2].split()[2].rpartition(":")[2]))
+            terminal.type(answer if answer == "\x04" else f"{answer}\n")
+        status, out, seen = terminal.end()
+    by_port = {entry["remote_port"]: entry["outcome"] for entry in map(json.loads, out.splitlines()) if entry["type"] == "connection"}
+    ports = [*asked, *(port for port in by_port if port not in asked)]
+    expected = {port: "listed" if lives else "dropped" for port, lives in zip(ports, left)}
+    assert status == 0
+    assert by_port == expected
+    assert one.alive() == sum(left)
+    assert {client.name()[1] for client in one.clients if client.errno("send", b"x") == 0} == {p for p in ports if expected[p] == "listed"}
+    assert "not attempted" in seen or all(not lives for lives in left)
+
+
+@pytest.mark.parametrize("answers", ["n\nn\n", "q\n"], ids=repr)
+def test_none_of_them_is_not_confirmed(service, answers):
+    one = service(2)
+    with Terminal("drop", f"lport {one.port}") as terminal:
+        terminal.expect("[y/N] ").type("i\n").expect("1 of 2, drop it?").type(answers)
+        status, out, seen = terminal.end()
+    assert (status, out) == (4, "")
+    assert "not confirmed: nothing was dropped" in seen
+    assert one.alive() == 2
+
+
+def test_a_choice_approves_no_later_look(service):
+    one = service(2)
+    with Terminal("drop", "--for", "20s", "--interval", "500ms", f"lport {one.port}") as terminal:
+        terminal.expect("Drop 2: ").type("i\n").expect("1 of 2, drop it?").type("y\n").expect("2 of 2, drop it?").type("n\n")
+        one.connect()
+        terminal.seen = ""
+        status, out, _ = terminal.expect("Drop 2: ").type("n\n").end()
+    assert (status, len(out.splitlines())) == (0, 1)
     assert one.alive() == 2
 
 

@@ -216,6 +216,7 @@ def test_ones_own_connection_without_any_right(without, method):
     assert run(*wrapper, sys.executable, "-I", "-c", OWN, method, env=without) == (0, "reset reset True\n", "")
 
 
+@pytest.mark.real_root
 def test_check_and_demo(without):
     done = tcpdrop("check", env=without)
     assert (done.status, done.err) == (0, "")

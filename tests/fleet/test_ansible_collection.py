@@ -15,7 +15,8 @@ from support.command import run
 from support.engine import BIN, collections
 
 import tcpdrop as package
-from tcpdrop.engine.outcome import OUTCOMES, fate
+from tcpdrop.engine.outcome import fate
+from tcpdrop.errors import OUTCOMES
 from tcpdrop.model.connection import JSON_KEYS
 
 yaml = pytest.importorskip("yaml", reason="no ansible-core here (make test-ansible installs it)")

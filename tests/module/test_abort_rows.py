@@ -19,8 +19,8 @@ from support.crowd import Crowd
 import tcpdrop as package
 from tcpdrop import _tcpdrop
 from tcpdrop.engine import pace
-from tcpdrop.engine.outcome import OUTCOMES
 from tcpdrop.engine.run import Run
+from tcpdrop.errors import OUTCOMES
 from tcpdrop.model.rows import COOKIE, LISTEN, LPORT, ROW, ROW_FIELDS, RPORT, STATE, USUAL_STATES
 from tcpdrop.safety.guard import Guard
 from tcpdrop.system import kernel

@@ -242,10 +242,10 @@ def test_what_was_seen_for_another_is_not_believed(monkeypatch, changed):
     first = session.own()
     if changed == "another login":
         monkeypatch.setitem(os.environb, b"SSH_CONNECTION", b"192.0.2.1 1 192.0.2.2 22")
-    elif changed == "another parent":
-        monkeypatch.setattr(os, "getppid", os.getpid)
     else:
-        monkeypatch.setattr(os, "getpid", os.getppid)
+        call = "getppid" if changed == "another parent" else "getpid"
+        other = getattr(os, call)() + 1
+        monkeypatch.setattr(os, call, lambda: other)
     assert session.own() is not first
 
 

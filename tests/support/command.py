@@ -51,13 +51,6 @@ def needs(*wrapper):
     return wrapper
 
 
-def needs_user(uid):
-    """Skip the test where there is no such user, as in a user namespace of our own."""
-    lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
-    if not any(first <= uid < first + count for first, _, count in (map(int, one.split()) for one in lines)):
-        pytest.skip(f"uid {uid} is not mapped into this user namespace (/proc/self/uid_map)")
-
-
 def tcpdrop(*args, wrapper=(), **how):
     """Run the installed command, behind `wrapper` (setpriv, env -i, unshare ...)."""
     return run(*wrapper, COMMAND, *args, **how)

@@ -22,7 +22,7 @@ def audit(program):
 
 
 def accepts(program, row):
-    """row: laddr, raddr, ..., as model.py unpacks it."""
+    """row: laddr, raddr, ..., as rows.py unpacks it."""
     at = 0
     while at < len(program):
         code, yes, no = unpack_from("=BBH", program, at)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support import procnet
+from support import netns, procnet
 from support.wait import until
 
 #: where the clients come from that ask whether a server is ready
@@ -180,6 +180,8 @@ def _postgres(place):
         user = pwd.getpwnam("postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
     except KeyError:
         pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    if netns.lone_root():
+        pytest.skip("PostgreSQL does not run as root, and a user namespace of one has nobody else")
     if os.geteuid() == 0:
         os.chown(place, user.pw_uid, user.pw_gid)
     port = free_port()

@@ -5,10 +5,9 @@ import os
 import shutil
 import socket
 import subprocess
-from pathlib import Path
 
 import pytest
-from support import procnet
+from support import netns, procnet
 from support.wait import until
 
 from tcpdrop.model import addresses
@@ -42,7 +41,7 @@ def absent():
         return f"no {', '.join(missing)} here (apt-get install openssh-server)"
     if os.geteuid():
         return "sshd needs root"
-    if int(Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2]) < 65536:
+    if netns.lone_root():
         return "sshd needs root outside a user namespace: it changes to a user of its own"
     return None
 

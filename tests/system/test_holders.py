@@ -141,13 +141,14 @@ def test_what_may_not_be_read_is_unknown():
     # The process that could not be read is no nginx; but nobody was seen to hold this one.
     assert Filter("comm nginx").test(row(100), None, partly) is True and Filter("comm redis").test(held, None, partly) is False
     assert Filter("comm nginx").test(lost, None, partly) is None and Filter("comm nginx").test(lost, None, everything) is None
+    assert Filter("comm nosuch").test(lost, None, partly) is False, "no process has that name"
     assert Filter("comm sshd").test(held, None, partly) is None
     assert Filter("not comm sshd").test(held, None, partly) is None
     assert Filter("comm sshd").test(held, None, everything) is False
     assert Filter("pid 8").test(held, None, partly) is None and Filter("pid 6").test(held, None, partly) is False
     assert Filter("kernel").test(lost, None, partly) is None and Filter("kernel").test(lost, None, everything) is None
     assert Filter("not kernel").test(held, None, partly) is True and Filter("not kernel").test(lost, None, everything) is None
-    assert Filter("not pid 6").test(held, None, everything) is True and Filter("not pid 6").test(lost, None, everything) is None
+    assert Filter("not pid 6").test(held, None, everything) is True and Filter("not pid 5").test(lost, None, everything) is None
     assert Filter("kernel").test(held, None, partly) is False
     assert Filter("kernel").test(row(0), None, everything) is False
     elsewhere = scanned({100: [5]}, hidden=True, comms=names)
@@ -156,6 +157,7 @@ def test_what_may_not_be_read_is_unknown():
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
+@pytest.mark.real_root
 def test_a_users_scan_admits_what_it_cannot_see(run):
     with Child() as roots, Child("worker", "65534") as nobodys:
         out = run(
@@ -199,7 +201,7 @@ def test_units_and_cgroups():
     assert [known.unit(pid) for pid in (1, 2, 3, 4)] == ["nginx.service", "a.scope", None, None]
     assert known.in_unit(1, "nginx.service") and known.in_unit(2, "user@7.service") and known.in_unit(2, "app.slice")
     assert known.in_unit(3, "nginx.service") is False and known.in_unit(4, "nginx.service") is None
-    parse = processes._parse_cgroup
+    parse = procfs.parse_cgroup
     assert parse(b"0::/system.slice/x.service\n") == "/system.slice/x.service"
     assert parse(b"1:name=systemd:/system.slice/x.service\n0::/\n") == "/system.slice/x.service"
     assert parse(b"4:memory:/m\n0::/a:b\n") == "/a:b"

@@ -126,17 +126,21 @@ def test_every_thread_with_a_table_of_its_own_is_looked_at(elsewhere):
     assert report.counts == {"protected": 1} and elsewhere.alive()
 
 
-@pytest.mark.parametrize(
-    "text", ["kernel", "not kernel", "comm x", "not comm x", "not pid {pid}", "not user nobody", "not unit x", "not mine"]
-)
+@pytest.mark.parametrize("text", ["kernel", "not kernel", "comm {name}", "not comm {name}", "comm *", "not pid {pid}", "not mine"])
 def test_nobody_seen_is_unknown_in_a_selection(unseen, text):
-    found = tcpdrop.connections(f"lport {unseen.port} and " + text.format(pid=unseen.pid))
+    found = tcpdrop.connections(f"lport {unseen.port} and " + text.format(pid=unseen.pid, name=comm_of(unseen.pid)))
     assert (len(found), found.undecidable) == (0, 1)
 
 
-@pytest.mark.parametrize("rule", ["kernel", "comm nginx", "pid {pid}", "unit x", "not comm nginx"])
+def test_nobody_seen_is_denied_only_what_no_process_is(unseen):
+    for text, number in (("comm nosuch", 0), ("not comm nosuch", 1), ("not user 4242", 1), (f"not pid {2**22 - 1}", 1)):
+        found = tcpdrop.connections(f"lport {unseen.port} and {text}")
+        assert (len(found), found.undecidable) == (number, 0), text
+
+
+@pytest.mark.parametrize("rule", ["kernel", "comm {name}", "pid {pid}", "mine", "not comm nginx"])
 def test_nobody_seen_protects_in_a_rule(unseen, rule):
-    rule = rule.format(pid=unseen.pid)
+    rule = rule.format(pid=unseen.pid, name=comm_of(unseen.pid))
     report = tcpdrop.drop(f"lport {unseen.port}", protect=rule)
     assert report.counts == {"protected": 1} and unseen.alive()
     done = run(COMMAND, "--no-syslog", "drop", f"lport {unseen.port}", "--protect", rule)

@@ -11,11 +11,13 @@ import sys
 import time
 
 from ...engine.audit import to_syslog
+from ...engine.methods import AUTO, check_method
 from ...errors import Refused
 from ...filters.selection import select
 from ...model.connection import Connection, Owner
 from ...safety.guard import Guard
-from ...safety.rules import rules_with
+from ...safety.rules import Rules
+from ...system.netns import scopes_of
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
 from ..selectors import check_zone, filter_of, protecting, seconds
@@ -51,7 +53,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if interval == 0:
         raise UsageError("--interval is longer than nothing")
     check_zone(parsed)
-    method = parsed.method
+    method = check_method(parsed.text("method") or AUTO)
     protect = protecting(parsed)
     if not _terminal():
         raise UsageError("'top' needs a terminal on standard input and output; 'list' prints")
@@ -60,7 +62,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     except ImportError:  # a Python built without it
         streams.note("tcpdrop: this Python has no curses module, which 'top' draws with; 'list' prints")
         return FAILED
-    rules_with(protect)  # a file that cannot be trusted stops here, as it would stop a drop
+    Rules(protect, lambda: scopes_of(parsed.text("netns")))  # a file that cannot be trusted stops here, as it would stop a drop
     sitting = Sitting(parsed, fixed, protect, method)
     try:
         with AtOnce():
@@ -180,7 +182,8 @@ class Sitting:
             if not approve(connections):
                 raise Refused("not confirmed: nothing was dropped")
 
-        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules_with(self._protect))
+        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
+        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules)
         with Stop() as stop:
             work = Run(guard, dry_run=dry_run, method=self._method, stopped=stop)
             work.round(victims, None if dry_run else ask)

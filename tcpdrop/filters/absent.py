@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Names in a filter that name nothing on this host: a rule with one never protects what it was written for."""
+
+from __future__ import annotations
+
+from ..model.addresses import printable
+from ..model.four_tuple import interface
+from ..system import platform
+from ..system.units import Unit as UnitNames
+from .facts import cgroup_is_absent, gather
+from .nodes import INTERFACES, walk
+from .owned import Cgroup, Unit
+from .sockets import Dev
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Optional
+
+    from .filter import Filter
+    from .nodes import Node
+
+    #: the namespaces that a device may be in, asked only where one is named
+    Scopes = Callable[[], Iterable[Optional[int]]]
+
+
+def absent_names(chosen: Filter, scopes: Scopes) -> list[str]:
+    """A clause for each interface, unit and cgroup that is not there.  Raises Error when a namespace cannot be asked."""
+    return list(dict.fromkeys(filter(None, (_absent(node, scopes) for node, _ in walk(chosen.node)))))
+
+
+def _absent(node: Node, scopes: Scopes) -> str:
+    if isinstance(node, Dev):
+        return _absent_device(node.args[0], scopes)
+    if isinstance(node, Unit) and not UnitNames(node.args[0]).may_exist:
+        return f"there is no unit '{printable(node.args[0])}'"
+    if isinstance(node, Cgroup) and cgroup_is_absent(node.args[0]):
+        return f"there is no cgroup '{printable(node.args[0])}'"
+    return ""
+
+
+def _absent_device(name: str, scopes: Scopes) -> str:
+    why = ""
+    for scope in scopes() if platform.TRIES_INTERFACES else ():
+        try:
+            interface(name, gather(frozenset([INTERFACES]), scope).interfaces or {})
+        except ValueError as error:
+            why = str(error)
+        else:
+            return ""
+    return why

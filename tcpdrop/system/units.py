@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""systemd's units by the names that people know them by.
+
+A cgroup has the name of the unit itself, and `sshd.service` may be a link to
+`ssh.service`.  So links in the directories of units are followed, as
+systemctl(1) does.  systemd.unit(5).
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..model.addresses import printable
+from . import procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: suffixes of what has processes
+SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap", ".slice")
+#: and of what has none: it only starts others, or waits
+_WITHOUT_PROCESSES = (".timer", ".target", ".path", ".device", ".automount")
+#: what is made and ends while the host runs, and is in no directory
+_COMES_AND_GOES = (".scope", ".slice")
+
+_ROOTS = (b"/etc/systemd", b"/run/systemd", b"/usr/local/lib/systemd", b"/usr/lib/systemd", b"/lib/systemd")
+_KINDS = (b"system", b"user", b"system.control", b"transient", b"generator", b"generator.early", b"generator.late")
+
+
+def unit_name(text: str) -> str:
+    """'nginx' -> 'nginx.service', as systemctl(1) does; a pattern is taken as it is.  Raises ValueError."""
+    for suffix in _WITHOUT_PROCESSES:
+        if text.endswith(suffix):
+            instead = f"name the service, like {text[: -len(suffix)]}.service"
+            raise ValueError(f"'{printable(text)}' never matches: a {suffix[1:]} has no processes; {printable(instead)}")
+    return text if text.endswith(SUFFIXES) or is_pattern(text) else text + ".service"
+
+
+def is_pattern(name: str) -> bool:
+    return any(char in name for char in "*?[")
+
+
+class Unit:
+    """What a unit is called in the path of a cgroup."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._pattern = is_pattern(name)
+        self._matches = _glob(name) if self._pattern else name.__eq__
+        known = filter(self._matches, _files()) if self._pattern else [name]
+        #: the name, that of what it is a link to, and that with its dashes escaped, as of a path
+        self.names = {real for one in known for real in _real_names(one)} | {name}
+        if not self._pattern and not self.has_file:
+            stem, dot, suffix = name.rpartition(".")
+            self.names.add(stem.replace("-", "\\x2d") + dot + suffix)
+
+    @property
+    def has_file(self) -> bool:
+        files = {_bytes(one) for name in self.names for one in (name, _template(name))}
+        return any(os.path.lexists(place + b"/" + file) for file in files for place in _places())
+
+    def holds(self, path: str) -> bool:
+        """Is a cgroup with this path in it, however deep?"""
+        if self.name == "-.slice":
+            return True  # the root of all
+        parts = path.split("/")
+        # systemd puts _ before a name that a controller's file could have.
+        parts += [part[1:] for part in parts if part.startswith("_")]
+        return not self.names.isdisjoint(parts) or any(part.endswith(SUFFIXES) and self._matches(part) for part in parts)
+
+    @property
+    def may_exist(self) -> bool:
+        """Is there a unit of this name, or may there be one any time?"""
+        if self._pattern or self.name.endswith(_COMES_AND_GOES) or self.has_file:
+            return True
+        return any(self.holds(path) for path in procfs.cgroup_paths())
+
+
+def _glob(pattern: str) -> Callable[[str], bool]:
+    from fnmatch import fnmatchcase  # it loads re, and few name a pattern
+
+    # 'ssh?' is meant as 'ssh?.service' too, as 'ssh' is.
+    return lambda name: fnmatchcase(name, pattern) or fnmatchcase(name, pattern + ".service")
+
+
+def _places() -> list[bytes]:
+    return [root + b"/" + kind for root in _ROOTS for kind in _KINDS]
+
+
+def _files() -> set[str]:
+    found: set[str] = set()
+    for place in _places():
+        try:
+            found.update(name.decode("utf-8", "surrogateescape") for name in os.listdir(place))
+        except OSError:
+            continue  # there is no such directory here
+    return {name for name in found if name.endswith(SUFFIXES)}
+
+
+def _real_names(name: str) -> set[str]:
+    """The name, and what it is a link to; 'a@b.service' goes by 'a@.service'."""
+    found = {name}
+    for one in {name, _template(name)}:
+        for place in _places():
+            target = _target(place + b"/" + _bytes(one))
+            if target and target.endswith(SUFFIXES):
+                stem, at, rest = target.partition("@")
+                instance = name.partition("@")[2].rpartition(".")[0]
+                found.add(f"{stem}@{instance}{rest}" if at and rest.startswith(".") and instance else target)
+    return found
+
+
+def _target(path: bytes) -> str:
+    """The last name that a link leads to; "" for what is none, and for a unit that is masked."""
+    if not os.path.islink(path):
+        return ""
+    real = os.path.realpath(path)
+    return "" if real == b"/dev/null" else os.path.basename(real).decode("utf-8", "surrogateescape")
+
+
+def _template(name: str) -> str:
+    """'getty@tty1.service' -> 'getty@.service'"""
+    stem, at, rest = name.partition("@")
+    return f"{stem}@.{rest.rpartition('.')[2]}" if at else name
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
