@@ -88,7 +88,7 @@ class Asker:
                     if word == "l":
                         _choosing().show(victims, _write, _ask)
                     else:
-                        chosen = _choosing().one_by_one(victims, _ask)
+                        chosen: list[int] = _choosing().one_by_one(victims, _ask)
                         if chosen:
                             return chosen
                         break
