@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from . import procfs
-from .units import SUFFIXES, Unit
+from .systemd import SUFFIXES, Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
