@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..system.holders import Owners
 
+
 class Facts:
     """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
