@@ -134,7 +134,7 @@ def drop(
     spaces = namespaces(netns) if given is None else []
     try:
         selection = given if given is not None else select(chosen, where=spaces, details=order is not None, droppable=True)
-        run.report.undecidable = selection.undecidable
+        run.report.undecidable, run.report.unread = selection.undecidable, selection.unread
         run.round(arrange(selection, order, limit))
         if verify and not dry_run:
             run.verify(lambda: still_there(run.report) if given is not None else select(chosen, where=spaces, droppable=True))
@@ -151,7 +151,7 @@ def drop(
 def _given(target: object, netns: str | int | None) -> Connections | None:
     """Connections that were named one by one; None when the target is a selection."""
     if isinstance(target, Connections):
-        return Connections([batch.again() for batch in target.batches], target.undecidable)
+        return Connections([batch.again() for batch in target.batches], target.undecidable, target.unread)
     if isinstance(target, Connection):
         return Connections(batches_of([target], netns))
     if target is None or isinstance(target, str) or not hasattr(target, "__iter__"):

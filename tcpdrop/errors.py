@@ -33,6 +33,10 @@ class Error(OSError):
         text = f"{self.what}: {self.message}" if self.what else self.message
         return f"{text} ({self.hint})" if self.hint else text
 
+    def of(self, what: str) -> Error:
+        """The same of one connection among those that it concerns."""
+        return _rebuild(type(self), self.message, {"errno": self.errno, "what": what, "step": self.step, "hint": self.hint})
+
     def __reduce__(self) -> tuple[object, ...]:
         state = {"errno": self.errno, "what": self.what, "step": self.step, "hint": self.hint}
         return _rebuild, (type(self), self.message, state)

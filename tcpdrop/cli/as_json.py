@@ -71,7 +71,8 @@ class Document:
 def list_as_json(connections: Connections, parsed: Parsed, streams: Streams) -> None:
     """Every connection as outcome "listed", and the summary."""
     entries = (Result(connection, "listed").as_dict() for connection in connections)
-    summary = {"counts": {"listed": len(connections)}, "undecidable": connections.undecidable}
+    summary: dict[str, object] = {"counts": {"listed": len(connections)}, "undecidable": connections.undecidable}
+    summary["unread"] = [str(error) for error in connections.unread]
     _emit_all(entries, summary, parsed, streams)
 
 

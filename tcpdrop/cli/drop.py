@@ -150,7 +150,7 @@ class Job:
             self._say_end(report, stopped=work.stopped())
             return self._allowed(status)
         selection = self.select()
-        report.undecidable = selection.undecidable
+        report.undecidable, report.unread = selection.undecidable, selection.unread
         # Commands are approved by who runs them.
         this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
         if self.parsed.flag("as_commands"):
@@ -189,7 +189,7 @@ class Job:
         self._say_end(report, stopped=stopped)
         if report.refusal is not None:
             return self._refused(report.refusal)
-        return self._allowed(status_of(report.counts, undecidable=report.undecidable))
+        return self._allowed(status_of(report.counts, undecidable=report.undecidable, unread=report.unread))
 
     def _allowed(self, status: int) -> int:
         return 0 if status == NOTHING and self.parsed.flag("allow_none") else status

@@ -36,9 +36,11 @@ def run(parsed: Parsed, streams: Streams) -> int:
     _print(connections, parsed, names, streams)
     if connections.undecidable:
         streams.note(f"tcpdrop: {undecided(connections.undecidable, parsed, chosen)}")
+    for error in connections.unread:
+        streams.note(f"tcpdrop: {error}")
     if not len(connections):
         streams.note(f"tcpdrop: {nothing_matched(parsed, chosen)}")
-    status = status_of({"listed": len(connections)}, undecidable=connections.undecidable)
+    status = status_of({"listed": len(connections)}, undecidable=connections.undecidable, unread=connections.unread)
     return 0 if status == 1 and parsed.flag("allow_none") else status
 
 

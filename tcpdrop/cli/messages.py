@@ -69,6 +69,8 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool, undecided: s
         streams.note(f"tcpdrop: {words or 'nothing was dropped'}{left}")
     if undecided:
         streams.note(f"tcpdrop: {undecided}; none was touched")
+    for unread in report.unread:
+        streams.note(f"tcpdrop: {unread}")
     if report.unverified is not None:
         streams.note(f"tcpdrop: cannot look again whether all are gone: {report.unverified}")
     if report.later:

@@ -116,8 +116,16 @@ def _quad(ends: Ends) -> FourTuple:
 
 def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
     """The sockets that are meant, each once; one that is not there stays what was asked for."""
-    lookups = Lookups(namespace.scope)
-    rows = iter(lookups.rows_of_each([quad for one in some if isinstance(one, Sought) for quad in one.quads]))
+    quads = [quad for one in some if isinstance(one, Sought) for quad in one.quads]
+    try:
+        lookups = Lookups(namespace.scope)
+        rows = iter(lookups.rows_of_each(quads))
+    except Error as error:
+        if not netns.has_ended(error):
+            raise
+        # Nothing is there any more.
+        absent = [_connection(one.quads[0], 0, 0, state=CLOSED) if isinstance(one, Sought) else one for one in some]
+        return batch_of(list(dict.fromkeys(absent)), namespace)
     found: dict[Connection, None] = {}
     for one in some:
         connection = _chosen(one, [(quad, next(rows)) for quad in one.quads], lookups) if isinstance(one, Sought) else one

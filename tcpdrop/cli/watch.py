@@ -55,7 +55,7 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
 
     def look() -> Connections:
         found = select()
-        work.report.undecidable = found.undecidable
+        work.report.undecidable, work.report.unread = found.undecidable, found.unread
         return found
 
     looks = rounds(work, look, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
@@ -80,7 +80,7 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
     for times, addr in often[:20]:
         streams.note(f"tcpdrop: {addr} came back {times} time{'s' if times > 1 else ''}")
     counts = work.report.counts
-    status = status_of(counts, undecidable=work.report.undecidable)
+    status = status_of(counts, undecidable=work.report.undecidable, unread=work.report.unread)
     if ended is not None and status != FAILED:
         if not isinstance(ended, Refused):
             return FAILED

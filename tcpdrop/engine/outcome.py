@@ -153,6 +153,8 @@ class Report:
         self.rounds: list[Round] = []
         #: connections that could not be decided for want of rights; none of them was touched
         self.undecidable = 0
+        #: of all network namespaces those that could not be read, and why: nothing in there was touched
+        self.unread: Sequence[Error] = ()
         #: connections that appeared after the approval and were left alone
         self.later = 0
         #: why it could not be looked again afterwards
@@ -225,6 +227,7 @@ class Report:
         return {
             "counts": self.counts,
             "undecidable": self.undecidable,
+            "unread": [str(error) for error in self.unread],
             "later": self.later,
             "dry_run": self.dry_run,
             "unverified": None if self.unverified is None else str(self.unverified),

@@ -15,6 +15,7 @@ from ..model.columns import picked
 from ..model.rows import CLOSED, COOKIE, STATE, ends_of, spelled
 from ..model.table import Connections
 from ..system import platform
+from ..system.netns import has_ended
 from ..system.rights import lacks_right
 from . import methods
 from .destroy import DESCRIPTOR, DESTROYED
@@ -25,8 +26,8 @@ from .verify import present, still_present, survives, wait_until_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Union
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeVar, Union
 
     from ..model.rows import Row
     from ..model.table import Batch
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .methods import Chunk, Inability
     from .outcome import Outcomes
 
+    T = TypeVar("T")
     #: the identity of each row that a round has seen -> where it stands if it was dropped
     Known = dict[object, Union[tuple[Outcomes, int], None]]
     #: asked with the victims before the first drop: the numbers of those that are meant, None for all; raises Refused to stop
@@ -68,37 +70,62 @@ class Run:
     def round(self, selection: Connections, approve: Approve | None = None) -> Round:
         """Spare, bound, approve, check rights, drop.  Raises Error with nothing of this round dropped."""
         this = Round(selection)
-        for outcomes, spared in zip(this.outcomes, self.guard.protected(selection)):
+        reached = self._reached(this)
+        for outcomes, spared in zip(reached, self.guard.protected(Connections([one.batch for one in reached]))):
             for number, why in spared.items():
                 outcomes.note((number,), why)
             if outcomes.batch.listed is None:
                 self._mark_absent(outcomes)
-        inabilities = self._refuse(this, approve) if this.count(WOULD_DROP) else None
+        able = self._refuse(this, approve) if this.count(WOULD_DROP) else ()
         self.report.rounds.append(this)
-        if inabilities is not None:
-            for outcomes, unable in zip(this.outcomes, inabilities):
-                self._drop(outcomes, unable)
+        for outcomes, unable in able:
+            self._drop(outcomes, unable)
         return this
 
-    def _refuse(self, this: Round, approve: Approve | None) -> list[Inability | None] | None:
-        """Raise what this round is refused for as a whole; a dry run notes it, and None ends it there.
+    def _reached(self, this: Round) -> list[Outcomes]:
+        """Those whose network namespace can be asked.  What was in one that has ended is gone, and the others are dropped."""
+        return self._each(this.outcomes, lambda one: one.batch.scope)[0]
 
-        Else what was found out about each batch.
+    def _each(self, some: Sequence[Outcomes], ask: Callable[[Outcomes], T]) -> tuple[list[Outcomes], list[T]]:
+        """Ask for each; a failure is that namespace's own, and raised where it is everybody's."""
+        asked, answers, failures = [], [], []
+        for outcomes in some:
+            try:
+                answers.append(ask(outcomes))
+                asked.append(outcomes)
+            except Error as error:
+                failures.append((outcomes, error))
+        if failures and not any(len(one.batch) for one in asked) and not all(has_ended(error) for _, error in failures):
+            raise failures[0][1]
+        for outcomes, why in failures:
+            space = outcomes.batch.namespace
+            # That a name is no more says nothing of the namespace that had it.
+            gone = has_ended(why) and space is not None and space.was_seen
+            for number in outcomes.numbers(WOULD_DROP):
+                what = spelled(outcomes.batch[number])
+                absent = NotFound("not found", errno=why.errno, what=what, step=why.step, hint=why.message)
+                outcomes.note((number,), absent if gone else why.of(what))
+        return asked, answers
+
+    def _refuse(self, this: Round, approve: Approve | None) -> Iterable[tuple[Outcomes, Inability | None]]:
+        """Raise what this round is refused for as a whole; a dry run notes it, and nothing follows.
+
+        Else what can be dropped from, and what was found out about the rights to it.
         """
-        victims = this.chosen(WOULD_DROP)
         try:
-            self._check_bound(len(victims))
-            inabilities = self._check_rights(victims)
+            self._check_bound(this.count(WOULD_DROP))
+            able = self._check_rights(this)
+            victims = this.chosen(WOULD_DROP)
             if approve is not None and not self.stopped():
                 _leave_others(this, approve(victims))
         except Error as error:
             if not self.report.dry_run:
                 raise
             self.report.refusal = error
-            return None
+            return ()
         if not self.report.dry_run:
             self.attempted += this.count(WOULD_DROP)
-        return inabilities
+        return able
 
     def _mark_absent(self, outcomes: Outcomes) -> None:
         """Of connections that were named one by one, those that are not there: in a dry run that is looked up, as the drop would."""
@@ -119,9 +146,10 @@ class Run:
             raise TooMany(f"{number} more match, beyond the bound of {self.max_drops}: they were left alone")
         raise TooMany(f"{number} connections match, and at most {self.max_drops} may be dropped: none was")
 
-    def _check_rights(self, victims: Connections) -> list[Inability | None]:
+    def _check_rights(self, this: Round) -> Iterable[tuple[Outcomes, Inability | None]]:
         """A right that is missing for every connection stops the run before the first drop."""
-        return [self._inability(batch) if len(batch) else None for batch in victims.batches]
+        some = [one for one in this.outcomes if one.codes.count(WOULD_DROP)]
+        return zip(*self._each(some, lambda one: self._inability(one.batch.choose(one.numbers(WOULD_DROP)))))
 
     def _inability(self, batch: Batch) -> Inability | None:
         failure = None if self.method == DESCRIPTOR else lacks_right(batch.scope)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..model.addresses import printable
 from ..model.four_tuple import interface
 from ..system import platform
-from ..system.systemd import Unit as UnitNames
+from ..system.systemd_units import Unit as UnitNames
 from .facts import cgroup_is_absent, gather
 from .nodes import INTERFACES, walk
 from .owned import Cgroup, Unit

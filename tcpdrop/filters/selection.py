@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from errno import ENOENT
 from itertools import chain
 
 from ..errors import Error
@@ -43,25 +42,33 @@ def select(
     where: None, a network namespace for netns.path_of(), or "all" of them; those that
     a run has open stay open where something was found.
     details: fetch tcp_info as well.  owners: find who holds each one.
-    Raises Error when the table cannot be read or a namespace not entered.
+    Raises Error when the table cannot be read or a namespace not entered; of "all" those
+    that have ended are not there, and those that cannot be read stand in Connections.unread.
     """
-    batches, undecidable = [], 0
+    batches: list[Batch] = []
+    undecidable = 0
+    unread: list[Error] = []
     namespaces = where if isinstance(where, list) else netns.namespaces(where)
     for namespace in namespaces:
         states = CONNECTION_STATES if droppable else ALL_STATES
         try:
             batch, unsure = _select_in(chosen, namespace, states=states, details=details, threads=threads)
         except Error as error:
-            if namespace.found and (error.step, error.errno) == ("open", ENOENT):
-                continue  # its last process ended since all were looked up
-            raise
+            if not namespace.found or namespace.where is None:
+                raise
+            if not netns.has_ended(error):
+                error.what = f"network namespace '{namespace.label}'" if error.step != "open" else ""
+                unread.append(error)
+            continue
         if owners:
             _find_owners(batch)
         if namespaces is not where or not len(batch):
             namespace.close()  # who keeps connections keeps no descriptors
         batches.append(batch)
         undecidable += unsure
-    return Connections(batches, undecidable)
+    if any(namespace.found for namespace in namespaces):
+        unread += netns.unseen()
+    return Connections(batches, undecidable, unread)
 
 
 def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, details: bool, threads: int) -> tuple[Batch, int]:

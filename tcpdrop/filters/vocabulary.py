@@ -84,7 +84,7 @@ def _measures() -> ModuleType:
 
 
 def _unit(text: str) -> str:
-    from ..system.systemd import unit_name
+    from ..system.systemd_units import unit_name
 
     return unit_name(values.name(text))
 

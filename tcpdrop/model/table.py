@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import overload
 
     from .. import _tcpdrop
+    from ..errors import Error
     from ..system.netns import Namespace
     from .rows import Row
 
@@ -147,13 +148,15 @@ def batch_of(connections: list[Connection], namespace: Namespace | None = None) 
 class Connections(Sequence):  # type: ignore[type-arg]
     """An immutable sequence of Connection; slices are Connections too."""
 
-    __slots__ = ("batches", "undecidable")
+    __slots__ = ("batches", "undecidable", "unread")
 
-    def __init__(self, batches: list[Batch], undecidable: int = 0) -> None:
+    def __init__(self, batches: list[Batch], undecidable: int = 0, unread: Sequence[Error] = ()) -> None:
         #: one for each network namespace
         self.batches = tuple(batches)
         #: how many connections could not be decided, for want of rights: they are not in here
         self.undecidable = undecidable
+        #: where connections may be that are not in here: of all network namespaces those that could not be read, and why
+        self.unread = tuple(unread)
 
     def __len__(self) -> int:
         return sum(map(len, self.batches))
@@ -194,4 +197,4 @@ class Connections(Sequence):  # type: ignore[type-arg]
             mine = [place - start for place in places if start <= place < start + len(batch)]
             chosen.append(batch.choose(mine))
             start += len(batch)
-        return Connections(chosen, self.undecidable)
+        return Connections(chosen, self.undecidable, self.unread)

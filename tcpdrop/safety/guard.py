@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Protected
+from ..errors import Error, Protected
 from ..filters import Filter
 from ..filters.selection import answers, select
 from ..model.addresses import MAPPED, printable
@@ -130,28 +130,35 @@ class Guard:
         if self.rules is not None:
             self.rules.look_again()
 
-    def protected(self, connections: Connections) -> list[dict[int, Protected]]:
-        """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must."""
-        found = self._protected(connections)
-        if self.rules:
-            for batch, spared in zip(connections.batches, found):
-                self._protect_through(batch, spared)
-        return found
+    def protected(self, connections: Connections) -> list[dict[int, Error]]:
+        """For each batch: the number of a row -> why, for each that must live, or takes along a subflow of MPTCP that must.
 
-    def _protected(self, connections: Connections) -> list[dict[int, Protected]]:
+        Where another network namespace cannot be asked, all in there must, and the others go on.
+        """
         if self._hidden:  # whoever logged in since may be the operator, coming back
             self._spare_logins(kernel.list_connections(USUAL_STATES))
-        found = []
+        found: list[dict[int, Error]] = []
         for batch in connections.batches:
-            spared = dict(self._spared)
-            if self.session is not None and self.session.dumped and batch.where is not None:
-                self._spare_elsewhere(self.session, batch, spared)
-            if self.rules:
-                self._apply_rules(batch, spared)
-            if self.spare_kernel:
-                _spare_kernel(batch, spared)
-            found.append(self._among(batch, spared))
+            try:
+                spared: dict[int, Error] = {**self._protected(batch)}
+                if self.rules:
+                    self._protect_through(batch, spared)
+            except Error as error:
+                if batch.where is None or len(connections.batches) == 1:
+                    raise
+                spared = {number: error.of(spelled(row)) for number, row in enumerate(batch)}
+            found.append(spared)
         return found
+
+    def _protected(self, batch: Batch) -> dict[int, Protected]:
+        spared = dict(self._spared)
+        if self.session is not None and self.session.dumped and batch.where is not None:
+            self._spare_elsewhere(self.session, batch, spared)
+        if self.rules:
+            self._apply_rules(batch, spared)
+        if self.spare_kernel:
+            _spare_kernel(batch, spared)
+        return self._among(batch, spared)
 
     def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
         # A dump is not a snapshot: it may have missed what an ancestor holds.
@@ -167,11 +174,11 @@ class Guard:
                 found[number] = protection.refusal(spelled(batch[number]))
         return found
 
-    def _protect_through(self, batch: Batch, found: dict[int, Protected]) -> None:
+    def _protect_through(self, batch: Batch, found: dict[int, Error]) -> None:
         """Add what would take along another subflow that must live."""
         rows = list(batch)
         along = Batch(Rows(tied(rows, batch.scope)), None, namespace=batch.namespace)
-        for at, refusal in self._protected(Connections([along]))[0].items() if len(along) else ():
+        for at, refusal in self._protected(along).items() if len(along) else ():
             inode = along[at][INODE]
             for number in (number for number, row in enumerate(rows) if row[INODE] == inode):
                 found[number] = Protected("protected", what=spelled(rows[number]), hint=refusal.hint)

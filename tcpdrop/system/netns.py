@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ..errors import Error, NotPermitted, NotSupported
+from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.addresses import is_number, printable
 from . import platform
 
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 NAMES = "/run/netns"
 _OWN = "/proc/self/ns/net"
+#: the step at which it stayed unknown where a process lives: it may well be in a namespace that was read
+HIDDEN = "stat"
 
 
 def path_of(where: str) -> str:
     """The file of a namespace: digits are a PID, with a slash it is a path, else a name.
 
     Also 'net:[4026531840]', as it is shown where it has no name.  Raises
-    ValueError when a name and a process both fit, or nothing has that number.
+    ValueError when a name and a process both fit.
     """
     if not where:
         raise ValueError("a network namespace is a NAME, a PID or a PATH, not an empty text")
@@ -48,7 +50,7 @@ def _path_with(label: str) -> str:
     for path in others():
         if label == f"net:[{_inode(path)}]":
             return path
-    raise ValueError(f"no process or name of a network namespace '{printable(label)}' is to be seen")
+    return f"{NAMES}/{label}"  # none is to be seen, and so it is said when it is opened
 
 
 class Namespace:
@@ -72,7 +74,7 @@ class Namespace:
         self.where = where
         self.path = None if where is None else path_of(str(where))
         self.label = label
-        #: it was come across among all: that it is gone by the next look is no error
+        #: it is one of all: that another than our own is gone by the next look is no error
         self.found = False
         #: which one it is, once that was seen
         self._inode = int(str(where)[5:-1]) if str(where).startswith("net:[") else inode
@@ -96,27 +98,45 @@ class Namespace:
         self.scope  # noqa: B018 - opens it
         return self._inode
 
+    @property
+    def was_seen(self) -> bool:
+        """Is it known which one it is?"""
+        return self._inode is not None
+
     def _open(self, path: str) -> int:
         name = printable(str(self.where))
         try:
             descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError as error:
-            another = next((path for path in others() if _inode(path) == self._inode), None) if self._inode is not None else None
-            if another is not None:  # the process that showed it has ended, and it lives on
-                return self._open(another)
-            hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
-            raise Error(f"no network namespace '{name}'", errno=error.errno, step="open", hint=hint) from None
-        except PermissionError as error:
-            hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
-            raise NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=hint) from None
+            inode = _inode(f"/proc/self/fd/{descriptor}")
         except OSError as error:
-            raise Error(f"network namespace '{name}': {error.strerror}", errno=error.errno, step="open") from None
-        inode = os.fstat(descriptor).st_ino
+            return self._open_other(_why(error, path, name))
+        if inode is None:
+            os.close(descriptor)
+            raise Error(f"'{name}' is no network namespace, or none any more", errno=errno.EINVAL, step="open")
         if self._inode not in (None, inode):
             os.close(descriptor)
+            if self.found:  # its process has ended, or went elsewhere
+                return self._open_other(Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open"))
             raise Error(f"network namespace '{name}' is another one by now", errno=errno.ESTALE, step="open")
         self._inode = inode
         return descriptor
+
+    def _open_other(self, error: Error) -> int:
+        """The process or the name that showed it has ended, and it may live on; else raises the error."""
+        if has_ended(error) and self._inode is not None:
+            for path in others():
+                if _inode(path) == self._inode:
+                    try:
+                        return self._checked(os.open(path, os.O_RDONLY))
+                    except OSError:
+                        continue  # that one has ended too
+        raise error
+
+    def _checked(self, descriptor: int) -> int:
+        if _inode(f"/proc/self/fd/{descriptor}") == self._inode:
+            return descriptor
+        os.close(descriptor)
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     def again(self) -> Namespace:
         """The same one, for a run of its own, whose descriptor nobody else closes."""
@@ -153,32 +173,89 @@ def identity(path: str = _OWN) -> str | None:
         return None
 
 
+def has_ended(error: Error) -> bool:
+    """Does this error of a Namespace say that it is no more?  Of one that was never seen only that it has not that name."""
+    return error.step == "open" and error.errno == errno.ENOENT
+
+
+def _why(error: OSError, path: str, name: str) -> Error:
+    """Why a namespace could not be opened.  A process that ended meanwhile is no want of rights, though the kernel says so."""
+    process, _, rest = path.rpartition("/ns/")
+    gone = rest and process.startswith("/proc/") and not os.path.exists(process)
+    if isinstance(error, FileNotFoundError) or gone:
+        hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
+        return Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open", hint=hint)
+    if isinstance(error, PermissionError):
+        hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
+        return NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=hint)
+    return Error(f"network namespace '{name}': {error.strerror}", errno=error.errno, step="open")
+
+
+# ---- all of them
+
+
 def others() -> Iterator[str]:
     """Paths of namespaces that are not ours, as far as they can be seen; some may repeat."""
     own = _inode(_OWN) if platform.NETNS else None
     if own is None:
         return
-    from .procfs import all_pids  # only who looks around
-
-    names = [f"{NAMES}/{name}" for name in _listed(NAMES)]
-    processes = [f"/proc/{pid}/ns/net" for pid in all_pids()]
-    for path in names + processes:
+    for path in _paths():
         if _inode(path) not in (own, None):
             yield path
 
 
+def _paths() -> Iterator[str]:
+    """Where a namespace may show: names, processes, threads with one of their own, and mounts, also those of other mount namespaces.
+
+    One that nothing but an open descriptor keeps shows nowhere.
+    """
+    for name in _listed(NAMES):
+        yield f"{NAMES}/{name}"
+    # Ascending: servers first, and after them their children, who inherit.
+    pids = sorted(int(name) for name in _listed("/proc") if name.isdigit())
+    for pid in pids:
+        yield f"/proc/{pid}/ns/net"
+    mounts: dict[str | None, int] = {}
+    for pid in pids:
+        threads = _listed(f"/proc/{pid}/task")
+        for thread in threads if len(threads) > 1 else ():
+            yield f"/proc/{pid}/task/{thread}/ns/net"
+        mounts.setdefault(identity(f"/proc/{pid}/ns/mnt"), pid)
+    for pid in mounts.values():
+        for path in _mounted(pid):
+            yield f"/proc/{pid}/root{path}"
+
+
+def _mounted(pid: int) -> Iterator[str]:
+    """Where network namespaces are mounted, as this process sees it.  proc_pid_mountinfo(5)."""
+    try:
+        with open(f"/proc/{pid}/mountinfo", "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        fields = line.split(b" ")
+        if len(fields) > 4 and fields[3].startswith(b"net:["):
+            place = fields[4]
+            for code, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+                place = place.replace(code, plain)
+            yield os.fsdecode(place)
+
+
 def _listed(directory: str) -> list[str]:
     try:
-        return os.listdir(directory)
+        return sorted(os.listdir(directory))
     except OSError:
-        return []  # no namespace has a name here
+        return []  # no namespace has a name here, or the process has ended
 
 
 def _inode(path: str) -> int | None:
+    """Which network namespace this is; None for what is none, or cannot be seen."""
     try:
-        return os.stat(path).st_ino
+        found, own = os.stat(path), os.stat(_OWN)
     except OSError:
         return None
+    return found.st_ino if found.st_dev == own.st_dev else None
 
 
 def namespaces(where: str | int | None) -> list[Namespace]:
@@ -190,16 +267,42 @@ def namespaces(where: str | int | None) -> list[Namespace]:
         one = Namespace(where)
         one.label = None if one.inode == _inode(_OWN) else _label(one.path or "", one.inode)
         return [one]
-    found: dict[int, Namespace] = {}
     own = _inode(_OWN)
-    if own is not None:
-        found[own] = Namespace(None, identity())
+    if own is None:
+        raise Error("network namespaces cannot be told apart: /proc is not there, or not to be read", errno=errno.ENOENT, step="proc")
+    found = {own: Namespace(None, identity())}
+    found[own].found = True
     for path in others():
         inode = _inode(path)
         if inode is not None and inode not in found:
             found[inode] = Namespace(path, _label(path, inode), inode=inode)
             found[inode].found = True
     return list(found.values())
+
+
+def unseen() -> list[Error]:
+    """What namespaces("all") had to leave out: names that lead to none, and processes that may not be looked at."""
+    left: list[Error] = [
+        NotFound(f"'{printable(name)}' is no network namespace: its file in {NAMES} is stale", errno=errno.EINVAL, step="open")
+        for name in _listed(NAMES)
+        if _inode(f"{NAMES}/{name}") is None and os.path.lexists(f"{NAMES}/{name}")
+    ]
+    hidden = sum(_is_hidden(f"/proc/{name}/ns/net") for name in _listed("/proc") if name.isdigit())
+    if hidden:
+        processes = f"{hidden} processes are in" if hidden > 1 else "1 process is in"
+        hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
+        left.append(NotPermitted(f"which network namespace {processes} may not be seen", errno=errno.EACCES, step=HIDDEN, hint=hint))
+    return left
+
+
+def _is_hidden(path: str) -> bool:
+    try:
+        os.stat(path)
+    except PermissionError:
+        return os.path.exists(path[: path.index("/ns/")])
+    except OSError:
+        pass  # it has ended
+    return False
 
 
 def _label(path: str, inode: int | None) -> str:
@@ -211,5 +314,11 @@ def scopes_of(where: str | int | None) -> Iterator[int | None]:
     """Our own namespace, and each one that is meant beside it, open while it is looked at."""
     yield None
     for one in namespaces(where) if where is not None else ():
-        with one as scope:
-            yield scope
+        try:
+            scope = one.scope
+        except Error:
+            if not one.found:
+                raise
+            continue  # one of all has ended, or cannot be entered: that is told where its connections are asked for
+        yield scope
+        one.close()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from . import procfs
-from .systemd import SUFFIXES, Unit
+from .systemd_units import SUFFIXES, Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -275,6 +275,8 @@ class Tally:
             found.append(report.warning)
         if self.undecidable and self.matched:
             found.append("{} more may match or not: no process holds them, or it may not be seen".format(self.undecidable))
+        if report is not None:
+            found.extend(map(str, report.unread))
         if report is not None and report.unverified is not None:
             found.append("it could not be looked again: {}".format(report.unverified))
         return found

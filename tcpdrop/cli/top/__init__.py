@@ -12,11 +12,14 @@ import time
 
 from ...engine.audit import to_syslog
 from ...engine.methods import AUTO, check_method
+from ...engine.run import Run, still_there
 from ...errors import Refused
+from ...filters import all_of
 from ...filters.selection import select
 from ...model.connection import Connection, Owner
 from ...safety.guard import Guard
 from ...safety.rules import Rules
+from ...system.holders import scan
 from ...system.netns import scopes_of
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
@@ -27,7 +30,6 @@ from .look import Look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import curses
     from collections.abc import Callable
 
     from ...engine.outcome import Report
@@ -62,11 +64,13 @@ def run(parsed: Parsed, streams: Streams) -> int:
     except ImportError:  # a Python built without it
         streams.note("tcpdrop: this Python has no curses module, which 'top' draws with; 'list' prints")
         return FAILED
+    from .app import sit  # it draws with curses
+
     Rules(protect, lambda: scopes_of(parsed.text("netns")))  # a file that cannot be trusted stops here, as it would stop a drop
     sitting = Sitting(parsed, fixed, protect, method)
     try:
         with AtOnce():
-            _on_screen(lambda window: _sit(window, sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run")))
+            sit(sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run"))
     except Interrupted as signal:
         return 128 + signal.number
     except curses.error as error:
@@ -79,35 +83,6 @@ def run(parsed: Parsed, streams: Streams) -> int:
 
 def _terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)) and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def _on_screen(work: Callable[[curses.window], None]) -> None:
-    """With the terminal in curses' hands, and given back whatever comes: curses.wrapper(), which would turn colours on."""
-    import curses
-
-    window = curses.initscr()
-    try:
-        curses.noecho()
-        curses.cbreak()
-        work(window)
-    finally:
-        for give_back in (curses.nocbreak, curses.echo, curses.endwin):
-            try:
-                give_back()
-            except curses.error:
-                pass  # a terminal that has died takes nothing back
-
-
-def _sit(window: curses.window, sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:
-    from .app import App, TerminalGone
-    from .screen import Screen
-    from .view import View
-
-    view = View(sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run)
-    try:
-        App(view, Screen(window), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
-    except TerminalGone:
-        sitting.status = FAILED
 
 
 class Sitting:
@@ -131,8 +106,6 @@ class Sitting:
         both = [one for one in (self._fixed, chosen) if one is not None]
         found = None
         if both:
-            from ...filters import all_of
-
             found = all_of(both)
         if self._looks % AGAIN == 0:
             self._session = None
@@ -155,8 +128,6 @@ class Sitting:
         began = time.monotonic()
         if began < self._holders_due:
             return False
-        from ...system.holders import scan
-
         self._holders = scan()
         took = time.monotonic() - began
         self._holders_due = began + max(took * 20, HOLDERS_AGAIN)
@@ -176,7 +147,6 @@ class Sitting:
 
     def drop(self, victims: Connections, dry_run: bool, approve: Callable[[Connections], bool]) -> Report:
         """As `tcpdrop drop` does it.  Raises Error with nothing dropped."""
-        from ...engine.run import Run, still_there
 
         def ask(connections: Connections) -> None:
             if not approve(connections):

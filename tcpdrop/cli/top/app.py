@@ -9,6 +9,8 @@ import time
 
 from ...errors import Error
 from ...model.addresses import printable
+from ..exit_status import FAILED
+from ..prompt import question
 from .look import ORDERS
 from .screen import HELP, Screen
 from .view import View
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...engine.outcome import Report
     from ...model.table import Connections
+    from . import Sitting
 
     #: drops these; asks with the victims before the first one.  Raises Error with nothing dropped
     Drop = Callable[[Connections, bool, Callable[[Connections], bool]], Report]
@@ -35,6 +38,36 @@ _STEPS: dict[str | int, int] = {curses.KEY_DOWN: 1, curses.KEY_UP: -1, curses.KE
 
 class TerminalGone(Exception):
     """Nobody can press a key any more."""
+
+
+def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:
+    """One sitting, from the first look to q."""
+
+    def work(window: curses.window) -> None:
+        view = View(
+            sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run
+        )
+        App(view, Screen(window), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
+
+    try:
+        _on_screen(work)
+    except TerminalGone:
+        sitting.status = FAILED
+
+
+def _on_screen(work: Callable[[curses.window], None]) -> None:
+    """With the terminal in curses' hands, and given back whatever comes: curses.wrapper(), which would turn colours on."""
+    window = curses.initscr()
+    try:
+        curses.noecho()
+        curses.cbreak()
+        work(window)
+    finally:
+        for give_back in (curses.nocbreak, curses.echo, curses.endwin):
+            try:
+                give_back()
+            except curses.error:
+                pass  # a terminal that has died takes nothing back
 
 
 class App:
@@ -232,8 +265,6 @@ class App:
 
     def _approve(self, victims: Connections) -> bool:
         """Did the person say yes?"""
-        from ..prompt import question
-
         self._draw(f"{question(victims)} [y/N] ")
         while True:
             key = self._key(3600)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ...errors import FilterError
+from ...filters import Filter
 from ...model.addresses import printable
 from ...model.connection import Owner
 from .look import ORDERS, Look
@@ -12,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...filters import Filter
     from ...model.connection import Connection
     from ...model.table import Connections
     from .look import Identity
@@ -198,8 +198,6 @@ class View:
 
     def set_filter(self, text: str) -> bool:
         """Select by this filter.  One that cannot be read leaves the last good one, and says why."""
-        from ...filters import Filter
-
         self.filter_text = text
         try:
             chosen = Filter(text) if text.strip() else None

@@ -74,6 +74,8 @@ class Tally:
             yield report.warning
         if report.undecidable and self.matched:
             yield "%d more may match or not: no process holds them, or it may not be seen" % report.undecidable
+        for unread in report.unread:
+            yield str(unread)
         if report.unverified is not None:
             yield "it could not be looked again: %s" % report.unverified
 

@@ -135,6 +135,8 @@ def main():
         fail(module, error)
     if found.undecidable:
         module.warn("%d more may match or not: no process holds them, or it may not be seen" % found.undecidable)
+    for unread in found.unread:
+        module.warn(str(unread))
     module.exit_json(
         changed=False,
         msg="%d connection%s" % (len(found), " matches" if len(found) == 1 else "s match"),
