@@ -82,6 +82,8 @@ def direction(node, row, info, facts):
         return False
     if row[rows.LPORT] in facts.listeners:
         return node.args[0] == "in"
+    if facts.ephemeral is None:
+        return None
     lo, hi = facts.ephemeral
     return node.args[0] == "out" if lo <= row[rows.LPORT] <= hi else None
 
