@@ -63,7 +63,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if parsed.audited and not work.report.dry_run:
         what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
-        to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))
+        streams.flush()
+        streams.logged(to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog")))
     return status
 
 
@@ -81,7 +82,8 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
     sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
     if sources == 0:
-        raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
+        mine = "; --mine only narrows one, and as a filter it is: drop mine" if parsed.flag("mine") else ""
+        raise UsageError(f"nothing is selected: 'drop' needs a filter or a selector, or --all for every connection{mine}")
     if sources > 1:
         raise UsageError("--all, --from and a selection exclude each other")
     if (parsed.family or parsed.flag("mine")) and parsed.text("from") is not None:
