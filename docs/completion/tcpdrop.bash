@@ -52,7 +52,7 @@ _tcpdrop() {
 		*) word=${word//[\\\'\"]/} operands+=("$word") prev=$word ;;
 		esac
 	done
-	case ${operands[0]-} in list | drop | top | check | demo | paths) verb=${operands[0]} ;; esac
+	case ${operands[0]-} in list | drop | top | check | demo | paths | help) verb=${operands[0]} ;; esac
 	[[ $cur != --*=* ]] || prev=${cur%%=*} cur=${cur#*=}
 	if [[ $prev == --from ]]; then
 		compopt -o default
@@ -61,7 +61,7 @@ _tcpdrop() {
 		case $verb,$cur in
 		list, | list,[!-]* | drop, | drop,[!-]* | top, | top,[!-]*) words='state exclude local src remote dst host lport sport rport dport port family in out loopback dev kernel pid comm user mine unit cgroup idle age rtt recvq sendq bytes-sent bytes-received retrans cc and or not' ;;
 		classic,[!-]* | classic,)
-			((${#operands[@]})) || words='list drop top check demo paths '
+			((${#operands[@]})) || words='list drop top check demo paths help '
 			words+=$(_tcpdrop_ends "${COMP_WORDS[0]}" ${#operands[@]} "${operands[@]}")
 			;;
 		list,*) words='-h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
@@ -70,6 +70,7 @@ _tcpdrop() {
 		check,*) words='-h --help -V --version --json --jsonl' ;;
 		demo,*) words='-h --help -V --version' ;;
 		paths,*) words='-h --help -V --version --json --jsonl --ansible --salt --man --completion' ;;
+		help,*) words='-h --help -V --version' ;;
 		classic,*) words='-h --help -V --version -n --dry-run --method --include-self --protect -4 -6 --netns --zone --json --jsonl -q --quiet --allow-none --reason --syslog --no-syslog -l -a -s' ;;
 		esac
 	fi

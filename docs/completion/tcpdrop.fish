@@ -71,7 +71,7 @@ function __tcpdrop
                 set prev $word
         end
     end
-    contains -- "$operands[1]" list drop top check demo paths
+    contains -- "$operands[1]" list drop top check demo paths help
     and set verb $operands[1]
     set -l lead ''
     if string match -q -- '--*=*' $cur
@@ -92,7 +92,7 @@ function __tcpdrop
                 return
             case classic
                 test (count $operands) -eq 0
-                and printf '%s\n' list drop top check demo paths
+                and printf '%s\n' list drop top check demo paths help
                 __tcpdrop_ends $typed[1] (count $operands) $operands
                 return
         end
@@ -110,6 +110,8 @@ function __tcpdrop
             printf '%s\n' -h --help -V --version
         case paths
             printf '%s\n' -h --help -V --version --json --jsonl --ansible --salt --man --completion
+        case help
+            printf '%s\n' -h --help -V --version
         case classic
             printf '%s\n' -h --help -V --version -n --dry-run --method --include-self --protect -4 -6 --netns --zone --json --jsonl -q --quiet --allow-none --reason --syslog --no-syslog -l -a -s
     end

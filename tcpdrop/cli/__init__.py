@@ -12,7 +12,7 @@ from .exit_status import DONE, FAILED, REFUSED, USAGE
 from .options import SELECTORS, Parsed, UsageError, check_allowed, parse
 from .streams import Streams, error_object
 
-VERBS = ("list", "drop", "top", "check", "demo", "paths")
+VERBS = ("list", "drop", "top", "check", "demo", "paths", "help")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,7 +72,7 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
         return DONE
     operands = parsed.operands
     if parsed.flag("help") or not (operands or parsed.flag("all") or parsed.given.get("states") or parsed.flag("as_commands")):
-        return _help(parsed, streams)
+        return _help(parsed, streams, [] if parsed.classic_forced else operands[:1])
     if not operands:
         return _freebsd(parsed, streams)
     if not parsed.classic_forced and operands[0] in VERBS:
@@ -81,8 +81,23 @@ def _dispatch(parsed: Parsed, streams: Streams) -> int:
         return _command(operands[0], parsed, streams)
     if len(operands) in (2, 4) or any("->" in one for one in operands):
         check_allowed(parsed, "classic")
-        return _command("classic", parsed, streams)
-    raise UsageError(_likely_reading(parsed))
+        try:
+            return _command("classic", parsed, streams)
+        except ValueError as error:
+            if not operands[0].isalpha():
+                raise
+            raise UsageError(_meant(operands, str(error))) from None
+    raise UsageError(_meant(operands))
+
+
+def _meant(operands: list[str], wrong: str = "") -> str:
+    """What is wrong, and the verb that may have been meant: `tcpdrop kill lport 443 in` is no connection."""
+    from .meant import reading, verb_of  # only a mistake
+
+    if not wrong:
+        return reading(operands, VERBS)
+    verb = verb_of(operands[0], VERBS)
+    return f"{wrong}; did you mean the command '{verb}'?" if verb else wrong
 
 
 def _command(name: str, parsed: Parsed, streams: Streams) -> int:
@@ -94,11 +109,12 @@ def _command(name: str, parsed: Parsed, streams: Streams) -> int:
     return command.run(parsed, streams)  # type: ignore[no-any-return]
 
 
-def _help(parsed: Parsed, streams: Streams) -> int:
-    from .help import HELP, NO_OPERANDS  # long
+def _help(parsed: Parsed, streams: Streams, about: list[str]) -> int:
+    """--help, or what it says about a verb."""
+    from .help import HELP, NO_OPERANDS, VERB_HELP  # long
 
-    if parsed.flag("help"):
-        streams.data(HELP)
+    if parsed.flag("help") or about:
+        streams.data(VERB_HELP.get(about[0], HELP) if about else HELP)
         return DONE
     streams.note(NO_OPERANDS)
     if parsed.machine:
@@ -112,15 +128,3 @@ def _freebsd(parsed: Parsed, streams: Streams) -> int:
         parsed.given["all"] = True  # -l alone is every connection
     check_allowed(parsed, "drop")
     return _command("drop", parsed, streams)
-
-
-def _likely_reading(parsed: Parsed) -> str:
-    from ..model.addresses import printable  # only a mistake
-
-    given = [printable(operand) for operand in parsed.operands]
-    number = f"{len(given)} operand{'s' if len(given) > 1 else ''}"
-    if len(given) == 3:
-        return f"{number}: one of LADDR LPORT RADDR RPORT is missing in '{' '.join(given)}'"
-    if given[0].isalpha():
-        return f"{number}: '{given[0]}' is no command ({', '.join(VERBS)}); to drop one connection give LADDR LPORT RADDR RPORT"
-    return f"{number}: a connection is LADDR LPORT RADDR RPORT or LADDR:LPORT RADDR:RPORT"

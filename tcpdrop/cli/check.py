@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from .. import __version__
 from ..capabilities import Capabilities, check
 from ..model.addresses import printable
 from ..system import platform
@@ -24,6 +27,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
 
 def _lines(found: Capabilities) -> list[str]:
     lines = [
+        f"tcpdrop          {__version__}, Python {sys.version.split()[0]} ({printable(sys.executable)})",
         f"system           {found.system} ({found.backend})",
         f"list             {_WORDS[found.listing]}",
         f"kernel can drop  {_WORDS[found.supported]}",

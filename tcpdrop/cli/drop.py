@@ -81,7 +81,8 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
     sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
     if sources == 0:
-        raise UsageError("nothing is selected: 'drop' needs a filter or a selector, or --all for every connection")
+        mine = "; --mine only narrows one, and as a filter it is: drop mine" if parsed.flag("mine") else ""
+        raise UsageError(f"nothing is selected: 'drop' needs a filter or a selector, or --all for every connection{mine}")
     if sources > 1:
         raise UsageError("--all, --from and a selection exclude each other")
     if (parsed.family or parsed.flag("mine")) and parsed.text("from") is not None:

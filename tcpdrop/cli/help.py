@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What --help prints.  A test compares it with the table of options."""
+"""What --help and `tcpdrop help [VERB]` print.  Tests compare it with the table of options."""
+
+from __future__ import annotations
+
+from .exit_status import DONE
+from .meant import reading
+from .options import Parsed, UsageError
+from .streams import Streams
 
 USAGE = """\
 usage: tcpdrop [options] LADDR LPORT RADDR RPORT
@@ -9,7 +16,8 @@ usage: tcpdrop [options] LADDR LPORT RADDR RPORT
        tcpdrop top [options] [FILTER...]
        tcpdrop check [--json]
        tcpdrop demo
-       tcpdrop paths [--ansible | --salt | --man | --completion SHELL]"""
+       tcpdrop paths [--ansible | --salt | --man | --completion SHELL]
+       tcpdrop help [VERB]"""
 
 NO_OPERANDS = f"""\
 {USAGE}
@@ -23,12 +31,17 @@ Drops TCP connections of this host, each one exactly, at once, and without
 touching any other.  To drop one, name its local and remote end: also netstat's
 LADDR.LPORT, lsof's A:P->B:Q, [V6ADDR]:PORT, host and service names, ADDR%DEV.
 
+  tcpdrop list in lport 443                       who is connected?
+  tcpdrop drop -n remote 203.0.113.7              what would be dropped?
+  tcpdrop drop remote 203.0.113.7                 the same, for good
+
   list      list connections; never drops
   drop      drop every connection that matches
   top       look, choose and drop on the whole screen; ? shows its keys
   check     can this host drop connections, and may I?
   demo      make a loopback connection, drop it, show what both ends saw
   paths     where the files for Ansible and Salt, man and a shell are
+  help      this, or one screen about a verb, with examples: tcpdrop help drop
 
 a filter: predicates, neighbours and-ed, with and, or, not and parentheses
   state established     exclude close-wait          family inet6
@@ -91,3 +104,111 @@ exit status:
 
 More in tcpdrop(8).  To trace dropped packets instead, see the tool of the same
 name in bcc."""
+
+_END = "What each option means: tcpdrop(8)."
+_WORDS = """\
+ a filter: state S, local A, remote A[/LEN][:PORT], host A, lport N, rport N,
+ in, out, idle gt 10m, age gt 8h, pid N, comm GLOB, user U, and, or, not ...
+ All of it: tcpdrop --help.  What each option means: tcpdrop(8)."""
+
+#: verb -> its --help, on one screen of 24 lines
+VERB_HELP: dict[str, str] = {
+    "list": f"""\
+usage: tcpdrop list [options] [FILTER...]
+Lists the connections that match, or all; never drops, and needs no privilege.
+
+ tcpdrop list in lport 443 remote 203.0.113.0/24
+ tcpdrop list --summary-by remote_addr in lport 443
+ tcpdrop list --order idlest --limit 20 -o local,remote,process,idle_ms
+
+ which    --local-addr, --local-port, --remote-addr, --remote-port, -s --state,
+          --pid, --process, --user, --idle, --age; -a --all; --mine, -4, -6
+ where    --netns NAME|PID|PATH|all, --zone X
+ how many --order oldest|newest|idlest|largest, --limit N
+ output   --json, --jsonl, -o FIELDS, --summary-by X, --explain, -c --count, -q
+          --quiet
+ and      --allow-none, -h --help, -V --version
+
+{_WORDS}""",
+    "drop": f"""\
+usage: tcpdrop drop [options] FILTER...
+Drops every connection that matches, each one exactly; on a terminal it asks.
+
+ tcpdrop drop -n remote 203.0.113.7 lport 443      what would be dropped?
+ tcpdrop drop remote 203.0.113.7 lport 443         the same, for good
+ tcpdrop drop state close-wait idle gt 10m comm nginx
+
+ which    --local-addr, --local-port, --remote-addr, --remote-port, -s --state,
+          --pid, --process, --user, --idle, --age; -a --all; --from FILE;
+          narrowed by --mine, -4, -6, --order X, --limit N
+ where    --netns NAME|PID|PATH|all, --zone X
+ care     -n --dry-run, -l as commands, -y --yes, --max-drops N, --include-self,
+          --protect FILTER, --method auto|destroy|descriptor
+ again    --for 30s, --until-gone[=30s], --interval 500ms, --rate N
+ output   --json, --jsonl, -c --count, -q --quiet, --allow-none
+ log      --reason TEXT, --syslog, --no-syslog;  -h --help, -V --version
+
+{_WORDS}""",
+    "top": f"""\
+usage: tcpdrop top [options] [FILTER...]
+Look, choose and drop on the whole screen; ? shows the keys, q leaves.
+
+ tcpdrop top
+ tcpdrop top in lport 443
+ tcpdrop top -n --interval 500ms remote 203.0.113.0/24
+
+ which    --local-addr, --local-port, --remote-addr, --remote-port, -s --state,
+          --pid, --process, --user, --idle, --age; --mine, -4, -6
+ where    --netns NAME|PID|PATH|all, --zone X;  --interval 2s between two looks
+ care     -n --dry-run, --include-self, --protect FILTER, --method X
+ log      --reason TEXT, --syslog, --no-syslog;  -h --help, -V --version
+
+{_WORDS}""",
+    "check": f"""\
+usage: tcpdrop check [--json | --jsonl]
+Can this host drop connections, and may you?  What works and what does not, what
+is in the way, whether your own session is recognised, and what would help.
+Drops nothing, and needs no privilege.  Status 0 if any can be dropped, else 3.
+
+ tcpdrop check
+ tcpdrop check --json
+
+ also -h --help, -V --version.  {_END}""",
+    "demo": f"""\
+usage: tcpdrop demo
+Makes a connection of its own on loopback, drops it, and shows what both ends
+saw.  Touches no other, and needs no privilege.
+
+ tcpdrop demo
+
+ also -h --help, -V --version.  {_END}""",
+    "paths": f"""\
+usage: tcpdrop paths [--ansible | --salt | --man | --completion SHELL]
+Where the files for Ansible and Salt, the manual page and the completions are.
+
+ tcpdrop paths
+ man "$(tcpdrop paths --man)"
+ . "$(tcpdrop paths --completion bash)"
+
+ also --json, --jsonl, -h --help, -V --version
+ {_END}""",
+    "help": f"""\
+usage: tcpdrop help [VERB]
+What --help says, or what it says about one verb.
+
+ tcpdrop help drop
+
+ also -h --help, -V --version.  {_END}""",
+}
+
+
+def run(parsed: Parsed, streams: Streams) -> int:
+    """tcpdrop help [VERB]"""
+    if not parsed.operands:
+        streams.data(HELP)
+        return DONE
+    verb = parsed.operands[0]
+    if verb not in VERB_HELP or len(parsed.operands) > 1:
+        raise UsageError(reading(parsed.operands, VERB_HELP) if verb not in VERB_HELP else "'help' takes one verb")
+    streams.data(VERB_HELP[verb])
+    return DONE

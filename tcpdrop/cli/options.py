@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 
 class UsageError(Exception):
     """The command line cannot be understood; status 2, before anything is opened."""
@@ -84,6 +88,7 @@ ALLOWED = {
     "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
+    "help": _COMMON - {"json", "jsonl"},
     "paths": _COMMON | {"ansible", "salt", "man", "completion"},
 }
 
@@ -144,6 +149,8 @@ def parse(arguments: list[str]) -> Parsed:
         raise UsageError("--syslog and --no-syslog exclude each other")
     if parsed.flag("json") and parsed.flag("jsonl"):
         raise UsageError("--json and --jsonl exclude each other")
+    if parsed.machine and (parsed.flag("count") or "summary_by" in parsed.given):
+        raise UsageError("--count and --summary-by are for people: --json and --jsonl have the counts in their summary")
     return parsed
 
 
@@ -161,7 +168,7 @@ def _short(parsed: Parsed, argument: str, rest: object) -> None:
 def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
     dest = SPELLINGS.get(name)
     if dest is None:
-        raise UsageError(f"unknown option {_shown(name)}; options cannot be shortened")
+        raise UsageError(_meant().unknown_option(name, SPELLINGS))
     kind = OPTIONS[dest][0]
     if kind == FLAG and value is not None:
         raise UsageError(f"{name} takes no value")
@@ -179,6 +186,13 @@ def _store(parsed: Parsed, name: str, value: str | None, rest: object) -> None:
         values += _listed(name, value) if kind == LIST else [value]  # type: ignore[operator]
     elif parsed.given.setdefault(dest, value) != value:
         raise UsageError(f"{name} is given twice")
+
+
+def _meant() -> ModuleType:
+    """What helps with a mistake, and is loaded by one only."""
+    from . import meant
+
+    return meant
 
 
 def _shown(text: str) -> str:
@@ -203,5 +217,4 @@ def check_allowed(parsed: Parsed, form: str) -> None:
     """Raise UsageError for an option that this form does not take."""
     for dest in parsed.given:
         if dest not in ALLOWED[form]:
-            name = "the classic form" if form == "classic" else f"'{form}'"
-            raise UsageError(f"{OPTIONS[dest][1][-1]} does not go with {name}")
+            raise UsageError(_meant().not_of_this_form(OPTIONS[dest][1], form))

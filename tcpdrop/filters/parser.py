@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..errors import FilterError
 from ..model.addresses import is_number, looks_numeric, printable
+from ..model.nearest import nearest
 from ..model.rows import state_number
 from ..system import platform
 from .lexer import COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, tokens
@@ -229,7 +230,8 @@ def _unknown(reader: Reader) -> str:
     for looks_like, advice in _MEANT:
         if looks_like(token.text):
             return f"'{shown}' alone says nothing; expected a predicate: {advice.format(shown)}"
-    return f"'{shown}' is not a word of the filter language; expected {_EXPECTED}"
+    near = nearest(token.text, WORDS)
+    return f"'{shown}' is not a word of the filter language; {f'did you mean {near}? ' if near else ''}expected {_EXPECTED}"
 
 
 def _mixed(parts: list[str], operators: list[str], column: int) -> FilterError:

@@ -2,12 +2,13 @@
 """tcpdrop check on this very host: what it says with the right and without, and that its last line works."""
 
 import json
+import platform
 
 import pytest
 from support.command import COMMAND, NOBODY, line, run, tcpdrop, words
 from support.rights import missing
 
-from tcpdrop import _tcpdrop
+from tcpdrop import __version__, _tcpdrop
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -29,6 +30,15 @@ def test_check_with_the_right():
     assert "\nyou may drop     yes\n" in out
     assert "problem" not in out
     assert out.endswith(f"\nworks here       {COMMAND} LADDR LPORT RADDR RPORT\n")
+
+
+def test_check_says_the_version_and_the_interpreter():
+    first, second = tcpdrop("check").out.splitlines()[:2]
+    words = first.split()
+    assert words[:2] == ["tcpdrop", f"{__version__},"]
+    assert words[2:4] == ["Python", platform.python_version()]
+    assert run(words[4].strip("()"), "-I", "-c", "import tcpdrop; print(tcpdrop.__version__)").out == f"{__version__}\n"
+    assert second.endswith(f"({_tcpdrop.BACKEND})")
 
 
 def test_the_line_of_check_works(holder):

@@ -235,6 +235,23 @@ def test_help_has_every_option_and_fits():
         assert re.search(rf"^       tcpdrop {verb}\b", help.USAGE, re.M)
 
 
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_the_help_of_a_verb_is_one_screen_with_all_its_options_and_examples(verb):
+    text = help.VERB_HELP[verb]
+    assert len(text.splitlines()) < 24
+    assert max(map(len, text.splitlines())) <= 80
+    named = set(re.findall(r"(?<![\w-])--?[a-zA-Z0-9][\w-]*", text))
+    assert named - {"--help"} <= {spelling for dest in options.ALLOWED[verb] for spelling in options.OPTIONS[dest][1]}
+    assert all(named & set(options.OPTIONS[dest][1]) for dest in options.ALLOWED[verb])
+    examples = re.findall(r"^ tcpdrop (.*?)(?:  .*)?$", text, re.M)
+    for example in examples:
+        assert _offline(shlex.split(example))[0] == verb
+    assert examples or verb == "paths"
+    for asked in (["help", verb], [verb, "--help"], ["-h", verb]):
+        assert tcpdrop(*asked) == (0, text + "\n", "")
+    assert tcpdrop("help").out == help.HELP + "\n"
+
+
 def test_help_has_every_word_of_the_filter_language_but_no_alias():
     """ss's names (src, dst, sport, dport) stand in the manual page only."""
     shown = help.HELP.partition("a filter:")[2].partition("\n\n")[0]

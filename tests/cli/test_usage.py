@@ -272,6 +272,46 @@ def test_what_does_not_go_with_a_verb(refused, words, said):
     assert said in refused(*words)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lst"], "did you mean 'list'?"),
+        (["lsit", "lport", "443"], "did you mean 'list'?"),
+        (["ls"], "did you mean 'list'?"),
+        (["kill"], "did you mean 'drop'?"),
+        (["kill", "lport", "443", "in"], "did you mean the command 'drop'?"),
+        (["ls", "mine"], "did you mean the command 'list'?"),
+        (["help", "dorp"], "did you mean 'drop'?"),
+        (["list", "--sumary-by", "state"], "did you mean --summary-by?"),
+        (["drop", "--dry", "lport", "1"], "did you mean --dry-run?"),
+        (["drop", "--max_drops", "1", "lport", "1"], "did you mean --max-drops?"),
+        (["list", "-tn"], "all of it is TCP"),
+        (["list", "-n"], "are numbers anyhow"),
+        (["list", "-u"], "TCP only"),
+        (["list", "-l"], "tcpdrop list state listen"),
+        (["drop", "-K", "lport", "1"], "tcpdrop drop FILTER"),
+        (["list", "lprt 443"], "did you mean lport?"),
+        (["list", "remtoe 10.0.0.1"], "did you mean remote?"),
+        (["drop", "--mine"], "drop mine"),
+        (["list", "--json", "-c"], "--json and --jsonl have the counts"),
+        (["list", "--jsonl", "--summary-by=state"], "--json and --jsonl have the counts"),
+        (["help", "list", "drop"], "one verb"),
+    ],
+    ids=" ".join,
+)
+def test_what_was_meant(monkeypatch, capsys, words, said):
+    forbid(monkeypatch)
+    assert cli.main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--bogus"], ["-x"], ["zzzz"], ["list", "xyzzy 3"], ["list", "--s"], ["in"]], ids=" ".join)
+def test_what_is_near_nothing_is_not_guessed(monkeypatch, capsys, words):
+    forbid(monkeypatch)
+    assert cli.main(words) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
 # ---- for programs
 
 
