@@ -144,7 +144,8 @@ def drop(
     audit.to_logging(run.report, reason)
     if syslog and not dry_run:
         what = "given connections" if given is not None else "--all" if chosen is None else str(chosen)
-        audit.to_syslog((), run.report.counts, what=what, reason=reason, each=False)
+        unlogged = audit.to_syslog((), run.report.counts, what=what, reason=reason, each=False)
+        run.report.warning = "; ".join(filter(None, (run.report.warning, unlogged)))
     return run.report
 
 

@@ -18,6 +18,8 @@ VERBS = ("list", "drop", "top", "check", "demo", "paths", "help")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status.  Prints; never raises but for signals."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack a character of a name, as stderr's may
     streams = Streams(sys.stdout, sys.stderr)
     try:
         status = _run(arguments, streams)

@@ -145,9 +145,9 @@ class Job:
         if parsed.audited and not parsed.flag("dry_run"):
             from ..engine.audit import to_syslog  # not without syslog
 
-            to_syslog(
-                self._outcomes, self._counts, what=" ".join(parsed.operands), reason=parsed.text("reason"), each=parsed.flag("syslog")
-            )
+            what, each = " ".join(parsed.operands), parsed.flag("syslog")
+            self._streams.flush()
+            self._streams.logged(to_syslog(self._outcomes, self._counts, what=what, reason=parsed.text("reason"), each=each))
         if self._refusal is not None:  # a dry run ends as the real one would
             self._refusal.what = ""
             self._streams.note(f"tcpdrop: the real run would be refused: {self._refusal}")

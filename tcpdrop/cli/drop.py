@@ -63,7 +63,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if parsed.audited and not work.report.dry_run:
         what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
         outcomes = ((str(result.connection), result.outcome) for result in work.report)
-        to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog"))
+        streams.flush()
+        streams.logged(to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog")))
     return status
 
 

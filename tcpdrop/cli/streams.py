@@ -38,13 +38,17 @@ class Streams:
             except OSError as error:
                 self.error = error
 
-    def note(self, text: str) -> None:
-        """One line for stderr, behind the data so far; if nobody reads that, nothing can be done about it."""
+    def flush(self) -> None:
+        """The data so far must be out before what may take long."""
         if self._out is not None and self.error is None:
             try:
                 self._out.flush()
             except OSError as error:
                 self.error = error
+
+    def note(self, text: str) -> None:
+        """One line for stderr, behind the data so far; if nobody reads that, nothing can be done about it."""
+        self.flush()
         if self._err is not None:
             try:
                 self._err.write(text + "\n")
@@ -52,6 +56,11 @@ class Streams:
             except OSError:
                 _silence(self._err)
                 self._err = None
+
+    def logged(self, word: str) -> None:
+        """What audit.to_syslog() said."""
+        if word:
+            self.note(f"tcpdrop: {word}")
 
     def progress(self, text: str) -> None:
         """A line on a terminal that the next one replaces; "" takes it away."""
@@ -69,11 +78,7 @@ class Streams:
 
     def finish(self) -> None:
         """Write out what is buffered.  Afterwards .error is final."""
-        if self._out is not None:
-            try:
-                self._out.flush()
-            except OSError as error:
-                self.error = self.error or error
+        self.flush()
         if self.error is not None and self._out is sys.stdout and self._out is not None:
             _silence(self._out)
 

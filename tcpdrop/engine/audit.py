@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock, start_new_thread
 
 from ..model.addresses import printable
 
 #: characters of a selection in the log
 LONGEST = 400
+#: seconds in which the log takes no line, after which nobody waits any longer
+LONGEST_WAIT = 0.5
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,19 +51,62 @@ def _shortened(what: str) -> str:
     return what if len(what) <= LONGEST else f"{what[:LONGEST]}... ({len(what)} characters)"
 
 
-def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> None:
-    """One line for the run, and with `each` one for every (connection, outcome) before it."""
-    import syslog
+def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> str:
+    """One line for the run, and with `each` one for every (connection, outcome) before it.
 
-    # Solaris, and illumos before 2013, have the one facility for both.
-    syslog.openlog("tcpdrop", syslog.LOG_PID, getattr(syslog, "LOG_AUTHPRIV", syslog.LOG_AUTH))
+    Returns a word for whoever asked, where the log did not take them; else "".
+    """
     tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
-    if each:
-        for connection, outcome in outcomes:
-            syslog.syslog(syslog.LOG_NOTICE, f"connection={_value(connection)} outcome={outcome} {tail}")
+    lines = [f"connection={_value(connection)} outcome={outcome} {tail}" for connection, outcome in outcomes] if each else []
     numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
-    syslog.syslog(syslog.LOG_NOTICE, f"selection={_value(_shortened(what))} {numbers} {tail}")
-    syslog.closelog()
+    lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
+    written = _Writer(lines).wait()
+    return "" if written == len(lines) else f"the log takes nothing just now: {len(lines) - written} of {len(lines)} lines were not written"
+
+
+class _Writer:
+    """Gives lines to syslog(3), which waits for ever where /dev/log is full and nobody reads: so nobody waits for it."""
+
+    #: the one that syslog(3) still keeps, if any: another would only wait behind it
+    _stuck: _Writer | None = None
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._written = 0
+        self._given_up = False
+        self._done = allocate_lock()
+
+    def wait(self) -> int:
+        """How many were written, in a second at most where the log takes none."""
+        if _Writer._stuck is not None and _Writer._stuck._done.locked():
+            return 0
+        self._done.acquire()
+        try:
+            start_new_thread(self._write, ())
+        except RuntimeError:  # no further thread is allowed
+            return 0
+        before = -1
+        while not self._done.acquire(timeout=LONGEST_WAIT):
+            if self._written == before:
+                self._given_up, _Writer._stuck = True, self
+                break
+            before = self._written  # many lines take their time while they move
+        return self._written
+
+    def _write(self) -> None:
+        import syslog
+
+        try:
+            # Solaris, and illumos before 2013, have the one facility for both.
+            syslog.openlog("tcpdrop", syslog.LOG_PID, getattr(syslog, "LOG_AUTHPRIV", syslog.LOG_AUTH))
+            for line in self._lines:
+                if self._given_up:
+                    break
+                syslog.syslog(syslog.LOG_NOTICE, line)
+                self._written += 1
+            syslog.closelog()
+        finally:
+            self._done.release()
 
 
 def logs() -> bool:

@@ -91,8 +91,8 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
     from ..system.holders import Owners
 
     known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=not pids, everyone=True)
-    if pids and connection.process is not None:
-        known.processes.remember(pids[0], connection.process)
+    if pids and connection.owner.process is not None:
+        known.processes.remember(pids[0], connection.owner.process)
     return Facts(
         listeners=facts.listeners,
         ephemeral=facts.ephemeral,

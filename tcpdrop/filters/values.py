@@ -7,7 +7,7 @@ what makes the literal constructors safe.
 
 from __future__ import annotations
 
-from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable
+from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable, typed_bytes
 from ..model.rows import state_number
 from ..system.services import port_of
 from .sockets import STATE_GROUPS
@@ -159,7 +159,7 @@ def uid(text: str) -> int:
 
 def comm(text: str) -> str:
     """A glob; a name longer than the kernel keeps could never match."""
-    name(text)
+    text = typed_bytes(name(text))
     size = len(text.replace("*", "").encode("utf-8", "surrogateescape"))
     if size > COMM_BYTES and "[" not in text:
         short = text.encode("utf-8", "surrogateescape")[:COMM_BYTES].decode("utf-8", "replace")

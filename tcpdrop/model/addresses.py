@@ -102,3 +102,17 @@ def parse_port(text: str) -> int:
 def printable(text: str) -> str:
     """Text from outside, safe to print on a terminal: no control characters, no raw bytes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def spelled_bytes(text: str) -> str:
+    """Text whose bytes may not be UTF-8, without lone surrogates: what no text can hold is written as printable() writes it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def typed_bytes(text: str) -> str:
+    """The other way: what spelled_bytes() wrote, as it is typed back."""
+    head, *rest = text.split("\\udc")
+    for part in rest:
+        is_byte = len(part) > 1 and part[0] in "89abcdef" and part[1] in "0123456789abcdef"
+        head += chr(0xDC00 + int(part[:2], 16)) + part[2:] if is_byte else "\\udc" + part
+    return head

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .addresses import unpack
+from .addresses import spelled_bytes, unpack
 from .rows import (
     BYTES_RECEIVED,
     BYTES_SENT,
@@ -221,8 +221,9 @@ class Connection:
 
     @property
     def process(self) -> str | None:
-        """The name of the holding process."""
-        return self.owner.process
+        """The name of the holding process; bytes that are not UTF-8 as in 'caf\\udce9', which a filter reads so, too."""
+        name = self.owner.process
+        return name if name is None or name.isascii() else spelled_bytes(name)
 
     # ---- what only details=True fetches
 

@@ -10,7 +10,7 @@ import errno
 import os
 
 from ..errors import Error, NotFound, NotPermitted, NotSupported
-from ..model.addresses import is_number, printable
+from ..model.addresses import is_number, printable, spelled_bytes, typed_bytes
 from . import platform
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ def path_of(where: str) -> str:
     """
     if not where:
         raise ValueError("a network namespace is a NAME, a PID or a PATH, not an empty text")
+    where = typed_bytes(where)
     if "/" in where:
         return where
     if where.startswith("net:["):
@@ -307,7 +308,7 @@ def _is_hidden(path: str) -> bool:
 
 def _label(path: str, inode: int | None) -> str:
     """A namespace's name, else its identity."""
-    return path[len(NAMES) + 1 :] if path.startswith(NAMES + "/") else f"net:[{inode}]"
+    return spelled_bytes(path[len(NAMES) + 1 :]) if path.startswith(NAMES + "/") else f"net:[{inode}]"
 
 
 def scopes_of(where: str | int | None) -> Iterator[int | None]:

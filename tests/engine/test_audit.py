@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The audit: a line in the host's log for each run and why, which no value can forge, and Python's own records."""
 
+import contextlib
 import re
+import socket
+import subprocess
+import time
 
 import pytest
 from support import private
-from support.command import line, tcpdrop
+from support.command import COMMAND, line, tcpdrop, words
 
 import tcpdrop as package
 from tcpdrop.engine import audit
@@ -100,3 +104,69 @@ def test_python_logs_a_record_a_drop(holder, caplog):
     assert record.getMessage() == f"{line(pair)}: dropped"
     assert record.result.outcome == "dropped"
     assert record.reason == "why"
+
+
+@pytest.fixture
+def full(log):
+    """The log is full, and nobody reads it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as writer:
+        writer.setblocking(False)
+        writer.connect(log.socket.getsockname())
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                writer.send(b"x")
+    return log.wrapper
+
+
+@pytest.mark.only_on("linux", reason="/dev/log is a socket")
+@pytest.mark.parametrize("form", ["classic", "drop", "json", "each of many"])
+def test_a_log_that_nobody_reads_does_not_keep_the_answer(holder, full, form):
+    pairs = [holder.pair() for _ in range(60 if form == "each of many" else 1)]
+    if form == "classic":
+        arguments = words(pairs[0])
+    else:
+        more = {"json": ["--json"], "each of many": ["--syslog", "--yes"]}.get(form, [])
+        arguments = ["drop", *more, "lport " + ",".join(str(pair.lport) for pair in pairs)]
+    begun = time.monotonic()
+    done = tcpdrop(*arguments, wrapper=full)
+    assert (done.status, [pair.state() for pair in pairs]) == (0, [None] * len(pairs))
+    number = len(pairs) + 1 if form == "each of many" else 1
+    assert f"tcpdrop: the log takes nothing just now: {number} of {number} lines were not written\n" in done.err
+    assert done.out.count("dropped") == (2 if form == "json" else len(pairs))
+    assert time.monotonic() - begun < 15  # a loaded machine; half a second for each line were 30
+
+
+@pytest.mark.only_on("linux", reason="/dev/log is a socket")
+def test_the_line_is_out_before_the_log_is_told(holder, full):
+    pair = holder.pair()
+    with subprocess.Popen([*full, COMMAND, *words(pair)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == f"{line(pair)}: dropped\n"
+        assert process.poll() is None  # it still waits for the log
+        assert "the log takes nothing just now" in process.stderr.read()
+
+
+UNLOGGED = """
+import sys, tcpdrop
+for port in sys.argv[1:]:
+    print(tcpdrop.drop(f"lport {port}", syslog=True, include_self=True).warning)
+"""
+
+
+@pytest.mark.only_on("linux", reason="/dev/log is a socket")
+def test_python_is_told_once_the_log_takes_nothing(holder, full):
+    ports = [str(holder.pair().lport)] + ["1"] * 49
+    begun = time.monotonic()
+    done = private.python(full, UNLOGGED, *ports)
+    assert done.out == "the log takes nothing just now: 1 of 1 lines were not written\n" * 50
+    assert time.monotonic() - begun < 15  # half a second for each were 25
+
+
+def test_without_a_further_thread_the_drop_is_told(holder, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    pair = holder.pair()
+    monkeypatch.setattr(audit, "start_new_thread", refuse)
+    report = package.drop(f"lport {pair.lport}", syslog=True)
+    assert report.counts == {"dropped": 1}
+    assert report.warning.endswith("the log takes nothing just now: 1 of 1 lines were not written")

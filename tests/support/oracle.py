@@ -138,7 +138,8 @@ def runs_as(node, row, facts, uid):
 def user(node, row, info, facts):
     if row[rows.INODE] and row[rows.FLAGS] & rows.ROW_UID and row[rows.UID] == node.args[0]:
         return True
-    return runs_as(node, row, facts, node.args[0])
+    answer = runs_as(node, row, facts, node.args[0])
+    return answer if row[rows.FLAGS] & rows.ROW_UID else answer or None
 
 
 def mine(node, row, info, facts):

@@ -99,6 +99,7 @@ class Sitting:
         self._holders_due = 0.0
         self._session: Guard | None = None
         self._counts: dict[str, int] = {}
+        self._unlogged = ""
         self.status = DONE
 
     def select(self, chosen: Filter | None) -> Look:
@@ -168,9 +169,11 @@ class Sitting:
             self._counts[outcome] = self._counts.get(outcome, 0) + number
         if self._parsed.audited:
             outcomes = ((str(result.connection), result.outcome) for result in report)
-            to_syslog(outcomes, report.counts, what="top", reason=self._parsed.text("reason"), each=self._parsed.flag("syslog"))
+            reason, each = self._parsed.text("reason"), self._parsed.flag("syslog")
+            self._unlogged = to_syslog(outcomes, report.counts, what="top", reason=reason, each=each) or self._unlogged
 
     def tell(self, streams: Streams) -> None:
         """Back on the shell's screen: what was done."""
+        streams.logged(self._unlogged)
         if self._counts:
             streams.note("tcpdrop: " + ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in self._counts.items()))
