@@ -71,7 +71,7 @@ def _row_by_row(chosen: Filter, numbered: Iterable[tuple[int, Record]], facts: F
 def _holders(chosen: Filter, inodes: set[int] | None) -> Owners:
     """Who holds these sockets (None: all), as far as the filter asks for it."""
     holders = _system_holders()
-    return holders.scan(inodes) if OWNERS in chosen.needs() else holders.scan_named(chosen.wanted_pids, inodes)
+    return holders.scan(inodes) if OWNERS in chosen.needs() else holders.scan_named(chosen.wanted_pids, inodes)  # type: ignore[no-any-return]
 
 
 def _system_holders() -> ModuleType:
