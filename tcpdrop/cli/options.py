@@ -8,6 +8,7 @@ that a new option could change what an old script means.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ ALLOWED = {
 }
 
 
+#: options whose values are names of processes and devices, or filters with such in them
+_NAMES = {"process", "user", "protect"}
+
+
 class Parsed:
     """operands, and a value for each option given: True, text, or a list of texts."""
 
@@ -145,6 +150,8 @@ def parse(arguments: list[str]) -> Parsed:
             _short(parsed, argument, rest)
         else:
             parsed.operands.append(argument)
+    if sys.getfilesystemencoding() != "utf-8":
+        _read_as_utf8(parsed)
     if parsed.flag("ipv4") and parsed.flag("ipv6"):
         raise UsageError("-4 and -6 exclude each other: without both, either family is meant")
     if parsed.flag("syslog") and parsed.flag("no_syslog"):
@@ -154,6 +161,18 @@ def parse(arguments: list[str]) -> Parsed:
     if parsed.machine and (parsed.flag("count") or "summary_by" in parsed.given):
         raise UsageError("--count and --summary-by are for people: --json and --jsonl have the counts in their summary")
     return parsed
+
+
+def _read_as_utf8(parsed: Parsed) -> None:
+    """The bytes that were typed, as names are read from the kernel: the locale's own reading of them would never match."""
+    if not parsed.classic_forced and parsed.operands[:1] in (["list"], ["drop"], ["top"]):  # a filter follows, no host's name
+        parsed.operands = [_as_utf8(text) for text in parsed.operands]
+    for dest in _NAMES & parsed.given.keys():
+        parsed.given[dest] = [_as_utf8(text) for text in parsed.texts(dest) or []]
+
+
+def _as_utf8(text: str) -> str:
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _short(parsed: Parsed, argument: str, rest: object) -> None:
