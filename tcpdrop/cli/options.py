@@ -50,7 +50,9 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "jsonl": (FLAG, ("--jsonl",)),
     "quiet": (FLAG, ("-q", "--quiet")),
     "count": (FLAG, ("-c", "--count")),
-    "fields": (LIST, ("-o",)),
+    "fields": (LIST, ("-o", "--output")),
+    "holders": (FLAG, ("-p", "--processes")),
+    "no_header": (FLAG, ("-H", "--no-header")),
     "summary_by": (VALUE, ("--summary-by",)),
     "explain": (FLAG, ("--explain",)),
     "from": (VALUE, ("--from",)),
@@ -84,7 +86,7 @@ _DROP = frozenset({"dry_run", "method", "include_self", "protect", "reason", "sy
 _MANY = frozenset({"mine", "yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
     "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
-    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "summary_by", "explain", "all"},
+    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "holders", "no_header", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
@@ -215,9 +217,7 @@ def _meant() -> ModuleType:
 
 
 def _shown(text: str) -> str:
-    from ..model.addresses import printable  # only a mistake
-
-    return printable(text)
+    return str(_meant().printable(text))
 
 
 def _listed(name: str, value: str) -> list[str]:
