@@ -25,6 +25,7 @@ CANNOT = frozenset((errno.EPERM, errno.EACCES, errno.EOPNOTSUPP))
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from types import ModuleType
 
     from ..model.rows import Row
     from ..model.table import Batch
@@ -53,9 +54,7 @@ def drop(rows: list[Row] | Batch, scope: int | None, *, dry_run: bool = False, p
 
 def _would_drop(rows: list[Row] | Batch, scope: int | None) -> Iterator[Chunk]:
     """All but the last step: the right, and what is MPTCP's."""
-    from ..system.rights import lacks_right  # a real drop is told by its own answer
-
-    failure = lacks_right(scope)
+    failure = _rights().lacks_right(scope)
     if failure is not None:
         yield range(len(rows)), failure
     else:
@@ -70,7 +69,7 @@ def _drop_one(row: Row, scope: int | None) -> Way | Error:
         kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except Error as error:
         error.what = spelled(row)
-        return _explained(error)
+        return _rights().explained(error)
     return DESTROYED
 
 
@@ -142,10 +141,10 @@ def _answer_of(number: int, row: Row, scope: int | None) -> Way | Error:
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
             return DESTROYED
-    return _explained(kernel.error_of(number, spelled(row)))
+    return _rights().explained(kernel.error_of(number, spelled(row)))
 
 
-def _explained(error: Error) -> Error:
-    from ..system.rights import explained  # only what failed needs words
+def _rights() -> ModuleType:
+    from ..system import rights  # a drop that succeeds is told by its own answer
 
-    return explained(error)
+    return rights

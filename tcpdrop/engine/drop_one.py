@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple, pack_whole, split_dev
-from ..system import sunos_zones as zones
 from ..system.netns import Namespace
 from . import audit, other_zone
 from .methods import check_method
@@ -48,11 +47,10 @@ def drop_one(
     raddr, rport, *rdevs = _end(remote, "remote")
     quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
     check_method(method)
-    if zone is not None:
-        number = zones.number_of(zone)
-        if number != zones.OWN:
-            other_zone.drop(quad, number, include_self=include_self)
-            return
+    elsewhere = None if zone is None else other_zone.id_of(zone)
+    if elsewhere is not None:
+        other_zone.drop(quad, elsewhere, include_self=include_self)
+        return
     if netns is None:
         row, way = _drop(quad, None, method, include_self=include_self)
     else:
