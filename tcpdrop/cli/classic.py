@@ -158,6 +158,9 @@ def _why_absent(quad: FourTuple, scope: int | None) -> str:
         pass
     else:
         return f"but {quad.swapped()} exists: are local and remote swapped?"
-    from .hints import elsewhere  # only what was not found
+    if scope is not None:
+        return ""
+    from .elsewhere import NETNS, elsewhere  # only what was not found
 
-    return elsewhere(scope)
+    others = elsewhere()
+    return f"in this {others}; there are others: {'--netns' if others == NETNS else '--zone'}" if others else ""

@@ -69,7 +69,8 @@ def _drop_one(row: Row, scope: int | None) -> Way | Error:
         kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except Error as error:
         error.what = spelled(row)
-        return _rights().explained(error)
+        _rights().explained(error)
+        return error
     return DESTROYED
 
 
@@ -141,7 +142,9 @@ def _answer_of(number: int, row: Row, scope: int | None) -> Way | Error:
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
             return DESTROYED
-    return _rights().explained(kernel.error_of(number, spelled(row)))
+    error = kernel.error_of(number, spelled(row))
+    _rights().explained(error)
+    return error
 
 
 def _rights() -> ModuleType:
