@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from .. import __version__
@@ -35,14 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def command() -> None:
-    """The whole command: main() without the collector of garbage, which would look at everything that was loaded.
+    """The whole command: main(), and what a short run has no use for left out, which would cost as much as a drop.
 
-    That costs as much as a drop.  A run that goes on and on makes enough objects to be collected all the same.
+    That is looking for garbage (a run that goes on and on makes enough objects
+    to be looked through all the same) and taking the interpreter apart.
     """
     gc.set_threshold(100_000)
-    status = main()
-    gc.freeze()  # nor at the end
-    sys.exit(status)
+    status = main()  # all is written out, and nothing of ours waits for the end
+    os._exit(status)
 
 
 def _after_write_error(status: int, streams: Streams) -> int:

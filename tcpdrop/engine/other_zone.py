@@ -11,7 +11,7 @@ from ..safety.session import OwnSession
 from ..system import kernel
 from ..system import sunos_zones as zones
 from ..system.rights import explained
-from .destroy import DESTROY
+from .methods import DESTROY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
