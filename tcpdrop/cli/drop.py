@@ -53,7 +53,16 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
-        work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, method=method, stopped=stop, progress=Progress(streams))
+        work = Run(
+            guard,
+            dry_run=job.dry_run,
+            max_drops=bound,
+            rate=rate,
+            method=method,
+            stopped=stop,
+            progress=Progress(streams),
+            tell=job.teller.dropped,
+        )
         try:
             status = job.run(work)
         except Interrupted as signal:
@@ -132,6 +141,7 @@ class Job:
         self.order, self.limit = arrangement(parsed)
         if self.order is not None and parsed.text("from") is not None:
             raise UsageError("--order needs what is measured now, and --from has its own order")
+        self.teller = messages.Teller(parsed, streams)
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
         exact = parsed.text("from") is not None
@@ -148,7 +158,7 @@ class Job:
     def run(self, work: Run) -> int:
         report = work.report
         if self.keeping.wanted and not self.dry_run:
-            status = keep(work, self.keeping, self.select, self.asker, self.parsed, self.streams)
+            status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams)
             self._say_end(report, stopped=work.stopped())
             return self._allowed(status)
         selection = self.select()
@@ -158,7 +168,7 @@ class Job:
         if self.parsed.flag("as_commands"):
             messages.say_commands(this, self.streams)
         else:
-            messages.say_round(this, self.parsed, self.streams)
+            self.teller.round(this, stopped=work.stopped())
         if not self.dry_run and len(selection):
             self._verify(work)
         return self._finish(report, stopped=work.stopped())
@@ -180,7 +190,7 @@ class Job:
                 work.report.later = len(new)
                 return
             try:
-                messages.say_round(work.round(new), self.parsed, self.streams)
+                self.teller.round(work.round(new), stopped=work.stopped())
             except Error as error:  # the outcomes so far must not be lost
                 self.streams.note(f"tcpdrop: {error}")
                 work.report.later = len(new)
@@ -198,7 +208,9 @@ class Job:
 
     def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
-        if parsed.machine:
+        if parsed.flag("jsonl"):
+            self.teller.end(report.summary())
+        elif parsed.machine:
             report_as_json(report, parsed, self.streams)
         elif parsed.flag("count"):
             counts = report.counts

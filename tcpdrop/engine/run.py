@@ -55,12 +55,15 @@ class Run:
         method: str = AUTO,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int], None] = lambda done, of: None,
+        tell: Callable[[Outcomes, Sequence[int]], None] = lambda outcomes, numbers: None,
     ) -> None:
         self.guard = guard
         self.max_drops = max_drops
         self.method = method
         #: asked between slices: has a signal come?
         self.stopped = stopped
+        #: told of rows as they are dropped, where that is final
+        self.tell = tell
         self.pace = Pace(rate, stopped, progress)
         self.report = Report(dry_run=dry_run)
         self.attempted = 0
@@ -168,7 +171,10 @@ class Run:
             try:
                 for some, answer in self._chunks(batch, unable) if numbers else ():
                     if isinstance(answer, Error) or not dry_run:
-                        outcomes.note(picked(numbers, some), answer)
+                        done = picked(numbers, some)
+                        outcomes.note(done, answer)
+                        if not (isinstance(answer, Error) or platform.QUEUED):
+                            self.tell(outcomes, done)
             finally:
                 if platform.QUEUED:
                     self._wait_until_gone(outcomes)
