@@ -197,8 +197,8 @@ mptcp_sockets(PyObject *module, PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(interfaces_doc,
     "interfaces(scope=None)\n--\n\n"
-    "The network interfaces of a scope, {name as bytes: index}.\n"
-    "Raises OSError with .step.  if_nameindex(3).");
+    "The network interfaces of a scope, {name as bytes: index}, other names\n"
+    "of one (Linux) behind its own.  Raises OSError with .step.  rtnetlink(7).");
 
 static PyObject *
 interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -233,6 +233,33 @@ interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
 	}
 	free(list);
 	return result;
+}
+
+PyDoc_STRVAR(local_ports_doc,
+    "local_ports(scope=None)\n--\n\n"
+    "The first and the last local port that connect() chooses in a scope.\n\n"
+    "Raises OSError with .step where that does not show.  ip(7).");
+
+static PyObject *
+local_ports(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	PyObject *scope_object = NULL;
+	uint16_t first = 0, last = 0;
+	const char *step = "";
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !td_get_scope(scope_object, &scope))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_local_ports(scope, &first, &last, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	return Py_BuildValue("II", (unsigned)first, (unsigned)last);
 }
 
 PyDoc_STRVAR(probe_doc,
@@ -276,6 +303,7 @@ static PyMethodDef functions[] = {
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),
+	TD_FUNCTION("local_ports", local_ports, local_ports_doc),
 	TD_FUNCTION("probe", probe, probe_doc),
 	{NULL, NULL, 0, NULL},
 };

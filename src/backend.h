@@ -63,7 +63,7 @@ struct td_query {
 
 struct td_interface {
 	uint32_t index;
-	char name[64];
+	char name[128];
 };
 
 /* Every socket that the query wants, each once.  rows->stride is set. */
@@ -160,8 +160,18 @@ int td_mptcp(int scope, struct td_rows *rows, const char **step);
 int td_abort_rows(const struct td_rows *rows, const uint32_t *indices,
     size_t n, int *errors, int scope, int threads, const char **step);
 
-/* The interfaces of a scope, in memory that the caller frees. */
+/*
+ * The interfaces of a scope, in memory that the caller frees: each by its name,
+ * and once more for each other name that it has.
+ */
 int td_interfaces(int scope, struct td_interface **list, size_t *n,
+    const char **step);
+
+/*
+ * The first and the last local port that connect(2) chooses in a scope, as it
+ * says itself: -errno where it does not, and never a guess.
+ */
+int td_local_ports(int scope, uint16_t *first, uint16_t *last,
     const char **step);
 
 /* Why a packet does not leave, or by which device it does. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * linux_scope.c - sockets and interfaces of a network namespace.  What is odd
+ * linux_scope.c - sockets and settings of a network namespace.  What is odd
  * about this kernel: a netlink socket belongs to the namespace of the thread
- * that opened it, for good.  So only the opening moves into a namespace, in a
- * short thread of its own: if coming back failed, the caller's thread would be
- * lost there.
+ * that opened it, for good, and /proc/sys/net shows that of the thread that
+ * opens a file there.  So only the opening moves into a namespace, in a short
+ * thread of its own: if coming back failed, the caller's thread would be lost
+ * there.
  *
- * setns(2), network_namespaces(7), netlink(7).
+ * setns(2), network_namespaces(7), netlink(7), ip(7).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -14,63 +15,37 @@
 #include "linux.h"
 
 #include <errno.h>
-#include <net/if.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/netlink.h>
 
-enum { INTERFACES = -1 };
+enum { PORTS = -1 };
+static const char ports_file[] = "/proc/sys/net/ipv4/ip_local_port_range";
 
 struct opening {
 	int scope;
-	int protocol; /* of netlink; INTERFACES for td_interfaces() */
+	int protocol; /* of netlink; PORTS for the file */
 	int fd;
 	int error;
 	const char *step;
-	struct td_interface *interfaces; /* wanted by td_interfaces() only */
-	size_t count;
 };
-
-static int
-read_interfaces(struct opening *o)
-{
-	struct if_nameindex *all = if_nameindex(), *one;
-	size_t n = 0;
-
-	o->step = "if_nameindex";
-	if (all == NULL)
-		return -errno;
-	for (one = all; one->if_index != 0; one++)
-		n++;
-	o->interfaces = calloc(n + 1, sizeof(*o->interfaces));
-	if (o->interfaces == NULL) {
-		if_freenameindex(all);
-		return -ENOMEM;
-	}
-	for (one = all; one->if_index != 0; one++) {
-		struct td_interface *to = &o->interfaces[o->count++];
-
-		to->index = one->if_index;
-		snprintf(to->name, sizeof(to->name), "%s", one->if_name);
-	}
-	if_freenameindex(all);
-	return 0;
-}
 
 static void
 open_here(struct opening *o)
 {
-	if (o->protocol == INTERFACES) {
-		o->error = read_interfaces(o);
-		return;
+	if (o->protocol == PORTS) {
+		o->step = ports_file;
+		o->fd = open(ports_file, O_RDONLY | O_CLOEXEC);
+	} else {
+		o->step = "socket";
+		o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, o->protocol);
 	}
-	o->step = "socket";
-	o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, o->protocol);
 	if (o->fd < 0)
 		o->error = -errno;
 }
@@ -138,13 +113,25 @@ td_open_route(int scope, int *fd, const char **step)
 }
 
 int
-td_interfaces(int scope, struct td_interface **list, size_t *n,
-    const char **step)
+td_local_ports(int scope, uint16_t *first, uint16_t *last, const char **step)
 {
-	struct opening o = {.scope = scope, .protocol = INTERFACES};
+	struct opening o = {.scope = scope, .protocol = PORTS};
 	int error = open_in_scope(&o, step);
+	unsigned lo, hi;
+	char text[64];
+	ssize_t got;
 
-	*list = o.interfaces;
-	*n = o.count;
-	return error;
+	if (error != 0)
+		return error;
+	got = read(o.fd, text, sizeof(text) - 1);
+	error = got < 0 ? -errno : 0;
+	close(o.fd);
+	if (error != 0)
+		return error;
+	text[got] = '\0';
+	if (sscanf(text, "%u %u", &lo, &hi) != 2 || lo > hi || hi > 65535)
+		return -EBADMSG;
+	*first = (uint16_t)lo;
+	*last = (uint16_t)hi;
+	return 0;
 }

@@ -24,7 +24,8 @@ enum { FRA_DST = 1, FRA_SRC = 2, FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6
 	FRA_PROTOCOL = 21, FRA_IP_PROTO = 22, FRA_SPORT_RANGE = 23,
 	FRA_DPORT_RANGE = 24, FRA_SPORT_MASK = 28, FRA_DPORT_MASK = 29 };
 
-enum { IFLA_MASTER = 10, IFLA_EXT_MASK = 29, EXT_SKIP_STATS = 8 };
+enum { IFLA_IFNAME = 3, IFLA_MASTER = 10, IFLA_EXT_MASK = 29, EXT_SKIP_STATS = 8,
+	IFLA_PROP_LIST = 52, IFLA_ALT_IFNAME = 53 };
 enum { IFF_UP = 1, IFF_LOWER_UP = 0x10000 };
 
 static const uint8_t unspecified[16];
@@ -176,18 +177,31 @@ td_get_rule(const struct td_message *m, uint32_t *looks_at)
 	return error;
 }
 
-void
-td_put_link(void *buf, uint32_t seq, uint32_t ifindex)
+static void
+put_getlink(void *buf, uint32_t seq, uint32_t ifindex, uint16_t flags)
 {
 	uint8_t *p = buf;
 
 	memset(p, 0, TD_LINK_SIZE);
-	td_put_header(p, TD_LINK_SIZE, TD_RTM_GETLINK, TD_NLM_F_REQUEST, seq);
+	td_put_header(p, TD_LINK_SIZE, TD_RTM_GETLINK, TD_NLM_F_REQUEST | flags,
+	    seq);
 	p[TD_NLMSG_HEADER] = FAMILY_UNSPEC;
 	td_put32(p + TD_NLMSG_HEADER + LINK_INDEX, ifindex);
 	/* Its counters are the most of an answer, and nobody reads them. */
 	(void)put_u32(p + TD_NLMSG_HEADER + LINK_HEADER, IFLA_EXT_MASK,
 	    EXT_SKIP_STATS);
+}
+
+void
+td_put_link(void *buf, uint32_t seq, uint32_t ifindex)
+{
+	put_getlink(buf, seq, ifindex, 0);
+}
+
+void
+td_put_links(void *buf, uint32_t seq)
+{
+	put_getlink(buf, seq, 0, TD_NLM_F_DUMP);
 }
 
 int
@@ -216,4 +230,49 @@ td_get_link(const struct td_message *m, struct td_link *link)
 		if (a.type == IFLA_MASTER && a.size >= 4)
 			link->master = td_get32(a.data);
 	return error;
+}
+
+/* One name into the n-th place, if there is one: 0, or -EBADMSG. */
+static int
+take_name(const struct td_attribute *a, uint32_t index, struct td_interface *to,
+    size_t most, size_t n)
+{
+	if (a->size == 0 || a->size > sizeof(to->name) || a->data[a->size - 1] != 0)
+		return -EBADMSG;
+	if (n < most) {
+		memset(&to[n], 0, sizeof(to[n]));
+		to[n].index = index;
+		memcpy(to[n].name, a->data, a->size);
+	}
+	return 0;
+}
+
+int
+td_get_names(const struct td_message *m, struct td_interface *to, size_t most)
+{
+	const unsigned char *at = m->payload + LINK_HEADER;
+	struct td_attribute a, inner;
+	size_t left, n = 0;
+	uint32_t index;
+	int error;
+
+	if (m->type != TD_RTM_NEWLINK || m->size < LINK_HEADER)
+		return -EBADMSG;
+	index = td_get32(m->payload + LINK_INDEX);
+	left = m->size - LINK_HEADER;
+	while ((error = td_next_attribute(&at, &left, &a)) == 1) {
+		const unsigned char *in = a.data;
+		size_t rest = a.type == IFLA_PROP_LIST ? a.size : 0;
+
+		if (a.type == IFLA_IFNAME &&
+		    (error = take_name(&a, index, to, most, n++)) != 0)
+			return error;
+		while ((error = td_next_attribute(&in, &rest, &inner)) == 1)
+			if (inner.type == IFLA_ALT_IFNAME &&
+			    (error = take_name(&inner, index, to, most, n++)) != 0)
+				return error;
+		if (error != 0)
+			return error;
+	}
+	return error == 0 ? (int)n : error;
 }

@@ -39,4 +39,14 @@ int td_get_rule(const struct td_message *m, uint32_t *looks_at);
 void td_put_link(void *buf, uint32_t seq, uint32_t ifindex);
 int td_get_link(const struct td_message *m, struct td_link *link);
 
+/* Ask for all devices: TD_LINK_SIZE bytes. */
+void td_put_links(void *buf, uint32_t seq);
+
+/*
+ * The names of one device, its own first: how many it has, of which the first
+ * `most` are written; -EBADMSG.
+ */
+int td_get_names(const struct td_message *m, struct td_interface *to,
+    size_t most);
+
 #endif

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import stat
 
+from ..errors import Error
 from ..model.four_tuple import interface
-from ..system import kernel, procfs
+from ..system import kernel, platform, procfs
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ..system.holders import Owners
-
-#: Linux's default, and that of every new network namespace.
-EPHEMERAL = (32768, 60999)
 
 
 class Facts:
@@ -32,7 +30,7 @@ class Facts:
         self,
         *,
         listeners: Collection[int] | None = None,
-        ephemeral: tuple[int, int] = EPHEMERAL,
+        ephemeral: tuple[int, int] | None = None,
         interfaces: dict[str, int] | None = None,
         owners: Owners | None = None,
         cgroups: bool = False,
@@ -74,12 +72,10 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
 
     Raises Error when the namespace cannot be entered.
     """
-    listeners = interfaces = None
-    ephemeral = EPHEMERAL
+    listeners = interfaces = ephemeral = None
     if LISTENERS in needs:
         listeners = kernel.listening_ports(scope)
-        if scope is None:
-            ephemeral = _ephemeral_ports()
+        ephemeral = platform.CLIENT_PORTS or _client_ports(scope)
     if INTERFACES in needs:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
     now = None
@@ -90,10 +86,12 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
     return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
 
 
-def _ephemeral_ports() -> tuple[int, int]:
-    # The file shows the namespace of who reads it: another one's range is taken to be the default.
-    words = procfs.text_of("/proc/sys/net/ipv4/ip_local_port_range").split()
-    return (int(words[0]), int(words[1])) if words else EPHEMERAL
+def _client_ports(scope: int | None) -> tuple[int, int] | None:
+    """None where that namespace does not tell: a /proc without sys, as with subset=pid."""
+    try:
+        return kernel.local_ports(scope)
+    except Error:
+        return None
 
 
 # ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system

@@ -194,9 +194,8 @@ class User(_Holder):
         (uid,), held, unmapped = self.args, super().compiled(), procfs.unmapped_uid()
 
         def used(row: Row, info: Info | None, facts: Facts) -> Answer:
-            if not row[INODE] or not row[FLAGS] & ROW_UID:
-                return held(row, info, facts)
-            if row[UID] == unmapped:  # it stands for many users, and for none of them for certain
+            # The unmapped user stands for many, and for none of them for certain.
+            if not row[INODE] or not row[FLAGS] & ROW_UID or row[UID] == unmapped:
                 return True if held(row, info, facts) else None
             return True if row[UID] == uid else held(row, info, facts)
 

@@ -168,6 +168,8 @@ class Direction(Node):
             port = row[LPORT]
             if port in facts.listeners:
                 return inwards
+            if facts.ephemeral is None:
+                return None
             lo, hi = facts.ephemeral
             return not inwards if lo <= port <= hi else None
 

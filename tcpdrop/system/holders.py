@@ -92,7 +92,7 @@ class Owners:
                 return True
             if one is None:
                 answer = None
-        if answer is None or not self.everyone or (self.hidden and not pids):
+        if answer is None or not self.everyone or self.hidden:  # what does not show may be anybody
             return None
         return None if self._may_hold(key, test, unseen=not pids) else False
 

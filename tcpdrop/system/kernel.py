@@ -138,8 +138,13 @@ def mptcp_sockets(scope: int | None = None) -> list[Row] | None:
 
 
 def interfaces(scope: int | None = None, *, what: str = "") -> dict[bytes, int]:
-    """Name -> index of every interface."""
+    """Name -> index of every interface, and of its other names behind its own."""
     return _ask(what, _tcpdrop.interfaces, scope)
+
+
+def local_ports(scope: int | None = None) -> tuple[int, int]:
+    """The first and the last port that the system gives to clients."""
+    return _ask("", _tcpdrop.local_ports, scope)
 
 
 # ---- the way out

@@ -56,7 +56,7 @@ class Lookups:
         if bound or not platform.TRIES_INTERFACES:
             return _those_bound(self._each(quad, [bound]), bound)
         if not self._are_many():
-            indices = self.interfaces(str(quad)).values()
+            indices = set(self.interfaces(str(quad)).values())
             if len(indices) <= MANY:
                 return self._each(quad, [0, *indices])
         return self._with_missed(quad, self._in_table([quad], quad.lport, quad.rport).get(quad.ends(), []), 0)

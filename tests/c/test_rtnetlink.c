@@ -209,6 +209,51 @@ test_links(void)
 	CHECK(td_get_link(&m, &link) == 0 && link.error == ENODEV);
 }
 
+static void
+test_names(void)
+{
+	unsigned char buf[400] = {0}, list[300], request[TD_LINK_SIZE];
+	struct td_interface found[3];
+	struct td_message m;
+	char longest[128];
+	size_t size = LINK, in = 0;
+
+	td_put_links(request, 5);
+	CHECK(td_get16(request + 4) == 18 && td_get16(request + 6) == 0x301);
+	CHECK(td_get32(request + HEADER + 4) == 0);
+	memset(longest, 'x', sizeof(longest));
+	longest[127] = '\0';
+	in += td_put_attribute(list + in, 53, "enp9s0", 7);
+	in += td_put_attribute(list + in, 99, "other", 6);
+	in += td_put_attribute(list + in, 53, longest, sizeof(longest));
+	td_put32(buf + 4, 7);
+	size += td_put_attribute(buf + size, 3, "eth0", 5);
+	size += td_put_attribute(buf + size, 52 | 0x8000, list, in);
+	m = message(16, buf, size);
+	CHECK(td_get_names(&m, NULL, 0) == 3);
+	memset(found, 0xee, sizeof(found));
+	CHECK(td_get_names(&m, found, 2) == 3);
+	CHECK(found[0].index == 7 && strcmp(found[0].name, "eth0") == 0);
+	CHECK(found[1].index == 7 && strcmp(found[1].name, "enp9s0") == 0);
+	CHECK(found[2].index == 0xeeeeeeee);
+	CHECK(td_get_names(&m, found, 3) == 3);
+	CHECK(strcmp(found[2].name, longest) == 0);
+	m.size--;
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	m.size = LINK - 1;
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	m = message(17, buf, size);
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	size = LINK + td_put_attribute(buf + LINK, 3, "eth0", 4); /* no end */
+	m = message(16, buf, size);
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	memset(list, 'x', 129);
+	list[128] = '\0';
+	size = LINK + td_put_attribute(buf + LINK, 3, list, 129); /* too long */
+	m = message(16, buf, size);
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+}
+
 int
 main(void)
 {
@@ -217,6 +262,7 @@ main(void)
 	test_route_answers();
 	test_rules();
 	test_links();
+	test_names();
 	puts("test_rtnetlink: ok");
 	return 0;
 }

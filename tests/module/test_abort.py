@@ -200,7 +200,7 @@ def test_every_interface_refuses_wildcards_and_half_numbers(holder):
 @pytest.mark.only_on("linux", reason="interfaces")
 def test_interfaces_are_those_of_the_scope(other_namespace):
     _, fd = other_namespace
-    assert _tcpdrop.interfaces() == {name.encode(): index for index, name in socket.if_nameindex()}
+    assert _tcpdrop.interfaces().items() >= {name.encode(): index for index, name in socket.if_nameindex()}.items()
     assert _tcpdrop.interfaces(fd)[b"lo"] == 1
 
 

@@ -66,6 +66,7 @@ calls = [
     (1, lambda: _tcpdrop.abort(*tup, cookie="")),
     (1, lambda: _tcpdrop.probe()),
     (1, lambda: _tcpdrop.interfaces()),
+    (1, lambda: _tcpdrop.local_ports()),
     (1, lambda: _tcpdrop.list_connections(LISTEN)),  # cheap: the kernel's small table
     (1, lambda: _tcpdrop.list_connections(LISTEN, details=1)),
     (20, lambda: _tcpdrop.list_connections(0xffe)),
@@ -91,6 +92,9 @@ if linux:
         (5, lambda: _tcpdrop.lookup(*tup, scope=null.fileno())),
         (5, lambda: _tcpdrop.lookup(*tup, scope=own.fileno())),
         (5, lambda: _tcpdrop.interfaces(null.fileno())),
+        (5, lambda: _tcpdrop.interfaces(own.fileno())),
+        (5, lambda: _tcpdrop.local_ports(null.fileno())),
+        (5, lambda: _tcpdrop.local_ports(own.fileno())),
         (5, lambda: _tcpdrop.abort(*gone, scope=-1)),
         (5, lambda: _tcpdrop.probe(-1)),
     ]

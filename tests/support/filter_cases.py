@@ -90,6 +90,7 @@ def facts(draw):
     known = Facts(
         listeners=draw(st.none() | st.frozensets(st.sampled_from(PORTS))),
         interfaces=draw(st.none() | st.just(INTERFACES)),
+        ephemeral=draw(st.none() | st.just((32768, 60999))),
         owners=draw(st.none() | owners()),
         cgroups=True,
     )

@@ -82,6 +82,8 @@ def direction(node, row, info, facts):
         return False
     if row[rows.LPORT] in facts.listeners:
         return node.args[0] == "in"
+    if facts.ephemeral is None:
+        return None
     lo, hi = facts.ephemeral
     return node.args[0] == "out" if lo <= row[rows.LPORT] <= hi else None
 
@@ -136,7 +138,8 @@ def runs_as(node, row, facts, uid):
 def user(node, row, info, facts):
     if row[rows.INODE] and row[rows.FLAGS] & rows.ROW_UID and row[rows.UID] == node.args[0]:
         return True
-    return runs_as(node, row, facts, node.args[0])
+    answer = runs_as(node, row, facts, node.args[0])
+    return answer if row[rows.FLAGS] & rows.ROW_UID else answer or None
 
 
 def mine(node, row, info, facts):
