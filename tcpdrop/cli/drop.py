@@ -12,6 +12,7 @@ from ..engine.run import Run, still_there
 from ..errors import Error, Refused
 from ..filters.breadth import is_broad
 from ..filters.selection import select
+from ..model.addresses import printable
 from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
@@ -67,6 +68,10 @@ def run(parsed: Parsed, streams: Streams) -> int:
             status = job.run(work)
         except Interrupted as signal:
             return _interrupted(signal, parsed, streams)
+        except MemoryError:  # what was dropped is told, in the log as well
+            counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in work.report.counts.items())
+            streams.note(f"tcpdrop: out of memory: {counts or 'nothing was dropped'}")
+            status = FAILED
         if stop.number:
             status = 128 + stop.number
     if parsed.audited and not work.report.dry_run:
@@ -87,6 +92,9 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
 
 def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
+    first = parsed.operands[0] if parsed.operands else ""
+    if "until_gone" in parsed.given and parsed.text("until_gone") is None and first[:1].isdigit() and first.rstrip("smhd").isdigit():
+        raise UsageError(f"--until-gone takes its time behind '=': --until-gone={printable(first)}")
     chosen = filter_of(parsed, parsed.operands)
     # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
     sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)

@@ -8,6 +8,7 @@ from ..errors import DROPPED, LISTED, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
+from .as_json import Document
 from .options import Parsed
 from .output import classic_lines
 from .streams import Streams
@@ -15,8 +16,6 @@ from .streams import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from .as_json import Document
 
 _ENDINGS = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
 _WORDS = {
@@ -50,8 +49,6 @@ class Teller:
         self._document: Document | None = None
         self._said: dict[Outcomes, bytearray] = {}
         if parsed.flag("jsonl"):
-            from .as_json import Document  # not for text
-
             self._silent = False
             self._document = Document(parsed, streams)
 

@@ -296,7 +296,7 @@ def _leave_others(this: Round, chosen: list[int] | None) -> None:
 
 
 def _settle_mirrors(outcomes: Outcomes) -> None:
-    """On loopback the reset takes the other end along: what is gone for that reason was dropped, also before its turn when a signal came."""
+    """On loopback the reset takes the other end along: what is gone for that reason was dropped, also before its turn."""
     batch = outcomes.batch
     gone, untouched = outcomes.numbers(GONE), outcomes.numbers(WOULD_DROP)
     if not gone and not untouched:
