@@ -30,7 +30,7 @@ VALUES = {
     ("--summary-by",): SUMMARIES,
     ("--max-drops",): ["none"],
     ("--method",): METHODS,
-    ("-o",): FIELDS,
+    ("-o", "--output"): FIELDS,
     ("--completion",): SHELLS,
     ("family",): ["inet", "inet6"],
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """At the question: the rows that are meant, by the page, and the choice among them one by one.
 
-Loaded by nothing but the answers l and i.
+Loaded where the question is asked.
 """
 
 from __future__ import annotations

@@ -56,15 +56,15 @@ def _show(
     quad = _quad(victim)
     try:
         found = Connection(single.find(quad))
-        streams.data(f"2. The kernel lists the first client as  {found.state_name} {found.local} {found.remote}")
+        streams.data(f"2. The kernel lists the first as  {found.state_name} {found.local} {found.remote}")
         streams.data("3. We drop it" + _drop(quad, victim))
     except Error as error:
         streams.note(f"tcpdrop: {error}")
         return FAILED
     streams.data(f"       {quad}: dropped")
     ends = [_fate(victim), _fate_of_peer(peer)]
-    streams.data(f"4. The client's next read: {ends[0]}")
-    streams.data(f"   The server's next read: {ends[1]}")
+    streams.data(f"4. The client reads: {ends[0]}")
+    streams.data(f"   The server reads: {ends[1]}")
     untouched = _talks(*others) and _still_listens(listener)
     streams.data(
         "5. The second client "

@@ -6,19 +6,32 @@ from __future__ import annotations
 from ..model.addresses import printable
 from ..model.connection import JSON_KEYS, Connection
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: what the kernel or /proc must be asked for beside the row
 DETAILS = frozenset(("idle_ms", "age_ms", "rtt_us", "retrans", "bytes_sent", "bytes_received", "cc"))
 OWNERS = frozenset(("pids", "pids_kind", "process"))
 FIELDS = (*JSON_KEYS, "local", "remote", "user")
+#: what is shown without -o, and with -p
+USUAL = ("state", "recvq", "sendq", "local", "remote")
+WITH_HOLDERS = ("state", "local", "remote", "pids", "process")
 SUMMARIES = ("remote_addr", "local_port", "state", "process", "user")
 
 
-def check(names: list[str]) -> list[str]:
-    """The names themselves.  Raises ValueError for one that there is none of."""
-    for name in names:
+def chosen(names: list[str], *, holders: bool = False) -> list[str]:
+    """The columns of -o, where +NAME adds one to the usual ones, and of -p.  Raises ValueError for a name that there is none of."""
+    plain = [name.lstrip("+") for name in names]
+    for name in plain:
         if name not in FIELDS:
             raise ValueError(f"-o: '{printable(name)}' is no field; there are {', '.join(FIELDS)}")
-    return names
+    usual = WITH_HOLDERS if holders else USUAL
+    if holders and not names:
+        return [*usual]
+    added = [*usual] if any(name.startswith("+") for name in names) else []
+    behind = ["pids", "process"] if holders else []
+    return list(dict.fromkeys([*added, *plain, *behind])) if added or behind else plain
 
 
 def needs_details(names: list[str]) -> bool:
@@ -59,12 +72,12 @@ def _user(uid: int | None) -> str:
         return str(uid)
 
 
-def columns(connections: object, names: list[str]) -> list[str]:
-    """A header and one line a connection, columns as wide as they must be."""
+def columns(connections: object, names: list[str], measure: Callable[[str], int] = len) -> list[str]:
+    """A header and one line a connection, columns as wide as they must be: by characters, or by what a terminal gives them."""
     rows = [[name.upper() for name in names]]
     rows += [[text(connection, name) for name in names] for connection in connections]  # type: ignore[attr-defined]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    widths = [max(map(measure, column)) for column in zip(*rows)]
+    return ["  ".join(cell + " " * (width - measure(cell)) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def summary(connections: object, name: str) -> list[str]:

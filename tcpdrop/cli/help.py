@@ -86,7 +86,10 @@ to keep them gone:
 output:
       --json           one JSON document instead of text
       --jsonl          one JSON object a line
-  -o FIELDS            list these columns, like local,remote,process,idle_ms
+  -o, --output FIELDS  list these columns, like local,remote,process,idle_ms;
+                       +FIELD adds one to the usual ones, help names them all
+  -p, --processes      list who holds each one
+  -H, --no-header      list without the line of titles
       --summary-by X   list counts: remote_addr local_port state process user
       --explain        list how the filter was read
   -c, --count          only how many
@@ -125,8 +128,8 @@ Lists the connections that match, or all; never drops, and needs no privilege.
           --pid, --process, --user, --idle, --age; -a --all; --mine, -4, -6
  where    --netns NAME|PID|PATH|all, --zone X
  how many --order oldest|newest|idlest|largest, --limit N
- output   --json, --jsonl, -o FIELDS, --summary-by X, --explain, -c --count, -q
-          --quiet
+ output   -p --processes, -o --output FIELDS|+FIELD|help, -H --no-header,
+          --json, --jsonl, --summary-by X, --explain, -c --count, -q --quiet
  and      --allow-none, -h --help, -V --version
 
 {_WORDS}""",

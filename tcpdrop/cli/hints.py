@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..filters.absent import absent_names
 from ..model.addresses import printable
 from ..system import netns, platform
 from ..system.netns import scopes_of
@@ -45,8 +46,6 @@ def nameless(parsed: Parsed, chosen: Filter | None) -> str:
     """What the filter names and is not there; ""."""
     if chosen is None:
         return ""
-    from ..filters.absent import absent_names  # only where something is amiss
-
     return "; ".join(absent_names(chosen, lambda: scopes_of(parsed.text("netns"))))
 
 

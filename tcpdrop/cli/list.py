@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..filters.selection import select
 from ..model.order import arrange
 from ..model.table import Connections
+from ..system import platform, procfs
 from . import fields
 from .exit_status import status_of
 from .hints import nothing_matched, undecided
@@ -13,6 +14,10 @@ from .options import Parsed, UsageError
 from .output import HEADER, heading, table_lines
 from .selectors import arrangement, check_zone, filter_of, selects
 from .streams import Streams
+from .width import width
+
+#: processes whose descriptors are read in some ten milliseconds
+CHEAP = 300
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +25,11 @@ if TYPE_CHECKING:
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
+    if parsed.texts("fields") == ["help"]:
+        streams.data("\n".join(fields.FIELDS))
+        return 0
     chosen = _filter(parsed)
-    names = _fields(parsed)
+    names = _fields(parsed, streams)
     order, limit = arrangement(parsed)
     check_zone(parsed)
     if parsed.flag("explain"):
@@ -53,13 +61,20 @@ def _filter(parsed: Parsed) -> Filter | None:
     return chosen
 
 
-def _fields(parsed: Parsed) -> list[str]:
+def _fields(parsed: Parsed, streams: Streams) -> list[str]:
     name = parsed.text("summary_by")
     if name is not None:
         if name not in fields.SUMMARIES:
             raise UsageError(f"--summary-by is one of {', '.join(fields.SUMMARIES)}")
         return [name]
-    return fields.check(parsed.texts("fields") or [])
+    holders = parsed.flag("holders") or (streams.looked_at and "fields" not in parsed.given and _holders_are_cheap(parsed))
+    return fields.chosen(parsed.texts("fields") or [], holders=holders)
+
+
+def _holders_are_cheap(parsed: Parsed) -> bool:
+    """Are they shown to a person who did not ask for them?"""
+    shown = not (parsed.machine or parsed.flag("count") or parsed.flag("quiet") or parsed.flag("explain"))
+    return shown and platform.DESCRIPTORS and parsed.text("netns") != "all" and len(procfs.all_pids()) <= CHEAP
 
 
 def _explain(chosen: Filter | None, streams: Streams) -> int:
@@ -82,10 +97,13 @@ def _print(connections: Connections, parsed: Parsed, names: list[str], streams: 
     elif parsed.text("summary_by") is not None:
         streams.data("\n".join(fields.summary(connections, names[0])))
     elif names:
-        streams.data("\n".join(fields.columns(connections, names)))
+        # Scripts and --from count characters, a terminal its cells.
+        lines = fields.columns(connections, names, width if streams.looked_at else len)
+        streams.data("\n".join(lines[parsed.flag("no_header") :]))
     else:
         label = len(connections.batches) > 1
         for batch in connections.batches:
             lines = table_lines(Connections([batch]))
             if lines:
-                streams.data("\n".join([heading(batch), HEADER, *lines] if label else [HEADER, *lines]))
+                above = [heading(batch)] if label else []
+                streams.data("\n".join([*above, *([] if parsed.flag("no_header") else [HEADER]), *lines]))

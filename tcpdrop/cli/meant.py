@@ -24,7 +24,6 @@ _LETTERS = {
     "-p": "who holds them says: tcpdrop list -p",
     "-l": "listening sockets: tcpdrop list state listen",
     "-n": "addresses and ports are numbers anyhow: leave it out",
-    "-r": "host names are for people who look: tcpdrop list -r",
 }
 
 
@@ -41,7 +40,7 @@ def not_of_this_form(spellings: tuple[str, ...], form: str) -> str:
     name = "the classic form" if form == "classic" else f"'{form}'"
     said = f"{spellings[-1]} does not go with {name}"
     hints = [_LETTERS[letter] for letter in spellings if letter in _LETTERS]
-    return f"{said}; {spellings[0]}: {hints[0]}" if hints and form == "list" else said
+    return f"{said}; {spellings[0]}: {hints[0]}" if hints and form in ("list", "drop", "classic") else said
 
 
 def verb_of(word: str, verbs: Iterable[str]) -> str:

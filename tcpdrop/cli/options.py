@@ -8,6 +8,7 @@ that a new option could change what an old script means.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "jsonl": (FLAG, ("--jsonl",)),
     "quiet": (FLAG, ("-q", "--quiet")),
     "count": (FLAG, ("-c", "--count")),
-    "fields": (LIST, ("-o",)),
+    "fields": (LIST, ("-o", "--output")),
+    "holders": (FLAG, ("-p", "--processes")),
+    "no_header": (FLAG, ("-H", "--no-header")),
     "summary_by": (VALUE, ("--summary-by",)),
     "explain": (FLAG, ("--explain",)),
     "from": (VALUE, ("--from",)),
@@ -83,7 +86,7 @@ _DROP = frozenset({"dry_run", "method", "include_self", "protect", "reason", "sy
 _MANY = frozenset({"mine", "yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
     "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
-    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "summary_by", "explain", "all"},
+    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "holders", "no_header", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
     "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
@@ -91,6 +94,10 @@ ALLOWED = {
     "help": _COMMON - {"json", "jsonl"},
     "paths": _COMMON | {"ansible", "salt", "man", "completion"},
 }
+
+
+#: options whose values are names of processes and devices, or filters with such in them
+_NAMES = {"process", "user", "protect"}
 
 
 class Parsed:
@@ -143,6 +150,8 @@ def parse(arguments: list[str]) -> Parsed:
             _short(parsed, argument, rest)
         else:
             parsed.operands.append(argument)
+    if sys.getfilesystemencoding() != "utf-8":
+        _read_as_utf8(parsed)
     if parsed.flag("ipv4") and parsed.flag("ipv6"):
         raise UsageError("-4 and -6 exclude each other: without both, either family is meant")
     if parsed.flag("syslog") and parsed.flag("no_syslog"):
@@ -152,6 +161,18 @@ def parse(arguments: list[str]) -> Parsed:
     if parsed.machine and (parsed.flag("count") or "summary_by" in parsed.given):
         raise UsageError("--count and --summary-by are for people: --json and --jsonl have the counts in their summary")
     return parsed
+
+
+def _read_as_utf8(parsed: Parsed) -> None:
+    """The bytes that were typed, as names are read from the kernel: the locale's own reading of them would never match."""
+    if not parsed.classic_forced and parsed.operands[:1] in (["list"], ["drop"], ["top"]):  # a filter follows, no host's name
+        parsed.operands = [_as_utf8(text) for text in parsed.operands]
+    for dest in _NAMES & parsed.given.keys():
+        parsed.given[dest] = [_as_utf8(text) for text in parsed.texts(dest) or []]
+
+
+def _as_utf8(text: str) -> str:
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def _short(parsed: Parsed, argument: str, rest: object) -> None:
@@ -196,9 +217,7 @@ def _meant() -> ModuleType:
 
 
 def _shown(text: str) -> str:
-    from ..model.addresses import printable  # only a mistake
-
-    return printable(text)
+    return str(_meant().printable(text))
 
 
 def _listed(name: str, value: str) -> list[str]:

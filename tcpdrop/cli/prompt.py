@@ -14,6 +14,10 @@ from .options import Parsed
 from .signals import AtOnce
 from .streams import Streams
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 DEFAULT_MAX = 100
 
 
@@ -81,12 +85,10 @@ class Asker:
                         return None
                     if word not in ("l", "i"):
                         break
-                    from . import choosing  # who wants to see them
-
                     if word == "l":
-                        choosing.show(victims, _write, _ask)
+                        _choosing().show(victims, _write, _ask)
                     else:
-                        chosen = choosing.one_by_one(victims, _ask)
+                        chosen: list[int] = _choosing().one_by_one(victims, _ask)
                         if chosen:
                             return chosen
                         break
@@ -97,6 +99,13 @@ class Asker:
 
 #: what else answers the question
 _KEYS = "l lists them, i asks one by one"
+
+
+def _choosing() -> ModuleType:
+    """What looks at them and at their holders; only for who is asked."""
+    from . import choosing
+
+    return choosing
 
 
 def _write(text: str) -> None:
@@ -130,8 +139,7 @@ def question(victims: Connections) -> str:
 
 def _listener_names(victims: Connections) -> dict[int, str]:
     """port -> ' (nginx)' of each local port that listens; the name is left out where it cannot be read."""
-    from ..system.holders import scan  # only who is asked
-
+    scan = _choosing().scan
     ports: dict[int, int] = {}
     for batch in victims.batches:
         for row in kernel.listeners(batch.scope):

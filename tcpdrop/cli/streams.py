@@ -72,6 +72,11 @@ class Streams:
                 self._err = None
 
     @property
+    def looked_at(self) -> bool:
+        """Does a person read the data itself?"""
+        return self._out is not None and self._out.isatty()
+
+    @property
     def interactive(self) -> bool:
         """Does a person read stderr?"""
         return self._err is not None and self._err.isatty()

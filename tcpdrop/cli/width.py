@@ -8,8 +8,6 @@ process can move the cursor or hide what follows it.
 
 from __future__ import annotations
 
-from unicodedata import category, combining, east_asian_width
-
 from ..model.addresses import printable
 
 _WIDE = frozenset("WF")
@@ -21,6 +19,8 @@ def width(text: str) -> int:
 
 
 def _columns(char: str) -> int:
+    from unicodedata import category, combining, east_asian_width  # seldom needed: most names are ASCII
+
     if combining(char) or category(char) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if east_asian_width(char) in _WIDE else 1

@@ -18,16 +18,25 @@ from __future__ import annotations
 from .filter import Filter, all_of, from_selectors
 
 #: what only some callers need
-_HOMES = {"Facts": "facts", "Plan": "plan", "explain": "explanation", "gather": "facts", "plan_for": "plan", "select": "selection"}
+_HOMES = {
+    "absent_names": "absent",
+    "Facts": "facts",
+    "Plan": "plan",
+    "explain": "explanation",
+    "gather": "facts",
+    "plan_for": "plan",
+    "select": "selection",
+}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .absent import absent_names
     from .explanation import explain
     from .facts import Facts, gather
     from .plan import Plan, plan_for
     from .selection import select
 
-__all__ = ["Facts", "Filter", "Plan", "all_of", "explain", "from_selectors", "gather", "plan_for", "select"]
+__all__ = ["Facts", "Filter", "Plan", "absent_names", "all_of", "explain", "from_selectors", "gather", "plan_for", "select"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,6 +14,7 @@ from .nodes import INTERFACES, LISTENERS, OWNERS, PIDS, And
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from types import ModuleType
     from typing import Optional
 
     from ..model.connection import Connection
@@ -69,9 +70,15 @@ def _row_by_row(chosen: Filter, numbered: Iterable[tuple[int, Record]], facts: F
 
 def _holders(chosen: Filter, inodes: set[int] | None) -> Owners:
     """Who holds these sockets (None: all), as far as the filter asks for it."""
-    from ..system.holders import scan, scan_named  # most filters do not ask who holds what
+    holders = _system_holders()
+    return holders.scan(inodes) if OWNERS in chosen.needs() else holders.scan_named(chosen.wanted_pids, inodes)  # type: ignore[no-any-return]
 
-    return scan(inodes) if OWNERS in chosen.needs() else scan_named(chosen.wanted_pids, inodes)
+
+def _system_holders() -> ModuleType:
+    """Most filters do not ask who holds what."""
+    from ..system import holders
+
+    return holders
 
 
 # ---- one connection, for Filter.matches()
@@ -88,9 +95,7 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
     pids, inode = connection.owner.pids, connection._row[INODE]
     if not needs & {OWNERS, PIDS} or facts.owners is not None or pids is None or not inode:
         return facts
-    from ..system.holders import Owners
-
-    known = Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=not pids, everyone=True)
+    known = _system_holders().Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=not pids, everyone=True)
     if pids and connection.owner.process is not None:
         known.processes.remember(pids[0], connection.owner.process)
     return Facts(

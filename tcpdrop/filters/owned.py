@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from ..model.globs import glob
 from ..model.rows import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
 from ..system import procfs
 from . import bytecode
@@ -113,18 +114,6 @@ class Comm(_Holder):
         return f"comm {quoted(self.args[0])}"
 
 
-_GLOBS: dict[str, Callable[[str], bool]] = {}
-
-
-def glob(pattern: str) -> Callable[[str], bool]:
-    """A test for * ? [...] over the whole name, case counting."""
-    if pattern not in _GLOBS:
-        if len(_GLOBS) > 1000:
-            _GLOBS.clear()
-        _GLOBS[pattern] = _make_glob(pattern)
-    return _GLOBS[pattern]
-
-
 def may_be_longer(name: str) -> bool:
     """Did the kernel keep the first 15 bytes of a longer name, as far as can be told?"""
     return len(name.encode("utf-8", "surrogateescape")) >= COMM_BYTES
@@ -171,17 +160,6 @@ def _past_stars(at: set[int], parts: list[str]) -> set[int]:
 
 def _takes(part: str, char: str) -> bool:
     return part in ("*", "?", char) or (part[0] == "[" and len(part) > 2 and glob(part)(char))
-
-
-def _make_glob(pattern: str) -> Callable[[str], bool]:
-    if not any(char in pattern for char in "*?["):
-        return pattern.__eq__
-    # They load re: only who asks for a pattern pays.
-    import re
-    from fnmatch import translate
-
-    match = re.compile(translate(pattern)).match
-    return lambda name: match(name) is not None
 
 
 class User(_Holder):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..model.connection import Connection
+    from ..model.rows import Row
     from ..system.holders import Owners
 
     #: a four-tuple, its addresses as ends_of() has them or as rows do
@@ -78,10 +79,8 @@ class Guard:
 
     def _spare_logins(self, table: kernel.Table) -> None:
         """Nothing says which login is the operator's: spare them all."""
-        from ..system.holders import scan  # seldom
-
         data = table.tobytes()
-        owners = scan({row[INODE] for row in ROW.iter_unpack(data) if row[INODE]})
+        owners = _holders_of(ROW.iter_unpack(data))
         listening = kernel.listening_ports()
         suspects = logins.unseen_logins(owners)
         number, above = 0, set(ancestors()) - {1}
@@ -217,12 +216,16 @@ def _spare(spared: dict[Ends, Protection], ends: Ends, protection: Protection) -
         spared.setdefault((remote, rport, local, lport), protection)
 
 
+def _holders_of(rows: Iterable[Row]) -> Owners:
+    from ..system.holders import scan  # only --all, and a login that cannot be told
+
+    return scan({row[INODE] for row in rows if row[INODE]})
+
+
 def _spare_kernel(batch: Batch, spared: dict[Ends, Protection]) -> None:
     """What has an inode and no process that holds it, also where not everybody could be looked at."""
-    from ..system.holders import scan  # --all
-
     rows = [row for row in ROW.iter_unpack(batch.data()) if row[INODE]]
-    owners = scan({row[INODE] for row in rows})
+    owners = _holders_of(rows)
     for row in rows:
         owner = owners.of(row[INODE])
         made = row[PID] and owners.processes.comm(row[PID]) is not None  # by a process that lives

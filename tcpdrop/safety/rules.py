@@ -74,8 +74,7 @@ class Rules:
         self._scopes = scopes
         self._callers = []
         for rule in protect:
-            _check_names(f"--protect '{rule}': ", rule, scopes)
-            self._callers.append((f"--protect '{rule}'", rule))
+            self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{rule}': ")))
         self._stamp = _stamp()
         self._hosts = rules(scopes)
 
@@ -107,13 +106,16 @@ def _stamp() -> list[tuple[int, ...]]:
     return found
 
 
-def _check_names(what: str, rule: Filter, scopes: Scopes) -> None:
-    """What names nothing protects nothing, and nobody would know."""
-    from ..filters.absent import absent_names  # most hosts have no rules
+def _followed(rule: Filter | str, scopes: Scopes, what: str = "") -> Filter:
+    """The rule.  FilterError for a name that names nothing: it protects nothing, and nobody would know."""
+    from ..filters import Filter, absent_names  # most hosts have no rules
 
+    if isinstance(rule, str):
+        rule = Filter(rule)
     names = absent_names(rule, scopes)
     if names:
         raise FilterError(f"{what}{'; '.join(names)}")
+    return rule
 
 
 def _check_trust(status: os.stat_result) -> None:
@@ -127,17 +129,13 @@ def _check_trust(status: os.stat_result) -> None:
 
 def _rule(number: int, line: bytes, scopes: Scopes) -> Filter | str:
     """The filter of a protect line, the name of a login line."""
-    from ..filters import Filter  # most hosts have no rules
-
     try:
         words = line.decode("utf-8").split("#")[0].split(None, 1)
         if len(words) == 2 and words[0] == "login" and len(words[1].split()) == 1:
             return words[1].strip()[:15]  # as the kernel keeps it
         if len(words) != 2 or words[0] != "protect":
             raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
-        rule = Filter(words[1].strip())
-        _check_names("", rule, scopes)
-        return rule
+        return _followed(words[1].strip(), scopes)
     except ValueError as error:
         raise _refused(f"line {number}: {error}") from None
 

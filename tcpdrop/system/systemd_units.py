@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from ..model.addresses import printable
+from ..model.globs import glob
 from . import procfs
 
 TYPE_CHECKING = False
@@ -47,7 +48,9 @@ class Unit:
     def __init__(self, name: str) -> None:
         self.name = name
         self._pattern = is_pattern(name)
-        self._matches = _glob(name) if self._pattern else name.__eq__
+        # 'ssh?' is meant as 'ssh?.service' too, as 'ssh' is.
+        patterns = [glob(name), glob(name + ".service")]
+        self._matches: Callable[[str], bool] = lambda part: any(matches(part) for matches in patterns)
         known = filter(self._matches, _files()) if self._pattern else [name]
         #: the name, that of what it is a link to, and that with its dashes escaped, as of a path
         self.names = {real for one in known for real in _real_names(one)} | {name}
@@ -75,13 +78,6 @@ class Unit:
         if self._pattern or self.name.endswith(_COMES_AND_GOES) or self.has_file:
             return True
         return any(self.holds(path) for path in procfs.cgroup_paths())
-
-
-def _glob(pattern: str) -> Callable[[str], bool]:
-    from fnmatch import fnmatchcase  # it loads re, and few name a pattern
-
-    # 'ssh?' is meant as 'ssh?.service' too, as 'ssh' is.
-    return lambda name: fnmatchcase(name, pattern) or fnmatchcase(name, pattern + ".service")
 
 
 def _places() -> list[bytes]:

@@ -13,9 +13,14 @@ from support.command import NO_CAPABILITIES, NOBODY, line, needs, run, tcpdrop
 from support.crowd import Crowd
 from support.holder import fresh_ports
 from support.procnet import STATES
+from support.screen import Window
+from support.terminal import Terminal
 
 import tcpdrop as api
 from tcpdrop import cli
+from tcpdrop.cli import fields, options
+from tcpdrop.cli import list as list_command
+from tcpdrop.cli.width import width
 from tcpdrop.model.addresses import unpack
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.rows import LADDR, RADDR, packed_addr
@@ -90,6 +95,53 @@ def test_fields_counts_and_shares(holder):
     ]
     assert tcpdrop("list", *ask, "-o", "colour").status == 2
     assert tcpdrop("list", *ask, "--order", "prettiest").status == 2
+
+
+@pytest.mark.only_on("linux", reason="who holds a socket")
+def test_p_says_who_holds_each(holder):
+    pair = holder.pair()
+    ask = (*by_local(pair), "-p")
+    head, row = tcpdrop("list", *ask).out.splitlines()
+    assert head.split() == ["STATE", "LOCAL", "REMOTE", "PIDS", "PROCESS"]
+    assert row.split()[:4] == ["ESTABLISHED", *shown(pair), str(holder.pid)]
+    assert tcpdrop("list", *ask[:-1], "--processes").out.splitlines() == [head, row]
+    assert tcpdrop("list", *ask, "-o", "process,cookie").out.split()[:3] == ["PROCESS", "COOKIE", "PIDS"]
+    assert len(row) <= 80
+
+
+def test_more_columns_no_header_and_the_names_of_all(holder):
+    pair = holder.pair()
+    plain = tcpdrop("list", *by_local(pair)).out.splitlines()
+    assert tcpdrop("list", "-H", *by_local(pair)).out.splitlines() == plain[1:]
+    assert tcpdrop("list", "--no-header", "-o", "local_port", *by_local(pair)).out == f"{pair.local[1]}\n"
+    assert tcpdrop("list", "-o", "+inode", *by_local(pair)).out.split()[:6] == [*HEADER.split(), "INODE"]
+    assert tcpdrop("list", "--output", "inode", *by_local(pair)) == tcpdrop("list", "-o", "inode", *by_local(pair))
+    assert tcpdrop("list", "-o", "help").out.split() == list(fields.FIELDS)
+    assert tcpdrop("list", "-o", "+colour").status == 2
+
+
+@pytest.mark.only_on("linux", reason="who holds a socket")
+def test_only_a_terminal_is_told_who_holds_them_unasked(holder, monkeypatch):
+    pair = holder.pair()
+    with Window("list", *by_local(pair)) as window:
+        window.until("PROCESS")
+        assert str(holder.pid) in window.row_of("ESTABLISHED")
+        assert window.end() == 0
+    with Terminal("list", *by_local(pair)) as terminal:  # stdout is a pipe
+        assert terminal.end()[1].splitlines()[0] == HEADER
+    monkeypatch.setattr(list_command, "CHEAP", 0)
+    streams = list_command.Streams(None, None)
+    monkeypatch.setattr(list_command.Streams, "looked_at", True)
+    assert list_command._fields(options.parse([]), streams) == []
+
+
+def test_a_terminal_s_columns_count_what_it_gives_a_character():
+    class One:
+        pids, process = (1,), "日本"
+
+    wide = fields.columns([One()], ["process", "pids"], width)
+    assert wide == ["PROCESS  PIDS", "日本     1"]
+    assert fields.columns([One()], ["process", "pids"]) == ["PROCESS  PIDS", "日本       1"]
 
 
 @pytest.mark.only_on("linux", reason="measures of tcp_info")

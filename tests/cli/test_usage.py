@@ -289,6 +289,7 @@ def test_what_does_not_go_with_a_verb(refused, words, said):
         (["list", "-tn"], "all of it is TCP"),
         (["list", "-n"], "are numbers anyhow"),
         (["list", "-u"], "TCP only"),
+        (["drop", "-p", "lport", "1"], "tcpdrop list -p"),
         (["list", "-l"], "tcpdrop list state listen"),
         (["drop", "-K", "lport", "1"], "tcpdrop drop FILTER"),
         (["list", "lprt 443"], "did you mean lport?"),

@@ -11,11 +11,11 @@ from support import lan as lans
 from support import private
 from support.command import run, tcpdrop, words
 from support.holder import fresh_ports
-from tcpdrop.system.units import Unit, unit_name
 
 import tcpdrop as package
 from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter
+from tcpdrop.system.systemd_units import Unit, unit_name
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="units, cgroups and interfaces of Linux")]
 FILE = "/etc/tcpdrop.conf"
@@ -142,7 +142,7 @@ def units(tmp_path):
 
 NAMES = """
 import sys
-from tcpdrop.system.systemd import Unit, unit_name
+from tcpdrop.system.systemd_units import Unit, unit_name
 for name in sys.argv[2:]:
     unit = Unit(unit_name(name))
     print(unit.may_exist, unit.holds(sys.argv[1]))

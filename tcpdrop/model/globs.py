@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Patterns of whole names, as the shell has them: * ? [...], case counting."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_GLOBS: dict[str, Callable[[str], bool]] = {}
+
+
+def glob(pattern: str) -> Callable[[str], bool]:
+    """A test for * ? [...] over the whole name, case counting."""
+    if pattern not in _GLOBS:
+        if len(_GLOBS) > 1000:
+            _GLOBS.clear()
+        _GLOBS[pattern] = _make_glob(pattern)
+    return _GLOBS[pattern]
+
+
+def _make_glob(pattern: str) -> Callable[[str], bool]:
+    if not any(char in pattern for char in "*?["):
+        return pattern.__eq__
+    # They load re: only who asks for a pattern pays.
+    import re
+    from fnmatch import translate
+
+    match = re.compile(translate(pattern)).match
+    return lambda name: match(name) is not None
