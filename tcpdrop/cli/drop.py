@@ -93,7 +93,7 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
 def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
     first = parsed.operands[0] if parsed.operands else ""
-    if "until_gone" in parsed.given and parsed.text("until_gone") is None and first[:1].isdigit() and first.rstrip("smhd").isdigit():
+    if parsed.given.get("until_gone") is True and first[:1].isdigit() and first.rstrip("smhd").isdigit():
         raise UsageError(f"--until-gone takes its time behind '=': --until-gone={printable(first)}")
     chosen = filter_of(parsed, parsed.operands)
     # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
