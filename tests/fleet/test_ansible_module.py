@@ -144,6 +144,7 @@ def test_the_default_bound():
         assert crowd.alive() == (0, 0)
 
 
+@pytest.mark.real_root
 def test_every_selector(service):
     port, pairs = service(2)
     _, others = service()
