@@ -89,7 +89,9 @@ def test_i_asks_one_by_one(service, answers, left):
     assert status == 0
     assert by_port == expected
     assert one.alive() == sum(left)
-    assert {client.name()[1] for client in one.clients if client.errno("send", b"x") == 0} == {p for p in ports if expected[p] == "listed"}
+    # By the server's ends, which were dropped: not every system tells the peer at once.
+    alive = {client.name()[1] for client, server in zip(one.clients, one.servers) if server.errno("send", b"x") == 0}
+    assert alive == {port for port in ports if expected[port] == "listed"}
     assert "not attempted" in seen or all(not lives for lives in left)
 
 
