@@ -10,7 +10,7 @@ from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
 from .as_json import Document
 from .options import Parsed
-from .output import classic_lines
+from .output import classic_lines, heading
 from .streams import Streams
 
 TYPE_CHECKING = False
@@ -45,6 +45,9 @@ class Teller:
         self._streams = streams
         self._silent = parsed.flag("quiet") or parsed.flag("count") or parsed.flag("json")
         self._as_lines = not self._silent and not parsed.flag("jsonl")
+        #: may there be several namespaces, and below which one's name do we write?
+        self._named = parsed.text("netns") in (None, "all") or parsed.text("from") is not None
+        self._where: str | None = None
         #: with --jsonl: the document, and of the rows that were told the codes as they were
         self._document: Document | None = None
         self._said: dict[Outcomes, bytearray] = {}
@@ -67,6 +70,10 @@ class Teller:
             for result in outcomes.results_of(numbers):
                 self._document.add(result.as_dict())
         elif len(numbers):
+            where = outcomes.batch.netns
+            if self._named and where is not None and where != self._where:
+                self._streams.data(heading(outcomes.batch))
+                self._where = where
             self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), _ENDINGS[outcomes.codes[numbers[0]]]))
 
     def round(self, this: Round, *, stopped: bool = False) -> None:
