@@ -77,7 +77,7 @@ def list_as_json(connections: Connections, parsed: Parsed, streams: Streams) -> 
 
 
 def report_as_json(report: Report, parsed: Parsed, streams: Streams) -> None:
-    """A whole run."""
+    """A whole run, with --json."""
     _emit_all((result.as_dict() for result in report), report.summary(), parsed, streams)
 
 

@@ -27,8 +27,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
 
 def _lines(found: Capabilities) -> list[str]:
     lines = [
-        f"tcpdrop          {__version__}, Python {sys.version.split()[0]} ({printable(sys.executable)})",
         f"system           {found.system} ({found.backend})",
+        f"tcpdrop          {__version__}, Python {sys.version.split()[0]} ({printable(sys.executable)})",
         f"list             {_WORDS[found.listing]}",
         f"kernel can drop  {_WORDS[found.supported]}",
         f"you may drop     {_WORDS[found.permitted]}",

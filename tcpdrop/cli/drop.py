@@ -12,6 +12,7 @@ from ..engine.run import Run, still_there
 from ..errors import Error, Refused
 from ..filters.breadth import is_broad
 from ..filters.selection import select
+from ..model.addresses import printable
 from ..model.order import arrange
 from ..model.table import Connections
 from ..safety.guard import Guard
@@ -53,11 +54,24 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
     with Stop() as stop:
-        work = Run(guard, dry_run=job.dry_run, max_drops=bound, rate=rate, method=method, stopped=stop, progress=Progress(streams))
+        work = Run(
+            guard,
+            dry_run=job.dry_run,
+            max_drops=bound,
+            rate=rate,
+            method=method,
+            stopped=stop,
+            progress=Progress(streams),
+            tell=job.teller.dropped,
+        )
         try:
             status = job.run(work)
         except Interrupted as signal:
             return _interrupted(signal, parsed, streams)
+        except MemoryError:  # what was dropped is told, in the log as well
+            counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in work.report.counts.items())
+            streams.note(f"tcpdrop: out of memory: {counts or 'nothing was dropped'}")
+            status = FAILED
         if stop.number:
             status = 128 + stop.number
     if parsed.audited and not work.report.dry_run:
@@ -78,6 +92,9 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
 
 def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
+    first = parsed.operands[0] if parsed.operands else ""
+    if parsed.given.get("until_gone") is True and first[:1].isdigit() and first.rstrip("smhd").isdigit():
+        raise UsageError(f"--until-gone takes its time behind '=': --until-gone={printable(first)}")
     chosen = filter_of(parsed, parsed.operands)
     # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
     sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
@@ -132,6 +149,7 @@ class Job:
         self.order, self.limit = arrangement(parsed)
         if self.order is not None and parsed.text("from") is not None:
             raise UsageError("--order needs what is measured now, and --from has its own order")
+        self.teller = messages.Teller(parsed, streams)
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
         exact = parsed.text("from") is not None
@@ -148,7 +166,7 @@ class Job:
     def run(self, work: Run) -> int:
         report = work.report
         if self.keeping.wanted and not self.dry_run:
-            status = keep(work, self.keeping, self.select, self.asker, self.parsed, self.streams)
+            status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams)
             self._say_end(report, stopped=work.stopped())
             return self._allowed(status)
         selection = self.select()
@@ -158,7 +176,7 @@ class Job:
         if self.parsed.flag("as_commands"):
             messages.say_commands(this, self.streams)
         else:
-            messages.say_round(this, self.parsed, self.streams)
+            self.teller.round(this, stopped=work.stopped())
         if not self.dry_run and len(selection):
             self._verify(work)
         return self._finish(report, stopped=work.stopped())
@@ -180,7 +198,7 @@ class Job:
                 work.report.later = len(new)
                 return
             try:
-                messages.say_round(work.round(new), self.parsed, self.streams)
+                self.teller.round(work.round(new), stopped=work.stopped())
             except Error as error:  # the outcomes so far must not be lost
                 self.streams.note(f"tcpdrop: {error}")
                 work.report.later = len(new)
@@ -198,7 +216,9 @@ class Job:
 
     def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
-        if parsed.machine:
+        if parsed.flag("jsonl"):
+            self.teller.end(report.summary())
+        elif parsed.machine:
             report_as_json(report, parsed, self.streams)
         elif parsed.flag("count"):
             counts = report.counts

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from ..engine.outcome import Report, Round
-from ..errors import DROPPED, WOULD_DROP, StillPresent
+from ..engine.outcome import Outcomes, Report, Round
+from ..errors import DROPPED, LISTED, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
+from .as_json import Document
 from .options import Parsed
-from .output import classic_lines
+from .output import classic_lines, heading
 from .streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ENDINGS = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
 _WORDS = {
@@ -23,6 +28,8 @@ _WORDS = {
     "failed": "failed",
     "listed": "not attempted",
 }
+#: no outcome: nothing was said yet
+_UNSAID = 255
 #: why a reset could not leave; in the place of %s the first address, and how many more
 _NOT_TOLD = {
     NO_ADDRESS: "this host has no address %s any more",
@@ -31,16 +38,72 @@ _NOT_TOLD = {
 }
 
 
-def say_round(this: Round, parsed: Parsed, streams: Streams) -> None:
-    """The lines of one round; JSON waits for the end of the run."""
-    for error in this.errors():
-        streams.note(str(error))
-    if parsed.machine or parsed.flag("quiet") or parsed.flag("count"):
-        return
-    for code, ending in _ENDINGS.items():
-        some = this.chosen(code)
-        if len(some):
-            streams.data(classic_lines(some, ending))
+class Teller:
+    """Says of each connection what became of it, when it happened; --json waits for the end of the run."""
+
+    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+        self._streams = streams
+        self._silent = parsed.flag("quiet") or parsed.flag("count") or parsed.flag("json")
+        self._as_lines = not self._silent and not parsed.flag("jsonl")
+        #: may there be several namespaces, and below which one's name do we write?
+        self._named = parsed.text("netns") in (None, "all") or parsed.text("from") is not None
+        self._where: str | None = None
+        #: with --jsonl: the document, and of the rows that were told the codes as they were
+        self._document: Document | None = None
+        self._said: dict[Outcomes, bytearray] = {}
+        if parsed.flag("jsonl"):
+            self._silent = False
+            self._document = Document(parsed, streams)
+
+    def dropped(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
+        """These were dropped just now, which is final."""
+        if not self._silent:
+            self._tell(outcomes, numbers)
+            self._streams.flush()
+
+    def _tell(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
+        """Of rows that have one outcome, or with --jsonl any."""
+        said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
+        for number in numbers:
+            said[number] = outcomes.codes[number]
+        if self._document is not None:
+            for result in outcomes.results_of(numbers):
+                self._document.add(result.as_dict())
+        elif len(numbers):
+            where = outcomes.batch.netns
+            if self._named and where is not None and where != self._where:
+                self._streams.data(heading(outcomes.batch))
+                self._where = where
+            self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), _ENDINGS[outcomes.codes[numbers[0]]]))
+
+    def round(self, this: Round, *, stopped: bool = False) -> None:
+        """All of this round that was not told yet.  stopped: a signal came, and what it left untouched is but counted."""
+        for error in this.errors():
+            self._streams.note(str(error))
+        if self._silent:
+            return
+        for code in _ENDINGS if self._as_lines else (None,):
+            for outcomes in this.outcomes:
+                numbers = range(len(outcomes.codes)) if code is None else outcomes.numbers(code)
+                said = self._said.get(outcomes)
+                if said is not None:
+                    numbers = [number for number in numbers if said[number] == _UNSAID]
+                if code is None and stopped:
+                    numbers = [number for number in numbers if outcomes.codes[number] != LISTED]
+                self._tell(outcomes, numbers)
+        if self._as_lines:
+            self._said.clear()
+        self._streams.flush()
+
+    def end(self, summary: dict[str, object]) -> None:
+        """--jsonl: those whose outcome is another by the last look, and the summary."""
+        if self._document is None:
+            return
+        for outcomes, said in self._said.items():
+            changed = [number for number, code in enumerate(outcomes.codes) if said[number] not in (code, _UNSAID)]
+            for result in outcomes.results_of(changed):
+                self._document.add(result.as_dict())
+        self._document.close(summary)
 
 
 def say_commands(this: Round, streams: Streams) -> None:

@@ -7,7 +7,6 @@ import signal
 
 from ..engine.run import rounds
 from ..errors import Error, Refused
-from . import messages
 from .exit_status import DONE, FAILED, NOTHING, REFUSED, status_of
 from .options import Parsed, UsageError
 from .selectors import seconds
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..engine.run import Run
     from ..model.table import Connections
+    from .messages import Teller
     from .prompt import Asker
     from .streams import Streams
 
@@ -48,7 +48,7 @@ class Keeping:
             raise UsageError("--from names connections that never come back: --for and --until-gone need a selection")
 
 
-def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: Asker, parsed: Parsed, streams: Streams) -> int:
+def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: Asker, teller: Teller, streams: Streams) -> int:
     """Returns the exit status."""
     returns: dict[str, int] = {}
     gone = False
@@ -64,7 +64,7 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
         for this in looks:
             gone = this is None
             if this is not None:
-                messages.say_round(this, parsed, streams)
+                teller.round(this, stopped=work.stopped())
                 for addr in {result.connection.remote.addr for result in this.results() if result.outcome == "dropped"}:
                     returns[addr] = returns.get(addr, -1) + 1
     except Error as error:

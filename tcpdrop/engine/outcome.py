@@ -109,8 +109,16 @@ class Outcomes:
         return self._peers
 
     def results(self) -> Iterator[Result]:
-        for number, code in enumerate(self.codes):
-            reset = self.peers.told(number) if code == DROPPED else None
+        return self._results(range(len(self.codes)), self.peers)
+
+    def results_of(self, numbers: Sequence[int]) -> Iterator[Result]:
+        """Of these alone, and while the run goes on."""
+        return self._results(numbers, Peers(self.batch, [number for number in numbers if self.codes[number] == DROPPED], self._ways))
+
+    def _results(self, numbers: Sequence[int], peers: Peers) -> Iterator[Result]:
+        for number in numbers:
+            code = self.codes[number]
+            reset = peers.told(number) if code == DROPPED else None
             yield Result(self.batch.connection(number), OUTCOMES[code], self.errors.get(number), reset, self.way(number))
 
 

@@ -54,12 +54,15 @@ class Run:
         method: str = AUTO,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int], None] = lambda done, of: None,
+        tell: Callable[[Outcomes, Sequence[int]], None] = lambda outcomes, numbers: None,
     ) -> None:
         self.guard = guard
         self.max_drops = max_drops
         self.method = method
         #: asked between slices: has a signal come?
         self.stopped = stopped
+        #: told of rows as they are dropped, where that is final
+        self.tell = tell
         self.pace = Pace(rate, stopped, progress)
         self.report = Report(dry_run=dry_run)
         self.attempted = 0
@@ -167,7 +170,10 @@ class Run:
             try:
                 for some, answer in self._chunks(batch, unable) if numbers else ():
                     if isinstance(answer, Error) or not dry_run:
-                        outcomes.note(picked(numbers, some), answer)
+                        done = picked(numbers, some)
+                        outcomes.note(done, answer)
+                        if not (isinstance(answer, Error) or platform.QUEUED):
+                            self.tell(outcomes, done)
             finally:
                 if platform.QUEUED:
                     self._wait_until_gone(outcomes)
@@ -289,18 +295,34 @@ def _leave_others(this: Round, chosen: list[int] | None) -> None:
 
 
 def _settle_mirrors(outcomes: Outcomes) -> None:
-    """On loopback the reset takes the other end along: what is gone for that reason was dropped."""
-    gone = outcomes.numbers(GONE)
-    if not gone:
-        return
+    """On loopback the reset takes the other end along: what is gone for that reason was dropped, also before its turn."""
     batch = outcomes.batch
+    gone, untouched = outcomes.numbers(GONE), outcomes.numbers(WOULD_DROP)
+    if not gone and not untouched:
+        return
     dropped = {ends_of(batch[number]): number for number in outcomes.numbers(DROPPED)}
-    for number in gone:
+    if not dropped:
+        return
+    mirrors: dict[int, str] = {}
+    for number in (*gone, *untouched):
         laddr, lport, raddr, rport = ends_of(batch[number])
         mirror = dropped.get((raddr, rport, laddr, lport))
         way = None if mirror is None else outcomes.way(mirror)
         if way is not None:
-            outcomes.note((number,), (way[0], "ECONNRESET"))
+            mirrors[number] = way[0]
+    for number in _still_there(batch, [number for number in untouched if number in mirrors]):
+        del mirrors[number]
+    for number, method in mirrors.items():
+        outcomes.note((number,), (method, "ECONNRESET"))
+
+
+def _still_there(batch: Batch, numbers: list[int]) -> list[int]:
+    """Those of them that live, as far as can be told."""
+    try:
+        there = present([batch[number] for number in numbers], batch.scope) if numbers else []
+    except Error:
+        return numbers
+    return [number for number, is_there in zip(numbers, there) if is_there]
 
 
 def _identity(row: Row) -> object:

@@ -210,6 +210,8 @@ def _predicate(reader: Reader, name: str) -> Node:
     return word.node(reader.values(name, word.expected, word.read))
 
 
+#: what people ask for who know tools for other protocols
+_NOT_TCP = ("udp", "udp4", "udp6", "icmp", "sctp", "dccp", "unix", "raw", "proto", "protocol")
 #: A value without its predicate -> what was probably meant.
 _MEANT: tuple[tuple[Callable[[str], bool], str], ...] = (
     (is_number, "lport {0} or rport {0}"),
@@ -227,6 +229,8 @@ def _unknown(reader: Reader) -> str:
         return f"'{shown}' stands between two terms; expected {_EXPECTED}"
     if token.kind == WORD and lower != token.text and (lower in WORDS or lower in CONNECTIVES or lower == "not"):
         return f"'{shown}': write it in small letters, {lower}"
+    if lower in _NOT_TCP:
+        return f"'{shown}': TCP connections are all there is here, and no other protocol has any; leave it out"
     for looks_like, advice in _MEANT:
         if looks_like(token.text):
             return f"'{shown}' alone says nothing; expected a predicate: {advice.format(shown)}"

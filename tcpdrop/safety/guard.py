@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Error, Protected
+from ..errors import Error, NotPermitted, Protected
 from ..filters import Filter
 from ..filters.selection import answers, select
 from ..model.addresses import MAPPED, printable
@@ -20,6 +20,7 @@ from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
 from ..system.mptcp import tied
 from ..system.netns import scopes_of
+from ..system.rights import lacks_right
 from . import Protection, login_services, logins
 from .rules import Rules
 from .session import OwnSession, ancestors, found_for_us
@@ -223,7 +224,12 @@ def _holders_of(rows: Iterable[Row]) -> Owners:
 
 
 def _spare_kernel(batch: Batch, spared: dict[Ends, Protection]) -> None:
-    """What has an inode and no process that holds it, also where not everybody could be looked at."""
+    """What has an inode and no process that holds it, also where not everybody could be looked at.
+
+    But not from who may not drop it anyway: he is told the right that is missing.
+    """
+    if isinstance(lacks_right(batch.scope), NotPermitted):
+        return
     rows = [row for row in ROW.iter_unpack(batch.data()) if row[INODE]]
     owners = _holders_of(rows)
     for row in rows:

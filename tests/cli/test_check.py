@@ -33,7 +33,7 @@ def test_check_with_the_right():
 
 
 def test_check_says_the_version_and_the_interpreter():
-    first, second = tcpdrop("check").out.splitlines()[:2]
+    second, first = tcpdrop("check").out.splitlines()[:2]
     words = first.split()
     assert words[:2] == ["tcpdrop", f"{__version__},"]
     assert words[2:4] == ["Python", platform.python_version()]

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from support.answers import forbid
+from support.command import tcpdrop
 
 from tcpdrop import cli
 
@@ -370,3 +371,15 @@ def test_no_verb_prints_a_word_raw(capsys, words):
         assert out == ""
         assert err
         assert all(text.isprintable() for text in err.split("\n")), ascii(err)
+
+
+@pytest.mark.parametrize("word", ["udp", "UDP", "proto"])
+def test_another_protocol_is_told_so(word):
+    done = tcpdrop("drop", word, "lport", "53")
+    assert done.status == 2
+    assert f"tcpdrop: '{word}': TCP connections are all there is here, and no other protocol has any" in done.err
+
+
+def test_a_time_that_does_not_go_with_until_gone():
+    done = tcpdrop("drop", "--until-gone", "3s", "lport", "53")
+    assert (done.status, done.err) == (2, "tcpdrop: --until-gone takes its time behind '=': --until-gone=3s\n")

@@ -12,6 +12,7 @@ from support import private
 from support.command import COMMAND, line, tcpdrop, words
 
 import tcpdrop as package
+from tcpdrop import cli
 from tcpdrop.engine import audit
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
@@ -170,3 +171,17 @@ def test_without_a_further_thread_the_drop_is_told(holder, monkeypatch):
     report = package.drop(f"lport {pair.lport}", syslog=True)
     assert report.counts == {"dropped": 1}
     assert report.warning.endswith("the log takes nothing just now: 1 of 1 lines were not written")
+
+
+def test_without_memory_after_the_drop_it_is_told(holder, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise MemoryError
+
+    told = []
+    pair = holder.pair()
+    monkeypatch.setattr("tcpdrop.cli.messages.Teller.round", fail)
+    monkeypatch.setattr("tcpdrop.cli.drop.to_syslog", lambda outcomes, counts, **_: told.append(counts) or "")
+    assert cli.main(["drop", "--syslog", f"lport {pair.lport}"]) == 3
+    done = capsys.readouterr()
+    assert done.err == "tcpdrop: out of memory: 1 dropped\n"
+    assert (told, pair.state()) == ([{"dropped": 1}], None)

@@ -189,6 +189,7 @@ if change == "rule":
 elif change == "mode":
     os.chmod("/etc/tcpdrop.conf", 0o666)
 elif change == "new":
+    os.umask(0o022)  # an ordinary user's may leave it to his group
     open("/etc/new", "w").write(f"protect lport {port}\\n")
     os.rename("/etc/new", "/etc/tcpdrop.conf")
 print("changed", flush=True)

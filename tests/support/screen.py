@@ -95,8 +95,9 @@ class Window:
         deadline = time.monotonic() + timeout
         while not holds(self.text()):
             assert time.monotonic() < deadline, f"waited for {wanted!r}:\n{self.text()}"
-            assert self.process.poll() is None or holds(self.text()), f"it ended with {self.process.returncode}:\n{self.text()}"
-            self.read(0.05)
+            ended = self.process.poll() is not None
+            self.read(0.05)  # also what it said last
+            assert not ended or holds(self.text()), f"it ended with {self.process.returncode}:\n{self.text()}"
         return self
 
     def press(self, keys):

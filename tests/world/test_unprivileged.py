@@ -206,3 +206,12 @@ def test_users_of_other_connections_are_named(holder, nobody):
 def test_method_is_checked_before_anything(nobody):
     done = tcpdrop("--method=ss", "127.0.0.1", "1", "127.0.0.1", "2", wrapper=nobody)
     assert (done.status, done.err) == (2, "tcpdrop: a method is one of auto, destroy, descriptor, not 'ss'\n")
+
+
+def test_everything_names_the_right_that_is_missing(holder, nobody):
+    """Not 'no process holds it' of sockets that may not be looked at."""
+    pair = holder.pair()
+    done = tcpdrop("drop", "--no-syslog", "--all", "--yes", wrapper=nobody)
+    assert done.status == 3, done
+    assert "CAP_NET_ADMIN" in done.err and "no process holds it" not in done.err
+    assert pair.alive()

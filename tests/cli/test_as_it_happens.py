@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each line of --for, --rate and --jsonl is out when it happened: whoever is killed then has told what was dropped."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+from support.command import COMMAND, line
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="drops")]
+
+
+def begun(*arguments):
+    return subprocess.Popen(
+        [COMMAND, "drop", "--no-syslog", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("machine", [False, True], ids=["text", "jsonl"])
+@pytest.mark.parametrize("how", [["--for", "60s"], ["--rate", "1", "--yes"]], ids=["for", "rate"])
+def test_a_kill_leaves_what_was_dropped(holder, how, machine):
+    pairs = [holder.pair() for _ in range(3)]
+    chosen = "lport " + ",".join(str(pair.lport) for pair in pairs)
+    with begun(*how, *(["--jsonl"] if machine else []), chosen) as process:
+        first = process.stdout.readline()  # it runs on for seconds
+        assert process.poll() is None
+        process.kill()
+    if machine:
+        entry = json.loads(first)
+        assert (entry["type"], entry["outcome"]) == ("connection", "dropped")
+        told = entry["local_port"]
+        assert {pair.lport: pair.state() for pair in pairs}[told] is None
+    else:
+        assert first in {f"{line(pair)}: dropped\n" for pair in pairs}
+
+
+def test_jsonl_tells_each_once_and_the_summary_last(holder):
+    pairs = [holder.pair() for _ in range(3)]
+    with begun("--jsonl", "--yes", "lport " + ",".join(str(pair.lport) for pair in pairs)) as process:
+        *rows, summary = map(json.loads, process.stdout)
+    assert sorted(row["local_port"] for row in rows) == sorted(pair.lport for pair in pairs)
+    assert {row["outcome"] for row in rows} == {"dropped"}
+    assert (summary["type"], summary["counts"]) == ("summary", {"dropped": 3})
+
+
+def test_after_a_signal_what_was_not_touched_is_counted_only(holder):
+    pairs = [holder.pair() for _ in range(20)]
+    with begun("--jsonl", "--yes", "--rate", "2", "lport " + ",".join(str(pair.lport) for pair in pairs)) as process:
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        *rows, summary = map(json.loads, process.stdout)
+    assert process.returncode == 130
+    assert {row["outcome"] for row in [first, *rows]} == {"dropped"}
+    assert summary["counts"] == {"dropped": len(rows) + 1, "listed": 19 - len(rows)}
