@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -35,8 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def command() -> None:
-    """The whole command: main(), and an end that does not take the interpreter apart, which costs as much as a drop."""
-    status = main()  # it has written everything out
+    """The whole command: main(), and what a short run has no use for left out, which would cost as much as a drop.
+
+    That is looking for garbage (a run that goes on and on makes enough objects
+    to be looked through all the same) and taking the interpreter apart.
+    """
+    gc.set_threshold(100_000)
+    status = main()  # all is written out, and nothing of ours waits for the end
     os._exit(status)
 
 

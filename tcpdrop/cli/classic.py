@@ -26,7 +26,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise ValueError("--netns all names no single connection: give one network namespace")
     job = Job(parsed, streams)
     quads = _quads(parsed)
-    job.zone = _other_zone(parsed)
+    job.find_zone()
     if where is None:
         job.drop(quads, None)
     else:
@@ -50,21 +50,6 @@ def _quads(parsed: Parsed) -> list[FourTuple]:
     return quads(local, remote, family=parsed.family)
 
 
-def _other_zone(parsed: Parsed) -> int | None:
-    """The id of a zone that is not our own."""
-    text = parsed.text("zone")
-    if text is None:
-        return None
-    from ..system import sunos_zones as zones  # Solaris and illumos
-
-    zone = zones.number_of(text)
-    if zone == zones.OWN:
-        return None
-    if parsed.flag("dry_run"):
-        raise ValueError("--dry-run: another zone's connections cannot be seen, so nothing can be said of them")
-    return zone
-
-
 class Job:
     """One command: what it drops, and what it says of each."""
 
@@ -78,7 +63,7 @@ class Job:
 
             self._protect = protecting(parsed)
         #: the id of another zone
-        self.zone: int | None = None
+        self._zone: int | None = None
         self._counts: dict[str, int] = {}
         #: (connection, outcome) of each
         self._outcomes: list[tuple[str, str]] = []
@@ -89,6 +74,17 @@ class Job:
             from .as_json import Document  # not for text
 
             self._document = Document(parsed, streams)
+
+    def find_zone(self) -> None:
+        """Is another zone than our own named?"""
+        text = self._parsed.text("zone")
+        if text is None:
+            return
+        from ..engine import other_zone  # Solaris and illumos
+
+        self._zone, self._drop_elsewhere = other_zone.id_of(text), other_zone.drop
+        if self._zone is not None and self._parsed.flag("dry_run"):
+            raise ValueError("--dry-run: another zone's connections cannot be seen, so nothing can be said of them")
 
     def drop(self, quads: list[FourTuple], scope: int | None) -> None:
         """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
@@ -102,16 +98,14 @@ class Job:
                 self._say(quad, error.outcome, error=error)
         if not self._counts:
             for quad, missing in absent:
-                if self.zone is None:
+                if self._zone is None:
                     missing.hint = missing.hint or _why_absent(quad, scope)
                 self._say(quad, missing.outcome, error=missing)
 
     def _drop_one(self, quad: FourTuple, scope: int | None) -> None:
         include_self = self._parsed.flag("include_self")
-        if self.zone is not None:
-            from ..engine import other_zone  # Solaris and illumos
-
-            way = other_zone.drop(quad, self.zone, protect=self._protect, include_self=include_self)
+        if self._zone is not None:
+            way = self._drop_elsewhere(quad, self._zone, protect=self._protect, include_self=include_self)
             self._say(quad, OUTCOMES[DROPPED], way=way)
             return
         row = single.find_unprotected(quad, scope=scope, include_self=include_self, protect=self._protect)
@@ -134,7 +128,7 @@ class Job:
         elif self._document is None and not self._parsed.flag("quiet"):
             self._streams.data(f"{what}: {outcome.replace('_', ' ')}")
         if self._document is not None:
-            where = self._parsed.text("netns") if self.zone is None else self.zone
+            where = self._parsed.text("netns") if self._zone is None else self._zone
             self._document.add_named(quad, row, outcome, where=where, way=way, error=error)
 
     def finish(self) -> int:
@@ -164,6 +158,9 @@ def _why_absent(quad: FourTuple, scope: int | None) -> str:
         pass
     else:
         return f"but {quad.swapped()} exists: are local and remote swapped?"
-    from .hints import elsewhere  # only what was not found
+    if scope is not None:
+        return ""
+    from .elsewhere import NETNS, elsewhere  # only what was not found
 
-    return elsewhere(scope)
+    others = elsewhere()
+    return f"in this {others}; there are others: {'--netns' if others == NETNS else '--zone'}" if others else ""

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What to say when nothing matched, or nothing has the tuple: it may be in another network namespace, or zone."""
+"""What to say when nothing matched: it may be in another network namespace, or zone."""
 
 from __future__ import annotations
 
 from ..filters.absent import absent_names
 from ..model.addresses import printable
-from ..system import netns, platform
+from ..system import netns
 from ..system.netns import scopes_of
+from .elsewhere import NETNS, ZONE, elsewhere
 from .options import Parsed
 
 TYPE_CHECKING = False
@@ -29,9 +30,10 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
         theirs = netns.identity(f"/proc/{pid}/ns/net")
         if theirs is not None and theirs != own:
             return f"nothing matched here: process {pid} lives in another network namespace: --netns {pid}"
-    if next(netns.others(), None) is not None:
+    others = elsewhere()
+    if others == NETNS:
         return "nothing matched in this network namespace; there are others: --netns"
-    if _other_zones():
+    if others == ZONE:
         return "nothing matched in this zone; there are others, whose connections do not show: zlogin ZONE tcpdrop ..."
     return "nothing matched"
 
@@ -47,18 +49,3 @@ def nameless(parsed: Parsed, chosen: Filter | None) -> str:
     if chosen is None:
         return ""
     return "; ".join(absent_names(chosen, lambda: scopes_of(parsed.text("netns"))))
-
-
-def elsewhere(scope: int | None) -> str:
-    """Where else a tuple may be that was not found there; or ""."""
-    if scope is None and next(netns.others(), None) is not None:
-        return "in this network namespace; there are others: --netns"
-    return "in this zone; there are others: --zone" if _other_zones() else ""
-
-
-def _other_zones() -> bool:
-    if not platform.ZONES:
-        return False
-    from ..system.sunos_zones import others  # Solaris and illumos
-
-    return others()

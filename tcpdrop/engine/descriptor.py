@@ -17,7 +17,6 @@ from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.rows import COOKIE, IFINDEX, INODE, LPORT, RPORT, ends_of, spelled
 from ..system import kernel, procfs, ptrace
 from ..system.kernel import MPTCP
-from .destroy import CANNOT, DISCONNECTED
 
 #: how often /proc is read for sockets whose descriptors move meanwhile
 LOOKS = 3
@@ -31,11 +30,10 @@ if TYPE_CHECKING:
     from typing import Union
 
     from ..model.rows import Row
-    from .methods import Chunk, Way
     from .pace import Pace
 
-    #: how it was dropped, or why not; None: not tried
-    Answer = Union[Way, Error, None]
+    #: what abort_held() found, dropped it was; or why not; None: not tried
+    Answer = Union[int, Error, None]
 
 
 class Drops:
@@ -126,7 +124,7 @@ class Drops:
             together = kind == MPTCP or self._dry_run
             for again in numbers:
                 if together or again == number:
-                    self.answers[again] = DISCONNECTED[kind]
+                    self.answers[again] = kind
                     self.done += 1
                 else:
                     self.answers[again] = _not_there(self.rows[again])
@@ -138,7 +136,7 @@ class Drops:
         """Why it could not be dropped; another holder may still lend it."""
         if error.errno in _MOVED:
             self._slipped.add(number)
-        elif error.errno not in CANNOT or self.answers[number] is None:
+        elif not isinstance(error, (NotPermitted, NotSupported)) or self.answers[number] is None:
             self.answers[number] = _explained(error, self.rows[number], pid)
 
     def _look_again(self, numbers: list[int]) -> bool:
@@ -176,8 +174,8 @@ class Drops:
 
 def drop(
     rows: Sequence[Row], scope: int | None, *, dry_run: bool = False, pace: Pace | None = None, first: Sequence[int] = ()
-) -> Iterator[Chunk]:
-    """Disconnect each of these very sockets; see methods.drop().
+) -> Iterator[tuple[int, int | Error]]:
+    """Disconnect each of these very sockets: its number, and what abort_held() found or why it was not dropped.
 
     first: processes that are likely to hold them.
     dry_run: the same look, the same borrowing and checks, without the last step.
@@ -191,7 +189,7 @@ def drop(
         failure = error
     for number, answer in enumerate(drops.answers):
         if answer is not None:
-            yield (number,), answer
+            yield number, answer
     if failure is not None:
         raise failure
 
@@ -209,7 +207,7 @@ def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
 
 
 def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> int:
-    """What it was: a place in DISCONNECTED.  Raises Error."""
+    """What it was: MPTCP or another kind of kernel.abort_held().  Raises Error."""
     exactly = {"cookie": row[COOKIE], "inode": row[INODE], "ifindex": row[IFINDEX]}
     return kernel.abort_held(pid, fd, ends_of(row), **exactly, dry_run=dry_run, scope=scope)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The first method: the kernel is asked to abort the connection.
+"""The first method for many: the kernel is asked to abort what was selected.
 
 SOCK_DESTROY on Linux, TCP_IOC_ABORT_CONN on Solaris and illumos.  Each socket
 is named by its ends and its identity, so another one is never hit.
@@ -10,78 +10,43 @@ from __future__ import annotations
 import errno
 
 from ..errors import Error
-from ..model.rows import COOKIE, IFINDEX, INODE, LISTEN, ROW, ends_of, spelled
+from ..model.rows import COOKIE, LISTEN, ROW, spelled
 from ..system import kernel, platform
-
-#: the methods' names
-DESTROY, DESCRIPTOR = "destroy", "descriptor"
-
-#: how a descriptor drops, by what abort_held() found: TCP, MPTCP, and TCP in repair, whose peer hears nothing.  connect(2)
-DISCONNECTED: tuple[Way, ...] = ((DESCRIPTOR, "ECONNRESET"), (DESCRIPTOR, "ENOTCONN"), (DESCRIPTOR, "ECONNABORTED"))
-
-#: the answers after which a descriptor may still do it: no right to it, a kernel without it, MPTCP
-CANNOT = frozenset((errno.EPERM, errno.EACCES, errno.EOPNOTSUPP))
+from ..system.rights import explained, lacks_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from typing import Union
 
     from ..model.rows import Row
     from ..model.table import Batch
-    from .methods import Chunk, Way
     from .pace import Pace
 
-#: dropped (or it would be): the usual answer, one object for all of them; usual_way() says it of one row
-DESTROYED: Way = (DESTROY, platform.VICTIM_SEES)
+    #: the numbers of some rows, and why they were not dropped; None: they were
+    Chunk = tuple[Sequence[int], Union[Error, None]]
 
 
-def usual_way(row: Row) -> Way:
-    """How the kernel drops this row: what nobody holds, nobody sees."""
-    return DESTROYED if row[INODE] or not platform.DESCRIPTORS else (DESTROY, None)
-
-
-def drop(rows: list[Row] | Batch, scope: int | None, *, dry_run: bool = False, pace: Pace | None = None) -> Iterator[Chunk]:
-    """Abort each; see methods.drop().  A list is of rows that were looked up just now, a Batch of rows that were selected."""
-    if dry_run:
-        yield from _would_drop(rows, scope)
-    elif isinstance(rows, list):
-        for number, row in enumerate(rows):
-            yield (number,), _drop_one(row, scope)
-    else:
-        yield from _drop_many(rows, scope, pace)
-
-
-def _would_drop(rows: list[Row] | Batch, scope: int | None) -> Iterator[Chunk]:
+def would_drop(rows: list[Row] | Batch, scope: int | None) -> Iterator[Chunk]:
     """All but the last step: the right, and what is MPTCP's."""
-    from ..system.rights import lacks_right  # a real drop is told by its own answer
-
     failure = lacks_right(scope)
     if failure is not None:
         yield range(len(rows)), failure
     else:
         direct = yield from _without_subflows(rows, scope)
         if direct:
-            yield direct, DESTROYED
+            yield direct, None
 
 
-def _drop_one(row: Row, scope: int | None) -> Way | Error:
-    """Look up, compare, abort; what is MPTCP's the look-up tells."""
-    try:
-        kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
-    except Error as error:
-        error.what = spelled(row)
-        return _explained(error)
-    return DESTROYED
-
-
-def _drop_many(batch: Batch, scope: int | None, pace: Pace | None) -> Iterator[Chunk]:
+def drop(batch: Batch, scope: int | None, pace: Pace | None) -> Iterator[Chunk]:
+    """Abort each, as they come; see methods.drop()."""
     direct = yield from _without_subflows(batch, scope)
     for numbers in pace.slices(direct) if pace is not None else (direct,):
         answers = _abort(batch, numbers, scope)
         if not any(answers):
-            yield numbers, DESTROYED
+            yield numbers, None
             continue
-        yield [number for number, answer in zip(numbers, answers) if not answer], DESTROYED
+        yield [number for number, answer in zip(numbers, answers) if not answer], None
         for number, answer in zip(numbers, answers):
             if answer:
                 yield (number,), _answer_of(answer, batch[number], scope)
@@ -136,16 +101,10 @@ def _abort_by_walk(rows: Sequence[Row], scope: int | None) -> list[int]:
     return answers
 
 
-def _answer_of(number: int, row: Row, scope: int | None) -> Way | Error:
+def _answer_of(number: int, row: Row, scope: int | None) -> Error | None:
     """The answer of an errno."""
     if number == errno.ENOBUFS:  # the answer was lost, the request was not: what is gone by now was dropped
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
-            return DESTROYED
-    return _explained(kernel.error_of(number, spelled(row)))
-
-
-def _explained(error: Error) -> Error:
-    from ..system.rights import explained  # only what failed needs words
-
-    return explained(error)
+            return None
+    return explained(kernel.error_of(number, spelled(row)))

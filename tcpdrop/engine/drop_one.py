@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple, pack_whole, split_dev
-from ..system import sunos_zones as zones
 from ..system.netns import Namespace
 from . import audit, other_zone
 from .methods import check_method
 from .outcome import Result
 from .single import drop_row, find_unprotected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..model.rows import Row
+    from .methods import Way
 
 
 def drop_one(
@@ -43,16 +47,22 @@ def drop_one(
     raddr, rport, *rdevs = _end(remote, "remote")
     quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
     check_method(method)
-    if zone is not None:
-        number = zones.number_of(zone)
-        if number != zones.OWN:
-            other_zone.drop(quad, number, include_self=include_self)
-            return
-    with Namespace(netns) as scope:
-        row = find_unprotected(quad, scope=scope, include_self=include_self)
-        way = drop_row(row, scope, method)
+    elsewhere = None if zone is None else other_zone.id_of(zone)
+    if elsewhere is not None:
+        other_zone.drop(quad, elsewhere, include_self=include_self)
+        return
+    if netns is None:
+        row, way = _drop(quad, None, method, include_self=include_self)
+    else:
+        with Namespace(netns) as scope:
+            row, way = _drop(quad, scope, method, include_self=include_self)
     if audit.logs():
         audit.to_logging([Result(Connection(row), "dropped", way=way)])
+
+
+def _drop(quad: FourTuple, scope: int | None, method: str, *, include_self: bool) -> tuple[Row, Way]:
+    row = find_unprotected(quad, scope=scope, include_self=include_self)
+    return row, drop_row(row, scope, method)
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str, str]:

@@ -12,12 +12,10 @@ import errno
 
 from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.addresses import printable
-from ..system import platform
-from . import destroy
-from .destroy import CANNOT, DESCRIPTOR, DESTROY
+from ..model.rows import COOKIE, IFINDEX, INODE, ends_of, spelled
+from ..system import kernel, platform
 
-AUTO = "auto"
-METHODS = (AUTO, DESTROY, DESCRIPTOR)
+METHODS = AUTO, DESTROY, DESCRIPTOR = "auto", "destroy", "descriptor"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +30,18 @@ if TYPE_CHECKING:
     Way = tuple[str, Union[str, None]]
     #: the numbers of some rows, and what became of each of them
     Chunk = tuple[Sequence[int], Union[Way, Error]]
+
+#: dropped by destroy (or it would be): the usual answer, one object for all of them; usual_way() says it of one row
+DESTROYED: Way = (DESTROY, platform.VICTIM_SEES)
+#: by descriptor, according to what abort_held() found: TCP, MPTCP, and TCP in repair, whose peer hears nothing.  connect(2)
+DISCONNECTED: tuple[Way, ...] = ((DESCRIPTOR, "ECONNRESET"), (DESCRIPTOR, "ENOTCONN"), (DESCRIPTOR, "ECONNABORTED"))
+#: the failures of destroy after which a descriptor may still do it: no right to it, a kernel without it, MPTCP
+_CANNOT = frozenset((errno.EPERM, errno.EACCES, errno.EOPNOTSUPP))
+
+
+def usual_way(row: Row) -> Way:
+    """How the kernel drops this row: what nobody holds, nobody sees."""
+    return DESTROYED if row[INODE] or not platform.DESCRIPTORS else (DESTROY, None)
 
 
 def check_method(method: object) -> str:
@@ -73,7 +83,7 @@ def drop(
     if unable is not None or method == DESCRIPTOR:
         failures = dict.fromkeys(range(len(rows)), None if unable is None else unable.error)
     else:
-        for numbers, answer in destroy.drop(rows, scope, dry_run=dry_run, pace=pace):
+        for numbers, answer in _destroy(rows, scope, dry_run=dry_run, pace=pace):
             if method == AUTO and isinstance(answer, Error) and _may_help(answer):
                 failures.update(dict.fromkeys(numbers, answer))
             else:
@@ -83,9 +93,33 @@ def drop(
 
         first = () if unable is None or unable.lender is None else (unable.lender,)
         left = list(failures)
-        for numbers, answer in descriptor.drop([rows[number] for number in left], scope, dry_run=dry_run, pace=pace, first=first):
-            for number in numbers:
-                yield (left[number],), _better(answer, failures[left[number]]) if isinstance(answer, Error) else answer
+        for number, found in descriptor.drop([rows[number] for number in left], scope, dry_run=dry_run, pace=pace, first=first):
+            yield (left[number],), _better(found, failures[left[number]]) if isinstance(found, Error) else DISCONNECTED[found]
+
+
+def _destroy(rows: list[Row] | Batch, scope: int | None, *, dry_run: bool, pace: Pace | None) -> Iterator[Chunk]:
+    """A list is of rows that were looked up just now, a Batch of rows that were selected."""
+    if isinstance(rows, list) and not dry_run:
+        for number, row in enumerate(rows):
+            yield (number,), _abort(row, scope) or DESTROYED
+        return
+    from .destroy import drop, would_drop  # not for one
+
+    chunks = would_drop(rows, scope) if dry_run or isinstance(rows, list) else drop(rows, scope, pace)
+    for numbers, failure in chunks:
+        yield numbers, failure or DESTROYED
+
+
+def _abort(row: Row, scope: int | None) -> Error | None:
+    """Look up, compare, abort; what is MPTCP's the look-up tells."""
+    try:
+        kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
+    except Error as error:
+        from ..system.rights import explained  # only what failed needs words
+
+        error.what = spelled(row)
+        return explained(error)
+    return None
 
 
 def inability(rows: list[Row] | Batch, scope: int | None, method: str, failure: Error | None) -> Inability:
@@ -109,7 +143,7 @@ def inability(rows: list[Row] | Batch, scope: int | None, method: str, failure: 
 
 def _may_help(failure: Error) -> bool:
     """May a descriptor do what the kernel could not be asked for?"""
-    return platform.DESCRIPTORS and failure.errno in CANNOT
+    return platform.DESCRIPTORS and failure.errno in _CANNOT
 
 
 def _better(answer: Error, failure: Error | None) -> Error:

@@ -9,14 +9,21 @@ from ..safety import Protection
 from ..safety.rules import Rules
 from ..safety.session import OwnSession
 from ..system import kernel
+from ..system import sunos_zones as zones
 from ..system.rights import explained
-from .destroy import DESTROY
+from .methods import DESTROY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filters import Filter
     from ..model.four_tuple import FourTuple
     from .methods import Way
+
+
+def id_of(zone: str | int) -> int | None:
+    """The id of another zone; None for the caller's own.  Raises as sunos_zones.number_of() does."""
+    number = zones.number_of(zone)
+    return None if number == zones.OWN else number
 
 
 def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: list[Filter] | None = None) -> Way:

@@ -7,7 +7,7 @@ from ..errors import DROPPED, FAILED, FAILURES, GONE, OUTCOMES, PROTECTED, WOULD
 from ..model.columns import places_of
 from ..model.connection import Connection
 from ..model.table import Connections
-from .destroy import DESTROYED, usual_way
+from .methods import DESTROYED, usual_way
 from .peer_told import Peers
 
 TYPE_CHECKING = False

@@ -30,7 +30,7 @@ from ..model.rows import (
 from ..system import platform
 from ..system.kernel import REPAIR
 from ..system.routes import LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut, ways_out
-from .destroy import DESCRIPTOR, DISCONNECTED
+from .methods import DESCRIPTOR, DISCONNECTED
 
 _TELLING = frozenset((ESTABLISHED, CLOSE_WAIT, FIN_WAIT1, FIN_WAIT2))
 _TIME_WAIT_TIMER = 3

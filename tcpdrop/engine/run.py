@@ -18,8 +18,7 @@ from ..system import platform
 from ..system.netns import has_ended
 from ..system.rights import lacks_right
 from . import methods
-from .destroy import DESCRIPTOR, DESTROYED
-from .methods import AUTO
+from .methods import AUTO, DESCRIPTOR, DESTROYED
 from .outcome import Report, Round
 from .pace import Pace, wait
 from .verify import present, still_present, survives, wait_until_gone

@@ -16,8 +16,7 @@ from ..safety import Protection
 from ..safety.rules import Rules
 from ..system import platform
 from ..system.lookups import Lookups
-from .destroy import DESTROYED, usual_way
-from .methods import AUTO, drop
+from .methods import AUTO, DESTROYED, drop, usual_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

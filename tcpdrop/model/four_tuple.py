@@ -7,7 +7,7 @@ ValueError with one clear line.
 
 from __future__ import annotations
 
-from .addresses import is_number, looks_numeric, pack_prefix, parse_port, printable, unmapped, unpack
+from .addresses import is_number, looks_numeric, pack, pack_prefix, parse_port, printable, unmapped, unpack
 
 #: between the local and the remote end, as lsof writes them
 ARROW = "->"
@@ -84,6 +84,8 @@ class End:
 
 def pack_whole(text: str) -> bytes:
     """An address, which may have its full prefix length behind it: '10.0.0.1', '10.0.0.1/32', '::1/128'."""
+    if "/" not in text:
+        return pack(text)
     packed, bits = pack_prefix(text)
     if bits < 8 * len(packed):
         raise ValueError(f"'{printable(text)}' is a prefix, and this form drops one connection")

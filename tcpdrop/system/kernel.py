@@ -67,11 +67,11 @@ def error_of(number: int, what: str) -> Error:
     return from_os_error(OSError(number, os.strerror(number)), what)
 
 
-def _ask(what: str, call: Callable[..., T], *arguments: object, **options: object) -> T:
+def _ask(what: object, call: Callable[..., T], *arguments: object, **options: object) -> T:
     try:
         return call(*arguments, **options)
     except OSError as error:
-        raise from_os_error(error, what) from None
+        raise from_os_error(error, str(what)) from None  # only what failed is put into words
 
 
 # ---- what is there
@@ -103,7 +103,7 @@ def listening_ports(scope: int | None = None) -> set[int]:
     return {row[LPORT] for row in listeners(scope)}
 
 
-def look_up(ends: Ends, *, ifindex: int = 0, scope: int | None = None, what: str = "") -> Row | None:
+def look_up(ends: Ends, *, ifindex: int = 0, scope: int | None = None, what: object = "") -> Row | None:
     """The connection with these ends; None when there is none."""
     try:
         return ROW.unpack(_ask(what, _tcpdrop.lookup, *ends, ifindex=ifindex, scope=scope))
@@ -111,7 +111,7 @@ def look_up(ends: Ends, *, ifindex: int = 0, scope: int | None = None, what: str
         return None
 
 
-def look_up_each(ends: Ends, interfaces: Sequence[int], *, scope: int | None = None, what: str = "") -> list[Row]:
+def look_up_each(ends: Ends, interfaces: Sequence[int], *, scope: int | None = None, what: object = "") -> list[Row]:
     """The connections with these ends, asked for with each of these interfaces' indices."""
     indices = pack(f"{len(interfaces)}I", *interfaces)
     return list(ROW.iter_unpack(_ask(what, _tcpdrop.lookup_each, *ends, indices, scope=scope)))
@@ -123,7 +123,10 @@ def still_there(row: Row, scope: int | None = None) -> Row | None:
     Raises Error when it cannot be looked up: that is not gone.
     """
     try:
-        now = look_up(ends_of(row), ifindex=row[IFINDEX], scope=scope, what=spelled(row))
+        now = look_up(ends_of(row), ifindex=row[IFINDEX], scope=scope)
+    except Error as error:
+        error.what = spelled(row)
+        raise
     except ValueError:  # a row that no kernel made
         return None
     return now if now is not None and now[COOKIE] == row[COOKIE] else None
@@ -137,7 +140,7 @@ def mptcp_sockets(scope: int | None = None) -> list[Row] | None:
         return None
 
 
-def interfaces(scope: int | None = None, *, what: str = "") -> dict[bytes, int]:
+def interfaces(scope: int | None = None, *, what: object = "") -> dict[bytes, int]:
     """Name -> index of every interface, and of its other names behind its own."""
     return _ask(what, _tcpdrop.interfaces, scope)
 
@@ -177,7 +180,7 @@ def probe(scope: int | None = None) -> None:
     _ask("", _tcpdrop.probe, scope)
 
 
-def abort(ends: Ends, *, ifindex: int = 0, cookie: int = 0, scope: int | None = None, what: str = "") -> None:
+def abort(ends: Ends, *, ifindex: int = 0, cookie: int = 0, scope: int | None = None, what: object = "") -> None:
     """Drop the connection with these ends, and with a cookie only that very socket."""
     _ask(what, _tcpdrop.abort, *ends, ifindex=ifindex, cookie=cookie, scope=scope)
 
@@ -199,7 +202,7 @@ def abort_rows(table: Table, numbers: Sequence[int], *, threads: int = 0, scope:
     return unpack(f"{len(numbers)}i", _ask("", _tcpdrop.abort_rows, table, packed, threads=threads, scope=scope))
 
 
-def abort_own(fd: int, ends: Ends, *, what: str = "") -> None:
+def abort_own(fd: int, ends: Ends, *, what: object = "") -> None:
     """Drop the connection that a descriptor of our own is."""
     _ask(what, _tcpdrop.abort_descriptor, fd, *ends)
 

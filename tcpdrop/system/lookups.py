@@ -41,7 +41,7 @@ class Lookups:
         self.scope = scope
         self._interfaces: dict[str, int] | None = None
 
-    def interfaces(self, what: str = "") -> dict[str, int]:
+    def interfaces(self, what: object = "") -> dict[str, int]:
         """Name -> index."""
         if self._interfaces is None:
             found = kernel.interfaces(self.scope, what=what)
@@ -56,7 +56,7 @@ class Lookups:
         if bound or not platform.TRIES_INTERFACES:
             return _those_bound(self._each(quad, [bound]), bound)
         if not self._are_many():
-            indices = set(self.interfaces(str(quad)).values())
+            indices = set(self.interfaces(quad).values())
             if len(indices) <= MANY:
                 return self._each(quad, [0, *indices])
         return self._with_missed(quad, self._in_table([quad], quad.lport, quad.rport).get(quad.ends(), []), 0)
@@ -78,13 +78,13 @@ class Lookups:
 
     def _bound_to(self, quad: FourTuple) -> int:
         """The index of the interface that the tuple names, in one spelling or two; 0 for none."""
-        found = {interface(dev, self.interfaces(str(quad))) for dev in quad.devs}
+        found = {interface(dev, self.interfaces(quad)) for dev in quad.devs}
         if len(found) > 1:
             raise ValueError(f"the ends name two interfaces, {' and '.join(f'%{printable(dev)}' for dev in quad.devs)}")
         return found.pop() if found else 0
 
     def _each(self, quad: FourTuple, indices: list[int]) -> list[Row]:
-        return kernel.look_up_each(quad.ends(), indices, scope=self.scope, what=str(quad))
+        return kernel.look_up_each(quad.ends(), indices, scope=self.scope, what=quad)
 
     def _in_table(self, quads: Iterable[FourTuple], lport: int = 0, rport: int = 0) -> dict[object, list[Row]]:
         """What one look at the table shows of these tuples, by their ends."""

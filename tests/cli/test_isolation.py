@@ -129,6 +129,14 @@ def test_the_classic_form_imports_little(holder, options):
 
 
 @pytest.mark.privileged
+@pytest.mark.only_on("linux", reason="there are zones to look for elsewhere")
+def test_what_is_not_found_imports_little():
+    status, found = imported("127.0.0.1", "1", "127.0.0.1", "2")
+    assert status == 1
+    assert len(found) <= 30, found
+
+
+@pytest.mark.privileged
 def test_neither_does_not_found_nor_a_mistake():
     for status, operands in ((1, ["127.0.0.1", "1", "127.0.0.1", "2"]), (2, ["10.1", "1", "127.0.0.1", "2"]), (2, ["--bogus"])):
         assert imported(*operands)[0] == status

@@ -16,6 +16,7 @@ from support.wait import until
 import tcpdrop
 from tcpdrop import _tcpdrop
 from tcpdrop.engine import descriptor
+from tcpdrop.engine.methods import DISCONNECTED
 from tcpdrop.model.rows import COOKIE, INODE, ROW
 from tcpdrop.system import procfs
 
@@ -50,7 +51,7 @@ def between(monkeypatch):
 def drop(row):
     """What the program sees of its drop, or the error."""
     ((_, answer),) = descriptor.drop([row], None)
-    return answer if isinstance(answer, tcpdrop.Error) else answer[1]
+    return answer if isinstance(answer, tcpdrop.Error) else DISCONNECTED[answer][1]
 
 
 def gone(answer):

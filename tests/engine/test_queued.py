@@ -223,10 +223,11 @@ def test_a_login_that_cannot_be_told_is_spared_by_its_creator(holder, monkeypatc
 
 
 def counters(tmp_path, *arguments, **environment):
-    """A command's result, and what its simulated kernel was asked for."""
+    """A command's result, and what its simulated kernel was asked for: that is written when the module is unloaded."""
     file = tmp_path / "counters"
     file.unlink(missing_ok=True)
-    done = tcpdrop(*arguments, env={"TCPDROP_SIM_COUNTERS": str(file), **environment})
+    code = "import sys; from tcpdrop.cli import main; sys.exit(main())"
+    done = run(sys.executable, "-I", "-c", code, *arguments, env={"TCPDROP_SIM_COUNTERS": str(file), **environment})
     found = file.read_text().split()
     return done, dict(zip(found[::2], map(int, found[1::2])))
 
