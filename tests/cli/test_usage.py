@@ -294,7 +294,7 @@ def test_what_does_not_go_with_a_verb(refused, words, said):
         (["drop", "-K", "lport", "1"], "tcpdrop drop FILTER"),
         (["list", "lprt 443"], "did you mean lport?"),
         (["list", "remtoe 10.0.0.1"], "did you mean remote?"),
-        (["drop", "--mine"], "drop mine"),
+        pytest.param(["drop", "--mine"], "drop mine", marks=pytest.mark.only_on("linux", reason="holders by user")),
         (["list", "--json", "-c"], "--json and --jsonl have the counts"),
         (["list", "--jsonl", "--summary-by=state"], "--json and --jsonl have the counts"),
         (["help", "list", "drop"], "one verb"),

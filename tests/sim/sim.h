@@ -124,6 +124,7 @@ struct sim {
 
 	/* What was seen. */
 	long descriptors; /* open now */
+	void (*closed)(void); /* told of each descriptor that was */
 	long opens, walks, requests, getmsgs;
 	long logged;	/* "aborted N connection(s)" of the last request */
 	long console;	/* lines on the system console */

@@ -27,8 +27,8 @@
  * TCPDROP_SIM_OPEN_ERRNO is what opening a device gives.
  * TCPDROP_SIM_LOSES (ROWS,WALKS) is a kernel short of memory: it leaves out one
  * of so many rows, at random, for so many walks; -1 is for ever.
- * TCPDROP_SIM_COUNTERS names a file that gets a line of what was asked for when
- * the program ends.
+ * TCPDROP_SIM_COUNTERS names a file that says at each close of a device
+ * what was asked for so far.
  */
 #define _GNU_SOURCE
 #include "sim.h"
@@ -249,11 +249,12 @@ gather_crowd(unsigned long n)
 	sim.drain_every = 1;
 }
 
-__attribute__((destructor)) static void
+/* At each close, since a command may end without taking itself apart. */
+static void
 count(void)
 {
 	const char *path = getenv("TCPDROP_SIM_COUNTERS");
-	FILE *file = path != NULL ? fopen(path, "a") : NULL;
+	FILE *file = path != NULL ? fopen(path, "w") : NULL;
 
 	if (file == NULL)
 		return;
@@ -278,6 +279,7 @@ start(void)
 		sim.refresh = refresh;
 		sim.kill = kill_conn;
 	}
+	sim.closed = count;
 	if (losses != NULL)
 		(void)sscanf(losses, "%u,%ld", &sim.loses, &sim.short_walks);
 	sim.loses_info = sim.loses;

@@ -106,6 +106,8 @@ sim_close(int fd)
 	}
 	s->used = 0;
 	sim.descriptors--;
+	if (sim.closed != NULL)
+		sim.closed();
 	close(fd);
 	sim_unlock();
 	return 0;
