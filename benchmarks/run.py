@@ -74,11 +74,13 @@ def bench_drop_one(b: Bench, sockets: int) -> None:
     for which, fresh, limit in (("in a row", usual, 4), ("each the first", 0, 12 if ancestors <= 4 else None)):
         taken = []
         session.FRESH = fresh  # 0: what protects the operator is looked at again
-        for turn in range(b.rounds + 1):
-            with harness.victims(b.directory, 2 * each) as quads:
+        for _ in range(b.rounds + 1):
+            with harness.victims(b.directory, 2 * each + 1) as quads:
+                laddr, lport, raddr, rport = harness.words(quads.pop())
                 b.results.quiet()
+                tcpdrop.drop_one((laddr, lport), (raddr, rport))  # from here on it is a row
                 pair = [0.0, 0.0]
-                for side in (turn % 2, 1 - turn % 2):
+                for side in (0, 1):
                     ends = [((laddr, lport), (raddr, rport)) for laddr, lport, raddr, rport in map(harness.words, quads[side::2])]
                     pair[side] = b.floor.abort(quads[1::2]) if side else clock(lambda ends=ends: [tcpdrop.drop_one(*both) for both in ends])
             taken.append((pair[0] / each, pair[1] / each))

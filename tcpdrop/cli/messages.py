@@ -64,8 +64,11 @@ class Teller:
     def _tell(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
         """Of rows that have one outcome, or with --jsonl any."""
         said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
-        for number in numbers:
-            said[number] = outcomes.codes[number]
+        if isinstance(numbers, range):  # of a great many
+            said[numbers.start : numbers.stop] = outcomes.codes[numbers.start : numbers.stop]
+        else:
+            for number in numbers:
+                said[number] = outcomes.codes[number]
         if self._document is not None:
             for result in outcomes.results_of(numbers):
                 self._document.add(result.as_dict())

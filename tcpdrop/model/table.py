@@ -135,7 +135,9 @@ class Batch:
         if numbers == range(len(self)):
             return self
         chosen = Batch(self.table, self.table_numbers(numbers), namespace=self.namespace, owner_of=self.owner_of)
-        if self._data is not None:  # a column is cheap while the data is at hand
+        if isinstance(numbers, range):  # one piece of what is there already, or will be wanted again
+            chosen._data = self.data()[numbers.start * ROW.size : numbers.stop * ROW.size]
+        elif self._data is not None:  # a column is cheap while the data is at hand
             chosen._cookies = self.cookies(numbers)
         return chosen
 
