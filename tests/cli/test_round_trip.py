@@ -271,9 +271,9 @@ def apart(holder, other_namespace):
     tracking = ("-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
     steps = [
         ["ip", "link", "add", "apart0", "type", "veth", "peer", "name", "apart1", "netns", str(theirs.pid)],
-        ["ip", "addr", "add", "192.0.2.1/24", "dev", "apart0"],
+        ["ip", "addr", "add", "198.51.100.1/24", "dev", "apart0"],
         ["ip", "link", "set", "apart0", "up"],
-        [*there, "ip", "addr", "add", "192.0.2.2/24", "dev", "apart1"],
+        [*there, "ip", "addr", "add", "198.51.100.2/24", "dev", "apart1"],
         [*there, "ip", "link", "set", "apart1", "up"],
         ["iptables", "-A", "INPUT", *tracking],
     ]
@@ -282,7 +282,7 @@ def apart(holder, other_namespace):
             done = run(*step)
             if done.status:
                 pytest.skip(f"{' '.join(step)}: {done.err.strip()}")
-        listener = holder.listener(addr="192.0.2.1")
+        listener = holder.listener(addr="198.51.100.1")
         client = theirs.socket()
         client.call("connect", listener.name())
         yield Pair(listener.accept(), client, holder.pid)
@@ -296,7 +296,7 @@ def test_conntrack_where_one_end_is_here(apart, source):
     done = run(*source)
     assert done.status == 0, done
     mine = "".join(f"{one}\n" for one in done.out.splitlines() if f"={apart.rport} " in one)
-    assert "src=192.0.2.2" in mine  # the client, which is elsewhere
+    assert "src=198.51.100.2" in mine  # the client, which is elsewhere
     assert fed(mine) == [line(apart)]
     assert tcpdrop("drop", "--from", "-", stdin=None, input=mine.encode())[:2] == (0, f"{line(apart)}: dropped\n")
     again = tcpdrop("drop", "--from", "-", stdin=None, input=mine.encode())

@@ -28,8 +28,8 @@ def dropped(pair):
 
 
 def servers(*pairs):
-    """A filter for the server's ends of these pairs."""
-    return "lport " + ",".join(str(pair.lport) for pair in pairs)
+    """A filter for these ends of these pairs; by both ports, since one of them may be an older connection's as well."""
+    return f"lport {','.join(str(pair.lport) for pair in pairs)} rport {','.join(str(pair.rport) for pair in pairs)}"
 
 
 def test_rows_say_state_ends_process_and_rates(holder):
