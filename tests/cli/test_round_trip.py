@@ -284,6 +284,7 @@ def apart(holder, other_namespace):
                 pytest.skip(f"{' '.join(step)}: {done.err.strip()}")
         listener = holder.listener(addr="198.51.100.1")
         client = theirs.socket()
+        client.call("settimeout", 20)
         client.call("connect", listener.name())
         yield Pair(listener.accept(), client, holder.pid)
     finally:
