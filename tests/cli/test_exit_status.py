@@ -121,6 +121,8 @@ def test_a_survivor_is_named_and_is_a_failure(holder, monkeypatch, capsys):
     assert cli.main(["drop", "--no-syslog", f"lport {pair.lport}"]) == 3
     assert f"{line(pair)}: still present\n" in capsys.readouterr().err
     assert cli.main(["drop", "--no-syslog", "--jsonl", f"lport {pair.lport}"]) == 3
-    entry = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert (entry["outcome"], entry["error"]) == ("failed", "still present")
+    *entries, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [(entry["outcome"], entry["error"]) for entry in entries][-1] == ("failed", "still present"), "the last word about it"
+    assert {entry["cookie"] for entry in entries} == {entries[0]["cookie"]}
+    assert summary["counts"] == {"failed": 1}
     assert pair.alive()
