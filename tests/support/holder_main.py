@@ -106,11 +106,16 @@ def do_wait(number, timeout):
 
 
 def do_pair(family, device, port, client_port):
-    """A listener of its own, a client and what it accepted."""
+    """A listener of its own, a client and what it accepted.
+
+    Each end is bound to a port that no other socket of its family has: what connect() chooses
+    may be an older connection's as well, and so may what bind() finds with SO_REUSEADDR.
+    """
     listener = do_socket(family)
     if device:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((ADDRESS[family], port))
     listener.listen(16)
     client = do_socket(family)
@@ -118,7 +123,7 @@ def do_pair(family, device, port, client_port):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
     if client_port:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        client.bind((ADDRESS[family], client_port))
+    client.bind((ADDRESS[family], client_port))
     client.connect(listener.getsockname())
     server, _ = listener.accept()
     listener.close()
