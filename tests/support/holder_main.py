@@ -117,6 +117,7 @@ def do_pair(family, device, port, client_port):
     if port:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((ADDRESS[family], port))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what it accepts lets a later listener have the port
     listener.listen(16)
     client = do_socket(family)
     if device:
