@@ -39,20 +39,25 @@ suite=$1
 shift
 cd "$(dirname "$0")/.."
 [ -d "$roots/$suite" ] || { echo "no $roots/$suite: make roots" >&2; exit 1; }
-mkdir -p "$roots/cache/$suite/partial" "$roots/cache/pip" "$roots/out/$suite"
+mkdir -p "$roots/cache/$suite/partial" "$roots/cache/pip" "$roots/out/$suite" "$roots/run"
 export suite roots
 # pivot_root and not chroot: who is in a chroot may not make user namespaces, as
 # the tests of an ordinary user do.
 exec unshare --mount sh -eu -c '
-work=$(mktemp -d)
+work=$roots/run
 mount -t tmpfs none "$work"
-mkdir "$work/up" "$work/work" "$work/root"
-mount -t overlay -o "lowerdir=$roots/$suite,upperdir=$work/up,workdir=$work/work" none "$work/root"
-cd "$work/root"
-mkdir -p src cache host out
+layer() { # NAME LOWER PLACE
+	mkdir -p "$work/$1/up" "$work/$1/work" "$3"
+	mount -t overlay -o "lowerdir=$2,upperdir=$work/$1/up,workdir=$work/$1/work" none "$3"
+}
+layer root "$roots/$suite" "$work/merged"
+cd "$work/merged"
+mkdir -p src cache host out kept
 mount --bind "$OLDPWD" src
 mount -o remount,bind,ro src
-mount --bind "$roots/cache/$suite" var/cache/apt/archives
+# apt locks its cache: each run has a layer of its own above what is kept.
+layer archives "$roots/cache/$suite" var/cache/apt/archives
+mount --bind "$roots/cache/$suite" kept
 mount --bind "$roots/cache/pip" cache
 mount --bind "$roots/out/$suite" out
 mount -t proc none proc
@@ -64,6 +69,12 @@ mkdir -p etc/ssl/certs
 cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/site.crt
 pivot_root . host
 umount --lazy /host
-exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
+keep() {
+	for file in /var/cache/apt/archives/*.deb; do
+		[ -e "/kept/${file##*/}" ] || cp "$file" "/kept/${file##*/}" || break
+	done
+}
+trap keep EXIT
+env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
 	PIP_CERT=/etc/ssl/certs/site.crt ${PIP_INDEX_URL:+"PIP_INDEX_URL=$PIP_INDEX_URL"} CI="${CI-}" TCPDROP_TRY_ARGS="${TCPDROP_TRY_ARGS-}" sh -eu "/src/$@"
 ' sh "$@"
