@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Bare Debians, to try in what a newcomer or a packager types.
+# Bare Debians and an Ubuntu, to try in what a newcomer or a packager types.
 #
 #   tools/root.sh make              lay down those that are not there yet
+#   tools/root.sh suites            name those that are
 #   tools/root.sh SUITE SCRIPT...   run SCRIPT of this tree in a fresh one, as root
 #
 # They lie in TCPDROP_ROOTS (/var/cache/tcpdrop-roots).  A run sees one below a
@@ -11,16 +12,28 @@
 # The network is the host's: apt and pip need it, and what they fetched is kept.
 set -eu
 roots=${TCPDROP_ROOTS:-/var/cache/tcpdrop-roots}
-suites="bookworm trixie"
+suites="bookworm trixie noble"
 mirror=${TCPDROP_MIRROR:-http://deb.debian.org/debian}
+ubuntu=${TCPDROP_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
+keys=/usr/share/keyrings/ubuntu-archive-keyring.gpg
 
 lay_down() {
 	[ ! -d "$roots/$1" ] || return 0
+	from=$mirror components=main
+	if [ "$1" = noble ]; then
+		[ -e $keys ] || { echo "SKIPPED: no $keys here (ubuntu-keyring has it): no Ubuntu"; return 0; }
+		command -v mmdebstrap >/dev/null || { echo "SKIPPED: no mmdebstrap here: no Ubuntu"; return 0; }
+		from=$ubuntu components=main,universe # python3-venv is in the latter
+	fi
 	echo "$roots/$1: laying it down"
 	rm -rf "$roots/$1.new"
 	mkdir -p "$roots"
 	if command -v mmdebstrap >/dev/null; then
-		mmdebstrap --quiet --variant=minbase "$1" "$roots/$1.new" "$mirror"
+		mmdebstrap --quiet --variant=minbase --components=$components "$1" "$roots/$1.new" "$from" || {
+			[ "$1" = noble ] || exit 1
+			echo "SKIPPED: $from gives no Ubuntu"
+			return 0
+		}
 	elif command -v debootstrap >/dev/null; then
 		debootstrap --variant=minbase "$1" "$roots/$1.new" "$mirror" >"$roots/$1.log"
 	else
@@ -30,10 +43,16 @@ lay_down() {
 	mv "$roots/$1.new" "$roots/$1"
 }
 
-if [ "${1-}" = make ]; then
+case ${1-} in
+make)
 	for suite in $suites; do lay_down "$suite"; done
 	exit
-fi
+	;;
+suites)
+	for suite in $suites; do [ ! -d "$roots/$suite" ] || echo "$suite"; done
+	exit
+	;;
+esac
 
 suite=$1
 shift
