@@ -76,7 +76,8 @@ class Rules:
         for rule in protect:
             self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{rule}': ")))
         self._stamp = _stamp()
-        self._hosts = rules(scopes)
+        # Most hosts have no such file, and one look tells that.
+        self._hosts = [] if self._stamp is _ABSENT else rules(scopes)
 
     def __iter__(self) -> Iterator[tuple[str, Filter]]:
         yield from ((f"{PATH}: {rule}", rule) for rule in self._hosts)
@@ -93,12 +94,20 @@ class Rules:
             self._stamp = stamp
 
 
+#: what _stamp() says where nothing has that name
+_ABSENT: list[tuple[int, ...]] = []
+
+
 def _stamp() -> list[tuple[int, ...]]:
     """Which file it is, and when it was changed; a link counts beside what it leads to."""
     found: list[tuple[int, ...]] = []
     for look in (os.lstat, os.stat):
         try:
             one = look(PATH)
+        except FileNotFoundError:
+            if look is os.lstat:
+                return _ABSENT
+            found.append((errno.ENOENT,))
         except OSError as error:
             found.append((error.errno or 0,))
         else:
