@@ -188,15 +188,13 @@ static int
 find_tables(int process, struct tables *t)
 {
 	struct stat status;
-	int directory, error;
+	int directory = open_in(process, "task", O_DIRECTORY), error = 0;
 
-	/* Two links of its own, and one for each thread: most have one only. */
-	if (fstatat(process, "task", &status, 0) == 0 && status.st_nlink == 3)
-		return 0;
-	directory = open_in(process, "task", O_DIRECTORY);
 	if (directory < 0)
 		return directory == -ENOENT || directory == -ESRCH ? 0 : directory;
-	error = each_name(directory, take_thread, t);
+	/* Two links of its own, and one for each thread. */
+	if (fstat(directory, &status) != 0 || status.st_nlink > 3)
+		error = each_name(directory, take_thread, t);
 	close(directory);
 	return error;
 }
