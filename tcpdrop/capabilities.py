@@ -6,9 +6,9 @@ from __future__ import annotations
 import errno
 import os
 
-from .errors import Error
-from .safety import recognition
-from .safety.rules import PATH, Rules
+from .errors import Error, Refused
+from .model.addresses import printable
+from .safety import recognition, rules
 from .system import environment, kernel, netns, platform, ptrace, sunos_release
 from .system.rights import MARK_COND, missing_right, missing_support, own_command
 
@@ -38,8 +38,10 @@ class Capabilities:
         self.container: str | None = None
         #: is the operator's session recognised, and by which connections?
         self.session: dict[str, object] = {"known": None, "connections": [], "text": ""}
-        #: can /etc/tcpdrop.conf be followed?  Else every drop is refused
+        #: can /etc/tcpdrop.conf and its drop-ins be followed?  Else every drop is refused
         self.rules = True
+        #: what each line of them says, with its file and number
+        self.rule_lines: list[str] = []
         #: which connections can be dropped, and which cannot
         self.works: list[str] = []
         self.fails: list[str] = []
@@ -134,16 +136,21 @@ def _check_right(found: Capabilities) -> None:
 
 
 def _check_rules(found: Capabilities) -> bool:
-    """Does nothing stand in the way but that we may not read them?"""
-    try:
-        Rules([])
-    except Error as error:
-        found.rules = False
-        found.problems.append(str(error))
-        if error.errno not in (errno.EACCES, errno.EPERM):
-            found.fix = f"mend {PATH}"
-            return False
-    return True
+    """Say each line, and all that is wrong.  Does nothing stand in the way but that we may not read them?"""
+    unmended = []
+    for path, number, what in rules.lines():
+        if isinstance(what, Refused):
+            found.rules = False
+            found.problems.append(str(what))
+            if what.errno not in (errno.EACCES, errno.EPERM):
+                unmended.append(printable(path))
+        else:
+            said = f"login {printable(what)}" if isinstance(what, str) else f"protect {what}"
+            found.rule_lines.append(f"{printable(path)} line {number}: {said}")
+    found.cautions += [f"{printable(path)} is not read: its name does not end in .conf" for path in rules.unread()]
+    if unmended:
+        found.fix = f"mend {' and '.join(dict.fromkeys(unmended))}"
+    return not unmended
 
 
 def _reason(error: Error) -> str:

@@ -35,6 +35,7 @@ def _lines(found: Capabilities) -> list[str]:
     ]
     if platform.DESCRIPTORS:
         lines += _surroundings(found)
+    lines += [f"rule             {one}" for one in found.rule_lines]
     lines += [f"works            {one}" for one in found.works]
     lines += [f"does not work    {one}" for one in found.fails]
     lines += [f"take care        {caution}" for caution in found.cautions]

@@ -211,7 +211,7 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
     monkeypatch.setattr(rules, "PATH", str(file))
-    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    monkeypatch.setattr(rules, "_distrust", lambda status, directory: "")
     found = rules.rules()
     assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
@@ -220,7 +220,7 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    monkeypatch.setattr(rules, "_distrust", lambda status, directory: "")
     assert rules.rules() == []
 
 

@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support import private
 from support.command import NOBODY, needs
 from support.crowd import Crowd
 from support.engine import module, modules
@@ -189,6 +190,15 @@ def test_all(service):
     assert done.result["counts"]["protected"] == 2  # and its other end
     assert lives(pairs[:1])
     assert pairs[1].peer.errno("recv", 1) in (errno.ECONNRESET, errno.ECONNABORTED)  # it was dropped itself, or its other end
+
+
+def test_a_drop_in_of_the_host_binds(service, tmp_path):
+    port, pairs = service(1)
+    wrapper = private.etc(tmp_path, drop_ins={"nfs.conf": f"protect lport {port}\n"})
+    done = module("tcp_drop", wrapper=wrapper, local_port=[port])
+    (row,) = done.result["connections"]
+    assert (row["outcome"], row["protected_by"]) == ("protected", f"by /etc/tcpdrop.conf.d/nfs.conf: lport {port}")
+    assert lives(pairs)
 
 
 def test_a_protecting_text_is_one_filter(service):

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import minions
+from support import minions, private
 from support.command import NO_CAPABILITIES, needs, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,6 +175,14 @@ def test_a_hundred_unless_more_is_typed(salt, holder):
     assert pairs[0].alive()
     assert salt("tcpdrop.drop", max_drops="none", **chosen)["counts"] == {"dropped": 101}
     assert aborted(pairs[0], pairs[-1])
+
+
+def test_a_drop_in_of_the_host_binds(conf, holder, tmp_path):
+    pair = holder.pair()
+    wrapper = private.etc(tmp_path, drop_ins={"nfs.conf": f"protect lport {pair.lport}\n"})
+    done = minions.answer(minions.call(conf, "tcpdrop.drop", f"local_port={pair.lport}", wrapper=wrapper))
+    assert done["counts"] == {"protected": 1}
+    assert pair.alive()
 
 
 def test_what_is_protected_stays_and_is_told(salt, holder):
