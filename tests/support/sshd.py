@@ -26,6 +26,7 @@ UsePAM no
 StrictModes no
 UseDNS no
 MaxStartups 100
+Subsystem sftp internal-sftp
 """
 
 # sshd wants /run/sshd: it gets a /run of its own, and the host's stays as it is.
