@@ -331,7 +331,7 @@ def test_links_lead_somewhere():
 
 def test_only_documentation_addresses():
     """RFC 5737 and 3849, loopback, and private ones where a page quotes history."""
-    for name in ("tcpdrop.8", "tcpdrop.conf.example", "api.md"):
+    for name in ("tcpdrop.8", "tcpdrop.conf.example", "api.md", "equivalents.md"):
         text = (ROOT / "docs" / name).read_text(encoding="utf-8")
         for address in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text):
             assert address.startswith(("192.0.2.", "198.51.100.", "203.0.113.", "127.", "0.0.0.0")), f"{name}: {address}"
