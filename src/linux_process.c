@@ -188,13 +188,15 @@ static int
 find_tables(int process, struct tables *t)
 {
 	struct stat status;
-	int directory = open_in(process, "task", O_DIRECTORY), error = 0;
+	int directory, error;
 
+	/* Two links of its own, and one for each thread: most have one only. */
+	if (fstatat(process, "task", &status, 0) == 0 && status.st_nlink == 3)
+		return 0;
+	directory = open_in(process, "task", O_DIRECTORY);
 	if (directory < 0)
 		return directory == -ENOENT || directory == -ESRCH ? 0 : directory;
-	/* Two links of its own, and one for each thread. */
-	if (fstat(directory, &status) != 0 || status.st_nlink > 3)
-		error = each_name(directory, take_thread, t);
+	error = each_name(directory, take_thread, t);
 	close(directory);
 	return error;
 }

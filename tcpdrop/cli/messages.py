@@ -4,20 +4,21 @@
 from __future__ import annotations
 
 from ..engine.outcome import Outcomes, Report, Round
-from ..errors import DROPPED, LISTED, WOULD_DROP, StillPresent
+from ..errors import DROPPED, LISTED, OUTCOMES, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
 from .as_json import Document
 from .options import Parsed
-from .output import classic_lines, heading
+from .output import classic_lines, heading, painter
 from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ENDINGS = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
+#: what is said of each on standard output
+_ENDINGS = {DROPPED: "dropped", WOULD_DROP: "would drop"}
 _WORDS = {
     "dropped": "dropped",
     "would_drop": "would be dropped",
@@ -38,6 +39,10 @@ _NOT_TOLD = {
 }
 
 
+def _plain(text: str, _: str) -> str:
+    return text
+
+
 class Teller:
     """Says of each connection what became of it, when it happened; --json waits for the end of the run."""
 
@@ -50,6 +55,9 @@ class Teller:
         self._where: str | None = None
         #: with --jsonl: the document, and of the rows that were told the codes as they were
         self._document: Document | None = None
+        paint = painter(parsed, streams) or _plain
+        self._endings = {code: f": {paint(word, OUTCOMES[code])}" for code, word in _ENDINGS.items()}
+        self._paint = paint if parsed.text("color") == "always" or streams.interactive else _plain
         self._said: dict[Outcomes, bytearray] = {}
         if parsed.flag("jsonl"):
             self._silent = False
@@ -77,12 +85,12 @@ class Teller:
             if self._named and where is not None and where != self._where:
                 self._streams.data(heading(outcomes.batch))
                 self._where = where
-            self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), _ENDINGS[outcomes.codes[numbers[0]]]))
+            self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), self._endings[outcomes.codes[numbers[0]]]))
 
     def round(self, this: Round, *, stopped: bool = False) -> None:
         """All of this round that was not told yet.  stopped: a signal came, and what it left untouched is but counted."""
         for error in this.errors():
-            self._streams.note(str(error))
+            self._streams.note(self._paint(str(error), error.outcome))
         if self._silent:
             return
         for code in _ENDINGS if self._as_lines else (None,):

@@ -17,12 +17,47 @@ from .streams import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import TextIO
 
 DEFAULT_MAX = 100
 
 
 class NotConfirmed(Refused):
     """The question was not answered with yes."""
+
+
+class Terminal:
+    """Where a person is asked, and answers."""
+
+    def __init__(self, reader: TextIO, writer: TextIO) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.descriptor = writer.fileno()
+
+    def write(self, text: str) -> None:
+        self._writer.write(text)
+        self._writer.flush()
+
+    def ask(self, text: str) -> str:
+        """The line that was typed; "" at the end of input."""
+        self.write(text)
+        return self._reader.readline()
+
+
+def _of_this_command() -> Terminal | None:
+    """Standard input and standard error, if both are a terminal."""
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty():
+        return Terminal(sys.stdin, sys.stderr)
+    return None
+
+
+def _controlling() -> Terminal:
+    """That of the session, for --ask: standard input may carry --from.  Raises Refused."""
+    try:
+        reader = open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: SIM115 - both live as long as the command
+        return Terminal(reader, open("/dev/tty", "w", encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"--ask: there is no terminal to ask at ({error.strerror}): nothing was dropped") from None
 
 
 class Asker:
@@ -47,17 +82,19 @@ class Asker:
         hundreds at its next look.  Nor does a choice among them.
         """
         chosen = None
-        if not (self._approved or self._exact or self._parsed.flag("yes")):
+        if not (self._approved or (self._exact and not self._parsed.flag("ask")) or self._parsed.flag("yes")):
             chosen = self._decide(victims)
         self._more = " more"
         return chosen
 
     def _decide(self, victims: Connections) -> list[int] | None:
         """What a person chose, None for all of it."""
-        if self._terminal():
+        asks = self._parsed.flag("ask")
+        terminal = _of_this_command() or (_controlling() if asks else None)
+        if terminal is not None:
             # A dry run meets the refusals, and has nothing to ask for.
-            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
-                chosen = self._ask(victims)
+            if (len(victims) > 1 or self._broad or asks) and not self._parsed.flag("dry_run"):
+                chosen = self._ask(victims, terminal)
                 self._approved = chosen is None
                 return chosen
         elif self._broad:
@@ -70,25 +107,22 @@ class Asker:
             )
         return None
 
-    def _terminal(self) -> bool:
-        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
-
-    def _ask(self, victims: Connections) -> list[int] | None:
+    def _ask(self, victims: Connections, terminal: Terminal) -> list[int] | None:
         text = question(victims)
         try:
             with AtOnce():
-                _write(f"{_KEYS}\n")
+                terminal.write(f"{_KEYS}\n")
                 while True:
-                    answer = _ask(f"{text} [y/N] ")
+                    answer = terminal.ask(f"{text} [y/N] ")
                     word = answer.strip().lower()
                     if word in ("y", "yes"):
                         return None
                     if word not in ("l", "i"):
                         break
                     if word == "l":
-                        _choosing().show(victims, _write, _ask)
+                        _choosing().show(victims, terminal)
                     else:
-                        chosen: list[int] = _choosing().one_by_one(victims, _ask)
+                        chosen: list[int] = _choosing().one_by_one(victims, terminal)
                         if chosen:
                             return chosen
                         break
@@ -106,17 +140,6 @@ def _choosing() -> ModuleType:
     from . import choosing
 
     return choosing
-
-
-def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def _ask(text: str) -> str:
-    """The line that was typed; "" at the end of input."""
-    _write(text)
-    return sys.stdin.readline()
 
 
 def question(victims: Connections) -> str:

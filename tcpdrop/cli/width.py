@@ -8,9 +8,22 @@ process can move the cursor or hide what follows it.
 
 from __future__ import annotations
 
+import os
+
 from ..model.addresses import printable
 
 _WIDE = frozenset("WF")
+#: where the terminal does not tell
+_SIZE = os.terminal_size((80, 24))
+
+
+def terminal_size(descriptor: int) -> os.terminal_size:
+    """How many columns and lines it has."""
+    try:
+        size = os.get_terminal_size(descriptor)
+    except OSError:
+        return _SIZE
+    return size if size.lines and size.columns else _SIZE
 
 
 def width(text: str) -> int:

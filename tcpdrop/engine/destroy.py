@@ -12,7 +12,7 @@ import errno
 from ..errors import Error
 from ..model.rows import COOKIE, LISTEN, ROW, spelled
 from ..system import kernel, platform
-from ..system.rights import explained, lacks_right
+from ..system.rights import lacks_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ def _answer_of(number: int, row: Row, scope: int | None) -> Error | None:
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
             return None
-    return explained(kernel.error_of(number, spelled(row)))
+    return kernel.error_of(number, spelled(row))

@@ -115,10 +115,8 @@ def _abort(row: Row, scope: int | None) -> Error | None:
     try:
         kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except Error as error:
-        from ..system.rights import explained  # only what failed needs words
-
-        error.what = spelled(row)
-        return explained(error)
+        error.what = spelled(row)  # only what failed needs words
+        return error
     return None
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Ends = tuple[bytes, int, bytes, int]
 
 
+#: where systemd keeps the units that no file of the host's declares
+TRANSIENT = "/run/systemd/transient/"
+
+
 def may_be_ours(session: OwnSession) -> bool:
     """May the caller have come by a login that was not found?  From what: see why_ours()."""
     return bool(why_ours(session))
@@ -44,7 +48,7 @@ def _detached(chain: list[int]) -> str:
     """Whoever has detached himself has PID 1 for a parent, no terminal, and leaves traces.
 
     An audit session or a session scope whose login service has ended is no
-    reason: carriers.py looks for that.
+    reason: session.py looks for that.
     """
     for name in ("SUDO_USER", "SUDO_UID", "DOAS_USER"):
         if os.environ.get(name):
@@ -58,6 +62,8 @@ def _detached(chain: list[int]) -> str:
     for line in procfs.text_of("/proc/self/cgroup").splitlines():
         for part in line.split("/"):
             if part.startswith("run-") and part.endswith((".service", ".scope")):
+                return f"systemd-run(1) started it for somebody ({part})"
+            if part.endswith(".service") and os.path.exists(TRANSIENT + part):  # systemd-run --unit
                 return f"systemd-run(1) started it for somebody ({part})"
             if part.startswith("user@") and part.endswith(".service"):
                 return f"a user's own service manager started it ({part})"

@@ -40,6 +40,13 @@ class Lookups:
     def __init__(self, scope: int | None = None) -> None:
         self.scope = scope
         self._interfaces: dict[str, int] | None = None
+        self._lists = False
+
+    def check_listing(self) -> None:
+        """Raise what nothing can be found for: a kernel without tcp_diag answers every look-up as if there were no such socket."""
+        if not (self._lists or platform.LOOKS_BY_WALK):
+            kernel.list_connections(0, scope=self.scope)
+            self._lists = True
 
     def interfaces(self, what: object = "") -> dict[str, int]:
         """Name -> index."""

@@ -211,7 +211,7 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
     monkeypatch.setattr(rules, "PATH", str(file))
-    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    monkeypatch.setattr(rules, "_distrust", lambda status, directory: "")
     found = rules.rules()
     assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
@@ -220,7 +220,7 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    monkeypatch.setattr(rules, "_distrust", lambda status, directory: "")
     assert rules.rules() == []
 
 
@@ -331,7 +331,7 @@ def test_links_lead_somewhere():
 
 def test_only_documentation_addresses():
     """RFC 5737 and 3849, loopback, and private ones where a page quotes history."""
-    for name in ("tcpdrop.8", "tcpdrop.conf.example", "api.md"):
+    for name in ("tcpdrop.8", "tcpdrop.conf.example", "api.md", "equivalents.md"):
         text = (ROOT / "docs" / name).read_text(encoding="utf-8")
         for address in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text):
             assert address.startswith(("192.0.2.", "198.51.100.", "203.0.113.", "127.", "0.0.0.0")), f"{name}: {address}"

@@ -151,6 +151,19 @@ def test_what_is_slow_is_loaded_when_it_is_needed():
     assert "json" in imported("--json", "127.0.0.1", "1", "127.0.0.1", "2")[1]
 
 
+#: what only a person at a terminal is shown
+FOR_PEOPLE = {f"tcpdrop.cli.{name}" for name in ("top", "colours", "hostnames", "choosing", "meant", "help")} | {"curses", "threading"}
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("command", ["list", "list -p", "list -r", "list --jsonl", "drop -n", "drop --yes"])
+def test_a_script_loads_nothing_that_people_are_shown(holder, command):
+    pair = holder.pair()
+    status, found = imported(*command.split(), f"lport {pair.lport} rport {pair.rport}")
+    assert status == 0
+    assert not found & FOR_PEOPLE
+
+
 def test_importing_the_package_is_cheap():
     code = "import sys; before = set(sys.modules); import tcpdrop; print(sorted(set(sys.modules) - before))"
     assert run(sys.executable, "-I", "-c", code).out == "['tcpdrop']\n"

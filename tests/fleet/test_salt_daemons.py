@@ -161,3 +161,12 @@ def test_a_state_over_the_fleet(fleet, holder):
     assert done.status != 0
     assert len(done.answer) == 1
     assert pair.alive()
+
+
+def test_the_answer_arrives_whatever_a_process_is_called(fleet, named):
+    """Over msgpack to the master, which takes no lone surrogate: it was dropped, and the answer never came."""
+    port, spelling = named
+    done = fleet("one", "tcpdrop.connections", f"local_port={port}")
+    assert [row["process"] for row in done.answer["one"]["connections"]] == [spelling], done.text
+    done = fleet("one", "tcpdrop.drop", f"local_port={port}", "filter=comm *")
+    assert done.answer["one"]["counts"] == {"dropped": 1}, done.text

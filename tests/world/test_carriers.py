@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.command import COMMAND
+from support.command import COMMAND, needs
 from support.sshd import login, server  # noqa: F401 - fixtures
 from support.wait import until
 
@@ -71,6 +71,49 @@ def test_who_has_become_root_and_detached_himself_is_not_cut(server, login, hold
     said = out.read_text()
     assert one.alive(), said
     assert "protected" in said and pair.state() is None, said
+
+
+#: how a command comes to stand below PID 1 with nothing of its caller's environment; the programs themselves are
+#: not here: what they leave is (a process named atd, a cgroup, a transient unit of systemd's)
+LEFT = {
+    "at": "cp $(readlink -f /bin/sh) {place}/atd && {place}/atd -c 'sh {job}; true'",
+    "systemd-run": "sh {job}",
+    "systemd-run --unit": "sh {job}",
+    "systemd-run --user": "sh {job}",
+    "a daemon": "sh {job}",
+}
+CGROUPS = {
+    "systemd-run": "/system.slice/run-u7.service",
+    "systemd-run --unit": "/system.slice/nightly.service",
+    "systemd-run --user": "/user.slice/user-1000.slice/user@1000.service/app.slice/run-u9.service",
+    "a daemon": "/system.slice/daily.service",
+}
+#: in a mount namespace of its own: $1 becomes this process's cgroup, and nightly.service a transient unit
+SEEN = """
+mount --make-rprivate / && mount -t tmpfs none /run && mkdir -p /run/systemd/transient && : > /run/systemd/transient/nightly.service &&
+mount --bind "$1" /proc/$$/cgroup && shift && exec "$@"
+"""
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_what_was_started_for_somebody_does_not_cut_him(server, login, holder, tmp_path, how):  # noqa: F811
+    """A daemon is the control: nobody stands behind that, and everything is dropped."""
+    one, pair, out = login(), holder.pair(), tmp_path / "out"
+    seen = ""
+    if how in CGROUPS:
+        (tmp_path / "cgroup").write_text(f"0::{CGROUPS[how]}\n")
+        wrapper = ("unshare", "--mount", "sh", "-c", SEEN, "sh", str(tmp_path / "cgroup"))
+        needs(*wrapper)
+        seen = shlex.join(wrapper)
+    (tmp_path / "job").write_text(told(f"{seen} {DROP}", out) + "\n")
+    detached = shlex.quote(f"sleep 0.3; {LEFT[how].format(place=tmp_path, job=tmp_path / 'job')}")
+    does(one, f"env -i PATH=$PATH setsid -f sh -c {detached} < /dev/null > /dev/null")
+    until(out.exists, "the detached command", 30)
+    said = out.read_text()
+    assert pair.state() is None, said
+    spared = how != "a daemon"
+    assert one.alive() == spared, said
+    assert (f"{one.server}: protected" in said) == ("cannot tell which connection carries your session" in said) == spared, said
 
 
 # ---- a way in that no list knows

@@ -70,7 +70,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     sitting = Sitting(parsed, fixed, protect, method)
     try:
         with AtOnce():
-            sit(sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run"))
+            sit(sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run"), colours=parsed.coloured(terminal=True))
     except Interrupted as signal:
         return 128 + signal.number
     except curses.error as error:

@@ -40,14 +40,14 @@ class TerminalGone(Exception):
     """Nobody can press a key any more."""
 
 
-def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:
+def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool, colours: bool) -> None:
     """One sitting, from the first look to q."""
 
     def work(window: curses.window) -> None:
         view = View(
             sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run
         )
-        App(view, Screen(window), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
+        App(view, Screen(window, colours=colours), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
 
     try:
         _on_screen(work)

@@ -8,7 +8,6 @@ Meaning never rests on colour alone: marks, "you" and "ended" are words and sign
 from __future__ import annotations
 
 import curses
-import os
 import time
 
 from ...model.addresses import printable
@@ -50,19 +49,19 @@ KEYS = "space mark  a all  d drop  f filter  / search  i info  n dry run  ? keys
 class Screen:
     """Draws; and reads keys."""
 
-    def __init__(self, window: curses.window) -> None:
+    def __init__(self, window: curses.window, *, colours: bool) -> None:
         self.window = window
         window.keypad(True)
         curses.set_escdelay(25)  # milliseconds that Escape waits for the rest of a key
-        self._colours = self._start_colours()
+        self._colours = self._start_colours(wanted=colours)
         #: the widest local and remote end so far: columns do not jump at each look
         self._ends = [15, 15]
 
     @staticmethod
-    def _start_colours() -> dict[str, int]:
+    def _start_colours(*, wanted: bool) -> dict[str, int]:
         """meaning -> attribute; legible without any colour."""
         plain = {"you": curses.A_UNDERLINE, "new": curses.A_BOLD, "ended": curses.A_DIM, "marked": curses.A_BOLD, "bad": curses.A_BOLD}
-        if os.environ.get("NO_COLOR") or not curses.has_colors():
+        if not (wanted and curses.has_colors()):
             return plain
         curses.start_color()
         curses.use_default_colors()
