@@ -9,7 +9,7 @@
 # They lie in TCPDROP_ROOTS (/var/cache/tcpdrop-roots).  A run sees one below a
 # layer that is thrown away, in a mount namespace of its own; this tree is at
 # /src, read-only; what a script leaves in /out lies in out/SUITE beside the roots.
-# The network is the host's: apt and pip need it, and what they fetched is kept.
+# The network is the host's: apt and pip need it, and what apt fetched is kept.
 set -eu
 roots=${TCPDROP_ROOTS:-/var/cache/tcpdrop-roots}
 suites="bookworm trixie noble"
@@ -58,7 +58,7 @@ suite=$1
 shift
 cd "$(dirname "$0")/.."
 [ -d "$roots/$suite" ] || { echo "no $roots/$suite: make roots" >&2; exit 1; }
-mkdir -p "$roots/cache/$suite/partial" "$roots/cache/pip" "$roots/out/$suite" "$roots/run"
+mkdir -p "$roots/cache/$suite/partial" "$roots/out/$suite" "$roots/run"
 export suite roots
 # pivot_root and not chroot: who is in a chroot may not make user namespaces, as
 # the tests of an ordinary user do.
@@ -71,13 +71,12 @@ layer() { # NAME LOWER PLACE
 }
 layer root "$roots/$suite" "$work/merged"
 cd "$work/merged"
-mkdir -p src cache host out kept
+mkdir -p src host out kept
 mount --bind "$OLDPWD" src
 mount -o remount,bind,ro src
 # apt locks its cache: each run has a layer of its own above what is kept.
 layer archives "$roots/cache/$suite" var/cache/apt/archives
 mount --bind "$roots/cache/$suite" kept
-mount --bind "$roots/cache/pip" cache
 mount --bind "$roots/out/$suite" out
 mount -t proc none proc
 mount --rbind /sys sys

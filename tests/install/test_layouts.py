@@ -166,6 +166,19 @@ def test_of_two_libraries_the_one_whose_python_is_here(two, version):
     assert done == (0, f"tcpdrop {version}\n", "")
 
 
+def test_each_sh(tmp_path, wheels, stray, version):
+    """Which of them is called sh is the system's choice; ksh is that of SunOS."""
+    place = venv(tmp_path / "venv")
+    pip(place / "bin/python3", "install", "--no-deps", wheels["own"])
+    (tmp_path / "link").symlink_to(place / "bin/tcpdrop")
+    shells = [words for words in ("dash", "bash --posix", "busybox sh", "ksh", "mksh", "yash") if shutil.which(words.split()[0])]
+    assert shells
+    for words in shells:
+        for command in (place / "bin/tcpdrop", tmp_path / "link"):
+            done = run(shutil.which(words.split()[0]), *words.split()[1:], command, "--version", **stray)
+            assert done == (0, f"tcpdrop {version}\n", ""), words
+
+
 def test_a_python_that_became_another_under_a_venv(tmp_path, wheels, version):
     """Its bin/python3.N is a link to what is a later one now: the module for all works on, the module for one says so."""
     others = [name for name in ("python3.9", "python3.10", "python3.12", "python3.13") if name != BASE.name]

@@ -52,7 +52,7 @@ if [ "$who" = user ]; then
 	run sudo chown -R root .venv build
 	if run ./try; then exit 1; fi
 	[ "$(grep -c '^another user made .venv build here' /tmp/said)" = 1 ]
-	run sudo rm -rf .venv build
+	run sudo chown -R $user .venv build
 fi
 echo "== ./try test"
 run ./try test
