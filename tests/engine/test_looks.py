@@ -137,7 +137,8 @@ def test_what_may_never_be_dropped_is_refused_at_once(holder):
     done = tcpdrop("drop", "--for", "20s", "--include-self", f"lport {pair.lport}", wrapper=needs(*NOBODY))
     assert time.monotonic() - began < 10
     assert done.status == 3
-    assert done.err.startswith("tcpdrop: not permitted (needs CAP_NET_ADMIN")
+    assert done.err.startswith("tcpdrop: not permitted (")
+    assert "needs CAP_NET_ADMIN" in done.err
 
 
 @LINUX
@@ -151,7 +152,7 @@ def test_another_s_connection_does_not_end_a_run_that_drops_one_s_own(holder):
         other = holder.socket()
         other.call("connect", listener.name())
         held = listener.accept()
-        running.says("not permitted (needs CAP_NET_ADMIN")
+        running.says("needs CAP_NET_ADMIN")
         again = mine.pair(port=own.rport, client_port=own.lport)
         until_dropped(again.peer)
         status, out, err = running.end()
