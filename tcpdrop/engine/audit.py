@@ -51,15 +51,19 @@ def _shortened(what: str) -> str:
     return what if len(what) <= LONGEST else f"{what[:LONGEST]}... ({len(what)} characters)"
 
 
-def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> str:
+def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int] | None, *, what: str, reason: str | None, each: bool) -> str:
     """One line for the run, and with `each` one for every (connection, outcome) before it.
 
+    counts: None while the run goes on, which has its line at its end.
     Returns a word for whoever asked, where the log did not take them; else "".
     """
     tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
     lines = [f"connection={_value(connection)} outcome={outcome} {tail}" for connection, outcome in outcomes] if each else []
-    numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
-    lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
+    if counts is not None:
+        numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
+        lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
+    if not lines:
+        return ""
     written = _Writer(lines).wait()
     return "" if written == len(lines) else f"the log takes nothing just now: {len(lines) - written} of {len(lines)} lines were not written"
 
