@@ -64,8 +64,9 @@ def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int] | None
         lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
     if not lines:
         return ""
-    written = _Writer(lines).wait()
-    return "" if written == len(lines) else f"the log takes nothing just now: {len(lines) - written} of {len(lines)} lines were not written"
+    writer = _Writer(lines)
+    written = writer.wait()
+    return "" if written == len(lines) else f"{writer.why}: {len(lines) - written} of {len(lines)} lines were not written"
 
 
 class _Writer:
@@ -77,6 +78,8 @@ class _Writer:
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._written = 0
+        #: why a line may be left
+        self.why = "the log takes nothing just now"
         self._given_up = False
         self._done = allocate_lock()
 
@@ -87,7 +90,8 @@ class _Writer:
         self._done.acquire()
         try:
             start_new_thread(self._write, ())
-        except RuntimeError:  # no further thread is allowed
+        except RuntimeError:
+            self.why = "no thread is to be had for the log"
             return 0
         before = -1
         while not self._done.acquire(timeout=LONGEST_WAIT):

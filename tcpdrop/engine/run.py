@@ -16,7 +16,7 @@ from ..model.table import Connections
 from ..system import platform
 from ..system.netns import has_ended
 from ..system.rights import lacks_right
-from . import methods
+from . import ended, methods
 from .methods import AUTO, DESCRIPTOR, DESTROYED
 from .outcome import Report, Round
 from .pace import Pace
@@ -102,13 +102,9 @@ class Run:
         if failures and not any(len(one.batch) for one in asked) and not all(has_ended(error) for _, error in failures):
             raise failures[0][1]
         for outcomes, why in failures:
-            space = outcomes.batch.namespace
-            # That a name is no more says nothing of the namespace that had it.
-            gone = has_ended(why) and space is not None and space.was_seen
-            for number in outcomes.numbers(WOULD_DROP):
-                what = spelled(outcomes.batch[number])
-                absent = NotFound("not found", errno=why.errno, what=what, step=why.step, hint=why.message)
-                outcomes.note((number,), absent if gone else why.of(what))
+            numbers, batch = outcomes.numbers(WOULD_DROP), outcomes.batch
+            for number, fate in zip(numbers, ended.fates([batch[number] for number in numbers], batch.namespace, why)):
+                outcomes.note((number,), fate)
         return asked, answers
 
     def _refuse(self, this: Round, approve: Approve | None) -> Iterable[tuple[Outcomes, Inability | None]]:
