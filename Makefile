@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
 DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
-	$(shell find integrations -type f ! -path '*/__pycache__/*')
+	$(filter-out contrib/solaris/%,$(wildcard contrib/*/*)) $(shell find integrations -type f ! -path '*/__pycache__/*')
 PY_FILES := $(shell find tcpdrop -name "*.py" -o -name "*.pyi")
 BUILT := $(VENV)/.built
 MADE := $(VENV)/.made
