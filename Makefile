@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
 DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
-	$(shell find integrations -type f ! -path '*/__pycache__/*')
+	$(filter-out contrib/solaris/%,$(wildcard contrib/*/*)) $(shell find integrations -type f ! -path '*/__pycache__/*')
 PY_FILES := $(shell find tcpdrop -name "*.py" -o -name "*.pyi")
 BUILT := $(VENV)/.built
 MADE := $(VENV)/.made
@@ -30,7 +30,7 @@ SALT_CONSTRAINTS := $(abspath tests/constraints-salt.txt)
 SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTRAINTS) $(SALT_VENV)/bin/python3 -m pip --quiet --disable-pip-version-check
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -117,6 +117,9 @@ abi3: $(TOOLS)  ## one build for all CPythons, and import it
 
 completions: $(BUILT)  ## docs/completion/ anew, from the option table and the filter language
 	$(BIN)/python3 -I tools/completions.py
+
+pictures: $(BUILT) $(TOOLS)  ## docs/pictures/ anew, from real runs in a namespace of their own (root, or user namespaces)
+	$(BIN)/python3 tools/pictures.py docs/pictures
 
 man:  ## the manual page, linted
 	mandoc -T lint -W warning docs/tcpdrop.8

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -105,6 +106,13 @@ class Build(build_ext):
         super().build_extension(ext)
 
 
+def recipes():
+    """contrib's, as documentation; not what packages are made of."""
+    found = sorted(path for path in Path("contrib").glob("*/*") if path.parent.name != "solaris")
+    places = sorted({path.parent.as_posix() for path in found})
+    return [(f"share/doc/tcpdrop/{place}", [path.as_posix() for path in found if path.parent.as_posix() == place]) for place in places]
+
+
 module, limited = extension()
 setup(
     packages=packages(),
@@ -119,5 +127,6 @@ setup(
         ("share/zsh/site-functions", ["docs/completion/_tcpdrop"]),
         ("share/fish/vendor_completions.d", ["docs/completion/tcpdrop.fish"]),
         ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
+        *recipes(),
     ],
 )

@@ -34,6 +34,9 @@ FURTHER_ROUNDS = 3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..engine.outcome import Result
     from ..filters import Filter
 
 
@@ -48,7 +51,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     job = Job(parsed, streams, chosen)
     check_zone(parsed)
     # Only now is anything opened: the command line was understood.
-    given = job.given = _given(parsed)
+    job.given = _given(parsed)
     rules = Rules(protect, lambda: scopes_of(parsed.text("netns")))
     guard = Guard(include_self=parsed.flag("include_self"), rules=rules, spare_kernel=parsed.flag("all"))
     if guard.warning:
@@ -74,11 +77,8 @@ def run(parsed: Parsed, streams: Streams) -> int:
             status = FAILED
         if stop.number:
             status = 128 + stop.number
-    if parsed.audited and not work.report.dry_run:
-        what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
-        outcomes = ((str(result.connection), result.outcome) for result in work.report)
-        streams.flush()
-        streams.logged(to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog")))
+    if not work.report.dry_run:
+        job.log(work.report, work.report.counts)
     return status
 
 
@@ -149,9 +149,10 @@ class Job:
         self.order, self.limit = arrangement(parsed)
         if self.order is not None and parsed.text("from") is not None:
             raise UsageError("--order needs what is measured now, and --from has its own order")
-        self.teller = messages.Teller(parsed, streams)
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
+        self.goes_on = self.keeping.wanted and not self.dry_run
+        self.teller = messages.Teller(parsed, streams, goes_on=self.goes_on)
         exact = parsed.text("from") is not None
         self.asker = Asker(parsed, streams, broad=not exact and (chosen is None or is_broad(chosen)), exact=exact)
 
@@ -165,8 +166,8 @@ class Job:
 
     def run(self, work: Run) -> int:
         report = work.report
-        if self.keeping.wanted and not self.dry_run:
-            status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams)
+        if self.goes_on:
+            status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams, self.log)
             self._say_end(report, stopped=work.stopped())
             return self._allowed(status)
         selection = self.select()
@@ -180,6 +181,15 @@ class Job:
         if not self.dry_run and len(selection):
             self._verify(work)
         return self._finish(report, stopped=work.stopped())
+
+    def log(self, results: Iterable[Result], counts: dict[str, int] | None = None) -> None:
+        """Tell the log what became of these, as far as it is to hear of each, and with counts the whole run."""
+        parsed, each = self.parsed, self.parsed.flag("syslog")
+        if parsed.audited and (each or counts is not None):
+            what = "--from" if self.given is not None else "--all" if parsed.flag("all") else str(self.chosen)
+            outcomes = ((str(result.connection), result.outcome) for result in results)
+            self.streams.flush()
+            self.streams.logged(to_syslog(outcomes, counts, what=what, reason=parsed.text("reason"), each=each))
 
     def _verify(self, work: Run) -> None:
         """Look again; with --yes what came up meanwhile is dropped too, a bounded number of times."""
@@ -216,7 +226,7 @@ class Job:
 
     def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
-        if parsed.flag("jsonl"):
+        if parsed.flag("jsonl") or (parsed.machine and self.goes_on):
             self.teller.end(report.summary())
         elif parsed.machine:
             report_as_json(report, parsed, self.streams)

@@ -16,7 +16,8 @@ from .selectors import arrangement, check_zone, filter_of, selects
 from .streams import Streams
 from .width import terminal_size
 
-#: processes whose descriptors are read in some ten milliseconds
+#: so many processes at most are looked through unasked: with seven descriptors each took 0.12 ms, with thirty 0.27, so 300 of
+#: them take 35 to 80 ms, which nobody notices; scripts are never made to wait for it
 CHEAP = 300
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..engine.outcome import Outcomes, Report, Round
+from ..engine.outcome import Outcomes, Report, Result, Round
 from ..errors import DROPPED, LISTED, OUTCOMES, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
@@ -15,7 +15,9 @@ from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from ..engine.looks import Account
 
 #: what is said of each on standard output
 _ENDINGS = {DROPPED: "dropped", WOULD_DROP: "would drop"}
@@ -46,8 +48,10 @@ def _plain(text: str, _: str) -> str:
 class Teller:
     """Says of each connection what became of it, when it happened; --json waits for the end of the run."""
 
-    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+    def __init__(self, parsed: Parsed, streams: Streams, *, goes_on: bool) -> None:
         self._streams = streams
+        #: --json of a run that goes on: each connection once, as soon as it is known what became of it
+        self._flowing = Document(parsed, streams, flowing=True) if goes_on and parsed.flag("json") else None
         self._silent = parsed.flag("quiet") or parsed.flag("count") or parsed.flag("json")
         self._as_lines = not self._silent and not parsed.flag("jsonl")
         #: may there be several namespaces, and below which one's name do we write?
@@ -97,6 +101,8 @@ class Teller:
             for outcomes in this.outcomes:
                 numbers = range(len(outcomes.codes)) if code is None else outcomes.numbers(code)
                 said = self._said.get(outcomes)
+                if outcomes.told:
+                    numbers = [number for number in numbers if number not in outcomes.told]
                 if said is not None:
                     numbers = [number for number in numbers if said[number] == _UNSAID]
                 if code is None and stopped:
@@ -106,8 +112,27 @@ class Teller:
             self._said.clear()
         self._streams.flush()
 
+    def look(self, this: Round | None, account: Account, *, stopped: bool) -> None:
+        """One look of a run that goes on."""
+        if this is not None:
+            self.round(this, stopped=stopped)
+        self._said.clear()
+        self._flow(account.settled())
+
+    def left(self, account: Account) -> None:
+        """The last look left these."""
+        self._flow(account.left())
+
+    def _flow(self, results: Iterator[Result]) -> None:
+        if self._flowing is not None:
+            for result in results:
+                self._flowing.add(result.as_dict())
+            self._streams.flush()
+
     def end(self, summary: dict[str, object]) -> None:
-        """--jsonl: those whose outcome is another by the last look, and the summary."""
+        """JSON: those whose outcome is another by the last look, and the summary."""
+        if self._flowing is not None:
+            self._flowing.close(summary)
         if self._document is None:
             return
         for outcomes, said in self._said.items():

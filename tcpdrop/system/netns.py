@@ -111,13 +111,12 @@ class Namespace:
             inode = _inode(f"/proc/self/fd/{descriptor}")
         except OSError as error:
             return self._open_other(_why(error, path, name))
-        if inode is None:
+        if inode is None or self._inode not in (None, inode):
             os.close(descriptor)
-            raise Error(f"'{name}' is no network namespace, or none any more", errno=errno.EINVAL, step="open")
-        if self._inode not in (None, inode):
-            os.close(descriptor)
-            if self.found:  # its process has ended, or went elsewhere
+            if self.found:  # its process has ended or went elsewhere, its name was taken away between two looks
                 return self._open_other(Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open"))
+            if inode is None:
+                raise Error(f"'{name}' is no network namespace, or none any more", errno=errno.EINVAL, step="open")
             raise Error(f"network namespace '{name}' is another one by now", errno=errno.ESTALE, step="open")
         self._inode = inode
         return descriptor
@@ -141,7 +140,9 @@ class Namespace:
 
     def again(self) -> Namespace:
         """The same one, for a run of its own, whose descriptor nobody else closes."""
-        return Namespace(self.where, self.label, inode=self._inode)
+        same = Namespace(self.where, self.label, inode=self._inode)
+        same.found = self.found
+        return same
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None

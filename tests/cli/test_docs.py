@@ -95,7 +95,11 @@ def test_the_manual_has_every_key_of_top():
     from tcpdrop.cli.top.screen import HELP
     from tcpdrop.cli.top.view import View
 
-    known = {key for key in App(View(None), None, None, interval=1)._moves if isinstance(key, str) and key.isprintable() and key != " "}
+    known = {
+        key
+        for key in App(View(None), None, None, interval=1, search=None)._moves
+        if isinstance(key, str) and key.isprintable() and key != " "
+    }
     said = " ".join(line[4:] for line in section("TOP") if line.startswith(".It ")).replace(r"\&", "")
     for key in known | {"q"}:
         assert key in said.split() or (key.isdigit() and "1 No to Cm 9" in said), key

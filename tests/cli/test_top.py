@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from support.command import COMMAND, run, words
 from support.screen import Window
+from support.wait import until
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="live rows by cookie, on real sockets")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 DOWN, UP, PAGE_DOWN, PAGE_UP, HOME, END = "\x1b[B", "\x1b[A", "\x1b[6~", "\x1b[5~", "\x1b[7~", "\x1b[8~"
 
@@ -32,6 +33,7 @@ def servers(*pairs):
     return f"lport {','.join(str(pair.lport) for pair in pairs)} rport {','.join(str(pair.rport) for pair in pairs)}"
 
 
+@pytest.mark.only_on("linux", reason="names of processes, and what was moved")
 def test_rows_say_state_ends_process_and_rates(holder):
     pair = holder.pair()
     with top(servers(pair)) as window:
@@ -41,6 +43,20 @@ def test_rows_say_state_ends_process_and_rates(holder):
         window.until(lambda text: re.search(rf"{holder.pid} \S+ +0 +0$", text, re.M))
         assert window.press("q").end() == 0
         assert window.is_whole()
+
+
+@pytest.mark.only_on("sunos", reason="tells who made a socket, and counts no bytes")
+def test_what_this_system_does_not_tell_is_left_empty(holder):
+    pair = holder.pair()
+    with top(servers(pair)) as window:
+        window.until(
+            lambda text: re.search(rf"ESTABLISHED 127\.0\.0\.1:{pair.lport} +127\.0\.0\.1:{pair.rport} +{holder.pid}$", text, re.M)
+        )
+        window.press("f\x15").press("comm x").until("cannot be answered").press("\x1b").until("1 connection ")
+        for key in "123456789":
+            window.press(key).until(f"by {['rate', 'state', 'local', 'remote', 'process', 'recvq', 'sendq', 'idle', 'age'][int(key) - 1]}")
+        assert window.row_of(f":{pair.lport} ")
+        assert window.press("q").end() == 0
 
 
 def test_a_new_row_is_marked_and_an_ended_one_fades_one_look(holder):
@@ -190,6 +206,10 @@ def test_every_size_is_drawn_and_resizing_works(holder, size):
         assert window.press("q").end() == 0
 
 
+def painted(window):
+    return bool(re.search(rb"\x1b\[[0-9;]*3[0-7]m", window.raw))
+
+
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "vt100"}, {"LC_ALL": "C"}], ids=str)
 def test_without_colours_or_characters_it_is_legible(holder, env):
     pair = holder.pair()
@@ -197,8 +217,16 @@ def test_without_colours_or_characters_it_is_legible(holder, env):
         window.until(f":{pair.lport} ").press(" ").until("1 marked")
         assert window.row_of(r"^\* ")
         if "NO_COLOR" in env:
-            assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", window.raw)
+            assert not painted(window)
         assert window.press("q").end() == 0
+
+
+@pytest.mark.parametrize(("color", "env", "expected"), [("auto", {}, True), ("never", {}, False), ("always", {"NO_COLOR": "1"}, True)])
+def test_colours_as_they_are_wished(holder, color, env, expected):
+    with top(servers(holder.pair()), "--color", color, env=env) as window:
+        window.until("1 connection ").press(" ").until("1 marked")
+        assert window.press("q").end() == 0
+        assert painted(window) == expected
 
 
 def test_hostile_names_do_no_harm(holder):
@@ -286,6 +314,20 @@ def test_it_stops_and_comes_back(holder):
         assert re.search(r"(?<!-)icanon", window.text()) and re.search(r"(?<!-)echo\b", window.text())
         window.press("\n").until(f":{pair.lport} ").press("?").until("dry run on and off")
         window.press("x").until(f":{pair.lport} ").press("q").until("ended 0")
+
+
+def test_a_stop_while_it_draws_is_not_lost(holder):
+    """^S holds its output, so it waits in the midst of a draw, while curses ignores SIGTSTP; ^Z lets the output go on."""
+    pair = holder.pair()
+    shell = ("/bin/bash", "-c", 'set -m; "$@"; echo stopped; read line; fg; echo ended $?', "bash", COMMAND)
+    with top(servers(pair), command=shell) as window:
+        window.until(f":{pair.lport} ").press("\x13")
+        pid = os.tcgetpgrp(window.master)
+        until(lambda: "poll" not in Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"), "it to wait for its output")
+        time.sleep(0.3)  # a look is no wait that long
+        assert "poll" not in Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+        window.press("\x1a").until("stopped")
+        window.press("\n").until(f":{pair.lport} ").press("q").until("ended 0")
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "nohup"])

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -20,7 +21,8 @@ def echo(one):
             one.sendall(data)
     except OSError:
         pass
-server = socket.create_server((sys.argv[1], 0))
+both = {"family": socket.AF_INET6, "dualstack_ipv6": True} if ":" in sys.argv[1] else {}
+server = socket.create_server((sys.argv[1], 0), backlog=500, **both)
 print(server.getsockname()[1], flush=True)
 while True:
     try:
@@ -48,6 +50,8 @@ def send(one):
     try:
         one.sendall(b"x")
         return ask
+    except ConnectionResetError:
+        return lambda one: "reset"
     except BrokenPipeError:
         return lambda one: "closed"
 ended = {}
@@ -86,18 +90,18 @@ PLACES = {**os.environ, "PATH": os.pathsep.join([str(COMMAND.parent), os.environ
 
 
 class Desk:
-    """near serves, far is connected `number` times; .ports are the client's."""
+    """near serves at `listen`, far is connected `number` times to `address`; .ports are the client's."""
 
-    def __init__(self, number=2, *, lan=None, before=()):
+    def __init__(self, number=2, *, lan=None, before=(), listen=NEAR, address=NEAR):
         self._resources = contextlib.ExitStack()
         self.lan = lan or self._resources.enter_context(contextlib.closing(Lan()))
         try:
             for command in before:
                 assert self.on_near(command).status == 0, command
-            self._server = self._start(self.lan.near, SERVER, NEAR)
+            self._server = self._start(self.lan.near, SERVER, listen)
             self.pid = self._server.pid
             self.port = int(self._server.stdout.readline())
-            self._client = self._start(self.lan.far, CLIENT, NEAR, self.port, number)
+            self._client = self._start(self.lan.far, CLIENT, address, self.port, number)
             self.ports = json.loads(self._client.stdout.readline())
         except BaseException:
             self._resources.close()
@@ -119,11 +123,13 @@ class Desk:
         """A command line of the shell on the server's host."""
         return run("nsenter", "-t", str(self.lan.near.pid), "-n", "sh", "-c", command, env={**PLACES, **(env or {})}, **how)
 
-    def start_on_near(self, command):
+    def start_on_near(self, command, *, env=None, end_by=signal.SIGKILL):
         """The same, not waited for; it ends with the desk."""
         argv = ["nsenter", "-t", str(self.lan.near.pid), "-n", "sh", "-c", f"exec {command}"]
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=PLACES)
-        self._resources.callback(end, process)
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**PLACES, **(env or {})}
+        )
+        self._resources.callback(end, process, end_by)
         return process
 
     def fates(self):
@@ -141,8 +147,8 @@ class Desk:
         return run("nsenter", "-t", str(self.lan.near.pid), "-n", sys.executable, "-c", TRY, NEAR, str(self.port)).status == 0
 
 
-def end(process):
-    process.kill()
+def end(process, by=signal.SIGKILL):
+    process.send_signal(by)
     process.wait(10)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:

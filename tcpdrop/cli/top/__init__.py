@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 from ...engine.audit import to_syslog
 from ...engine.methods import AUTO, check_method
@@ -19,7 +18,6 @@ from ...filters.selection import select
 from ...model.connection import Connection, Owner
 from ...safety.guard import Guard
 from ...safety.rules import Rules
-from ...system.holders import scan
 from ...system.netns import scopes_of
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
@@ -27,6 +25,7 @@ from ..selectors import check_zone, filter_of, protecting, seconds
 from ..signals import AtOnce, Interrupted, Stop
 from ..streams import Streams
 from .look import Look
+from .search import Search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +34,11 @@ if TYPE_CHECKING:
     from ...engine.outcome import Report
     from ...filters import Filter
     from ...model.table import Connections
-    from ...system.holders import Owners as Holders
 
 #: seconds between two looks
 INTERVAL = 2.0
 #: the operator's session is looked for again after so many looks
 AGAIN = 5
-#: seconds after which holders are looked for again, or later where that takes long
-HOLDERS_AGAIN = 4.0
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
@@ -95,8 +91,7 @@ class Sitting:
         self._method = method
         self._look: Look | None = None
         self._looks = 0
-        self._holders: Holders | None = None
-        self._holders_due = 0.0
+        self.search = Search()
         self._session: Guard | None = None
         self._counts: dict[str, int] = {}
         self._unlogged = ""
@@ -117,22 +112,10 @@ class Sitting:
 
     def holder(self, connection: Connection) -> Owner:
         """Who holds it, as far as that was found by now."""
-        found = None if self._holders is None or not connection.inode else self._holders.of(connection.inode)
-        return connection.owner if found is None else found
+        return self.search.of(connection.inode) or connection.owner
 
     def process(self, inode: int) -> str | None:
-        found = None if self._holders is None or not inode else self._holders.of(inode)
-        return None if found is None else found.process
-
-    def find_holders(self) -> bool:
-        """Read every process's descriptors: seldom enough to cost a twentieth of the time at most."""
-        began = time.monotonic()
-        if began < self._holders_due:
-            return False
-        self._holders = scan()
-        took = time.monotonic() - began
-        self._holders_due = began + max(took * 20, HOLDERS_AGAIN)
-        return True
+        return self.search.names.get(inode)
 
     def spared(self, connections: Connections) -> dict[int, str]:
         """Which of them carry the operator's own session, and by whom that is told."""

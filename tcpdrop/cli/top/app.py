@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from ...engine.outcome import Report
     from ...model.table import Connections
     from . import Sitting
+    from .search import Search
 
     #: drops these; asks with the victims before the first one.  Raises Error with nothing dropped
     Drop = Callable[[Connections, bool, Callable[[Connections], bool]], Report]
 
 ESCAPE, ENTER, BACKSPACE = "\x1b", ("\n", "\r", curses.KEY_ENTER), ("\x7f", "\b", curses.KEY_BACKSPACE)
+
+#: seconds until it is asked again whether holders were found
+SOON = 0.1
 
 #: a key that comes back at once this often without a person: the terminal has died
 DEAD = 20
@@ -47,7 +51,7 @@ def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool, colours:
         view = View(
             sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run
         )
-        App(view, Screen(window, colours=colours), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
+        App(view, Screen(window, colours=colours), sitting.drop, interval=interval, search=sitting.search).run()
 
     try:
         _on_screen(work)
@@ -73,15 +77,12 @@ def _on_screen(work: Callable[[curses.window], None]) -> None:
 class App:
     """One sitting."""
 
-    def __init__(
-        self, view: View, screen: Screen, drop: Drop, *, interval: float, find_holders: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, view: View, screen: Screen, drop: Drop, *, interval: float, search: Search) -> None:
         self.view = view
         self.screen = screen
         self._drop = drop
         self._interval = interval
-        #: looks for holders if it is time to; True when there is something new to draw
-        self._find_holders = find_holders
+        self._search = search
         self._searched = ""
         self._empty = 0
         self._moves: dict[object, Callable[[], None]] = {
@@ -97,8 +98,8 @@ class App:
             "S": lambda: view.sort_next(-1),
             "r": lambda: view.sort_by(view.order),
             **{str(number): lambda order=order: view.sort_by(order) for number, order in enumerate(ORDERS, 1)},  # type: ignore[misc]
-            "N": self._search_on,
-            "/": self._search,
+            "N": self._look_on_for,
+            "/": self._look_for,
             "f": self._edit_filter,
             "i": self._info,
             "o": lambda: self._read("what became of each", view.outcomes or ["nothing was dropped yet"], from_end=True),
@@ -113,7 +114,7 @@ class App:
         self._look()
         due = time.monotonic() + self._interval
         while True:
-            key = self._key(due - time.monotonic())
+            key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
             if key == "q":
                 return
             if key is None:
@@ -121,6 +122,8 @@ class App:
                     if not self.view.paused:
                         self._look()
                     due = time.monotonic() + self._interval
+                elif self._search.go_on():
+                    self._draw()
                 continue
             if key == curses.KEY_RESIZE:
                 curses.update_lines_cols()
@@ -154,7 +157,7 @@ class App:
                 raise
             self.view.message = str(error)
         self._draw()
-        if self._find_holders():  # after the rows are to be seen: it may take longer than they did
+        if self._search.go_on():
             self._draw()
 
     def _draw(self, prompt: str | None = None, *, editing: bool = False) -> None:
@@ -197,13 +200,13 @@ class App:
         if text is None or self.view.filter_error:
             self.view.set_filter(before)
 
-    def _search(self) -> None:
+    def _look_for(self) -> None:
         text = self._type("", lambda text: None, lambda text: f"/{text}")
         if text:
             self._searched = text
-            self._search_on()
+            self._look_on_for()
 
-    def _search_on(self) -> None:
+    def _look_on_for(self) -> None:
         self.view.search(self._searched)
 
     # ---- reading

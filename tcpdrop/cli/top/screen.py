@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import curses
 import time
+from signal import SIG_BLOCK, SIG_SETMASK, SIGTSTP, pthread_sigmask
 
 from ...model.addresses import printable
 from ..width import cut, fit, width
@@ -99,7 +100,7 @@ class Screen:
         self._draw_foot(view, prompt)
         if editing:
             self._move(1, min(self.size[1] - 1, len("filter: ") + width(printable(view.filter_text))))
-        self.window.refresh()
+        self._refresh()
 
     def _columns(self, lines: list[Line]) -> list[Column]:
         for line in lines:
@@ -133,7 +134,15 @@ class Screen:
             self._put(1 + height, line)
         more = f"  {first + 1}-{min(len(lines), first + room)} of {len(lines)}" if len(lines) > room else ""
         self._put(self.size[0] - 1, f"any key: back{more}", curses.A_REVERSE)
-        self.window.refresh()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """curses ignores SIGTSTP while it writes, and a ^Z of that moment would be lost: what is held back is not."""
+        held = pthread_sigmask(SIG_BLOCK, {SIGTSTP})
+        try:
+            self.window.refresh()
+        finally:
+            pthread_sigmask(SIG_SETMASK, held)
 
     def _put(self, height: int, text: str, attribute: int = 0) -> None:
         rows, columns = self.size
