@@ -18,6 +18,7 @@ from ..model.addresses import MAPPED, printable
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, ends_of, reader, spelled
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
+from ..system.lookups import Lookups
 from ..system.mptcp import tied
 from ..system.netns import scopes_of
 from ..system.rights import lacks_right
@@ -73,7 +74,9 @@ class Guard:
         # can be read and none holds a connection, it tells nothing.
         listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
-        found = found or (bool(session.unreadable) and any(logins.is_alive(ends) for ends in named))
+        if session.unreadable and not found:
+            lookups = Lookups()
+            found = any(logins.is_alive(ends, lookups) for ends in session.tuples)
         if session.carrier_unseen or (not found and logins.may_be_ours(session)):
             self._hidden, self._why = True, logins.why_ours(session)
             self._spare_logins(kernel.list_connections(USUAL_STATES))
