@@ -164,8 +164,9 @@ class Guard:
         return self._among(batch, spared)
 
     def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
-        # A dump is not a snapshot: it may have missed what an ancestor holds.
-        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        # What an ancestor holds is not only what was asked of its descriptors: a further subflow of MPTCP has
+        # the socket's inode and other ends, a container's first process may serve, and a dump is no snapshot.
+        holders = self.session.holders if self.session is not None else {}
         found: dict[int, Protected] = {}
         if not spared and not holders:
             return found
