@@ -20,7 +20,7 @@ from .plan import plan_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..model.rows import Info, Row
     from ..system.holders import Owners
@@ -111,19 +111,19 @@ def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tu
     facts = gather(rule.needs(), scope)
     details = DETAILS in rule.needs()
     table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
-    missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    behind = [(row, _details(row, scope) if details else None) for row in missed(table, among, scope)]
     if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
         inodes = column(table.tobytes(), INODE, table.stride)
-        facts.owners.look_again([*inodes, *(row[INODE] for row, _ in missed)])
+        facts.owners.look_again([*inodes, *(row[INODE] for row, _ in behind)])
     test = rule.test
-    for row, info in chain(map(unpacked, table), missed):
+    for row, info in chain(map(unpacked, table), behind):
         answer = test(row, info, facts)
         if answer is not False:
             yield row, answer
 
 
-def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+def missed(table: kernel.Table, among: Iterable[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
     seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}

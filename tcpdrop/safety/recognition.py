@@ -9,6 +9,7 @@ from ..model.rows import LPORT, RADDR, RPORT, packed_addr
 from ..system import kernel
 from ..system.lookups import Lookups
 from . import logins
+from .rules import Rules
 from .session import found_for_us
 
 
@@ -32,6 +33,7 @@ def recognise() -> Recognition:
     """Look where a drop would look.  Never raises."""
     found = Recognition()
     try:
+        Rules(())  # its login lines
         session = found_for_us()
         listening = kernel.listening_ports()
         # A login is accepted; what an ancestor opened itself need not be one.
