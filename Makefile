@@ -51,7 +51,7 @@ $(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(
 
 # The dependency groups of pyproject.toml.  ANSIBLE_CORE=2.16: that line, and not the newest.
 ANSIBLE_CORE ?=
-$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package: $(VENV)/.%: $(MADE) pyproject.toml
+$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site: $(VENV)/.%: $(MADE) pyproject.toml
 	$(PIP) install --group $* $(if $(filter ansible,$*),$(ANSIBLE_CORE:%="ansible-core==%.*"))
 	touch $@
 
@@ -126,6 +126,9 @@ pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 abi3: $(TOOLS)  ## one build for all CPythons, and import it
 	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
 
+site: $(VENV)/.site  ## the documentation as a site, in build/site, every link followed
+	$(BIN)/python3 -I tools/site.py
+
 completions: $(BUILT)  ## docs/completion/ anew, from the option table and the filter language
 	$(BIN)/python3 -I tools/completions.py
 
@@ -180,7 +183,7 @@ ci: export BUILD_ENV := TCPDROP_WERROR=1
 ci: export TEST_ARGS := --ignore=tests/fleet
 ci: export PYTHONS_ARGS := --ignore=tests/install
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory lint typing check-c man
+	$(MAKE) --no-print-directory lint typing check-c man site
 	$(MAKE) --no-print-directory prepare
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
