@@ -26,11 +26,13 @@ UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_o
 # Salt has a venv of its own: its requirements are many, and its Python need not
 # be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
+SALT_PYTHON ?= $(PYTHON)
 SALT_CONSTRAINTS := $(abspath tests/constraints-salt.txt)
 SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTRAINTS) $(SALT_VENV)/bin/python3 -m pip --quiet --disable-pip-version-check
-SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
+SAME_ROWS := tests/fleet/test_same_rows.py
+SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -47,9 +49,10 @@ $(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(
 	$(BUILD_ENV) $(PIP) install --force-reinstall --no-deps --no-build-isolation .
 	touch $@
 
-# The dependency groups of pyproject.toml.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package: $(VENV)/.%: $(MADE) pyproject.toml
-	$(PIP) install --group $*
+# The dependency groups of pyproject.toml.  ANSIBLE_CORE=2.16: that line, and not the newest.
+ANSIBLE_CORE ?=
+$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site: $(VENV)/.%: $(MADE) pyproject.toml
+	$(PIP) install --group $* $(if $(filter ansible,$*),$(ANSIBLE_CORE:%="ansible-core==%.*"))
 	touch $@
 
 build: $(BUILT)  ## build and install into .venv
@@ -58,24 +61,33 @@ demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends
 	@$(BIN)/tcpdrop demo
 
 test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network namespace of their own
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(TEST_ARGS) $(ARGS)
 
 test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_DESTROY
 	tools/uml.sh $(PYTEST) tests/engine/test_without_destroy.py -k "$(UML_TESTS)" $(ARGS)
 
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
-	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
+	$(PYTEST) tests/fleet/test_ansible_*.py $(SAME_ROWS) $(ARGS)
 
-test-salt: $(BUILT) $(TOOLS) $(ANSIBLE) salt-built  ## only the modules for Salt, with the real Salt
+test-salt: $(BUILT) $(TOOLS) salt-built  ## only the modules for Salt, with the real Salt
 	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
 
 salt-built:
-	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
+	$(MAKE) --no-print-directory VENV=$(SALT_VENV) PYTHON="$(SALT_PYTHON)" build
 	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
 
 $(SALT_VENV)/.salt: pyproject.toml tests/constraints-salt.txt
 	$(SALT_PIP) install --no-compile --no-deps --group salt
 	touch $@
+
+# The newest engines that the index has, on the newest CPython at hand.
+NEWEST := VENV=.venv-fleet PYTHON="$$(tools/newest.sh)" SALT_VENV=.venv-salt-newest SALT_PYTHON="$$(tools/newest.sh)"
+
+test-fleet:  ## both of these, on the newest engines and the newest CPython at hand
+	$(MAKE) --no-print-directory $(NEWEST) test-ansible test-salt
+
+fleet:  ## the fleets' tests on every engine that docs/fleet.md names
+	tools/fleet.sh
 
 test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simulator
 	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
@@ -114,6 +126,9 @@ pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 
 abi3: $(TOOLS)  ## one build for all CPythons, and import it
 	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
+
+site: $(VENV)/.site  ## the documentation as a site, in build/site, every link followed
+	$(BIN)/python3 -I tools/site.py
 
 completions: $(BUILT)  ## docs/completion/ anew, from the option table and the filter language
 	$(BIN)/python3 -I tools/completions.py
@@ -158,27 +173,29 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.
-SUITES := test test-sunos test-salt test-uml sanitize pythons try-roots-short
+SUITES := test test-fleet test-sunos test-uml sanitize pythons try-roots-short
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci: export BUILD_ENV := TCPDROP_WERROR=1
-# The engines' tests are long and their Python is not the target's: once is enough.
-ci: export PYTHONS_ARGS := --ignore=tests/fleet --ignore=tests/install
+# The engines' tests are long: once is enough, on the newest of them.
+ci: export TEST_ARGS := --ignore=tests/fleet
+ci: export PYTHONS_ARGS := --ignore=tests/install
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory lint typing check-c man
+	$(MAKE) --no-print-directory lint typing check-c man site
 	$(MAKE) --no-print-directory prepare
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
+ci-full: ci fleet test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
 
-prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built salt-built wheels
+prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built wheels
+	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built
 	tools/pythons.sh prepare-python $(PYTHONS)
 
 prepare-python: $(BUILT) $(TOOLS) $(ANSIBLE)
 
 clean:  ## remove what was built
-	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) .venv-fleet .venv-ansible-* .venv-salt-* build dist *.egg-info tests/c/build

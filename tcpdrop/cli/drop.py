@@ -9,7 +9,7 @@ from ..engine.audit import to_syslog
 from ..engine.methods import AUTO, check_method
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
-from ..errors import Error, Refused
+from ..errors import WOULD_DROP, Error, Refused
 from ..filters.breadth import is_broad
 from ..filters.selection import select
 from ..model.addresses import printable
@@ -23,7 +23,7 @@ from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
 from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
-from .prompt import Asker
+from .prompt import Asker, breakdown
 from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
 from .signals import Interrupted, Stop
 from .streams import Streams, error_object
@@ -165,7 +165,7 @@ class Job:
         return arrange(found, self.order, self.limit)
 
     def run(self, work: Run) -> int:
-        report = work.report
+        report, parsed = work.report, self.parsed
         if self.goes_on:
             status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams, self.log)
             self._say_end(report, stopped=work.stopped())
@@ -173,14 +173,24 @@ class Job:
         selection = self.select()
         report.undecidable, report.unread = selection.undecidable, selection.unread
         # Commands are approved by who runs them.
-        this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
-        if self.parsed.flag("as_commands"):
+        this = work.round(selection, None if parsed.flag("as_commands") else self.asker.approve)
+        if parsed.flag("as_commands"):
             messages.say_commands(this, self.streams)
         else:
             self.teller.round(this, stopped=work.stopped())
         if not self.dry_run and len(selection):
             self._verify(work)
-        return self._finish(report, stopped=work.stopped())
+        status = self._finish(report, stopped=work.stopped())
+        if parsed.flag("dry_run") and not (parsed.machine or parsed.flag("as_commands")) and this.count(WOULD_DROP) > 1:
+            self._say_what(this.chosen(WOULD_DROP))
+        return status
+
+    def _say_what(self, victims: Connections) -> None:
+        """A preview shows what the question shows."""
+        try:
+            self.streams.note(f"tcpdrop: they are {breakdown(victims)}")
+        except Error as error:  # of a namespace that has ended by now: the lines are out
+            self.streams.note(f"tcpdrop: {error}")
 
     def log(self, results: Iterable[Result], counts: dict[str, int] | None = None) -> None:
         """Tell the log what became of these, as far as it is to hear of each, and with counts the whole run."""

@@ -65,7 +65,7 @@ to select by values that are never read as filter (repeat, or comma lists):
       --order X        oldest, newest, idlest or largest
   -4, -6               only IPv4, only IPv6 (what is on the wire)
       --mine           only what processes of your own user hold
-      --netns X        in the network namespace of that NAME, PID, PATH, or all
+      --netns X        in namespace NAME, PID, PATH, container:ID, pod:UID, all
       --zone X         in the zone of that ID, NAME, or all (tcpdrop(8), ZONES)
 
 to drop with care:

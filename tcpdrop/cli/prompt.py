@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..errors import Refused, TooMany
-from ..model.addresses import printable
-from ..model.rows import INODE, LPORT
+from ..model.addresses import printable, unmapped
+from ..model.columns import column
+from ..model.rows import FAMILY, INODE, LPORT, RADDR, RPORT, reader
 from ..model.table import Connections
 from ..system import kernel
 from .options import Parsed
@@ -16,8 +18,11 @@ from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
-    from typing import TextIO
+    from typing import TextIO, TypeVar
+
+    T = TypeVar("T")
 
 DEFAULT_MAX = 100
 
@@ -144,20 +149,45 @@ def _choosing() -> ModuleType:
 
 def question(victims: Connections) -> str:
     """'Drop 37: 35 in lport 443 (nginx), 2 in lport 22 (sshd), 12 peers?'"""
-    groups: dict[str, int] = {}
-    peers = set()
+    return f"Drop {len(victims)}: {breakdown(victims)}?"
+
+
+def breakdown(victims: Connections) -> str:
+    """By service and direction, the most first; how many peers; and what no process was seen to hold."""
     names = _listener_names(victims)
-    for connection in victims:
-        peers.add(connection.remote.addr)
-        lport, rport = connection.local.port, connection.remote.port
-        group = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
-        groups[group] = groups.get(group, 0) + 1
+    groups: dict[str, int] = {}
+    peers: set[object] = set()
+    inodes: list[object] = []
+    for batch in victims.batches:
+        data = batch.data()
+        for (lport, rport), count in _counted(zip(column(data, LPORT), column(data, RPORT))).items():
+            group = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
+            groups[group] = groups.get(group, 0) + count
+        peers.update(raddr[:4] if family == 4 else unmapped(raddr) for raddr, family in {*reader(RADDR, FAMILY).iter_unpack(data)})
+        inodes += column(data, INODE)
     ordered = sorted(groups.items(), key=lambda item: -item[1])
     shown = [f"{count} {group}" for group, count in ordered[:5]]
     if len(ordered) > 5:
         shown.append(f"{sum(count for _, count in ordered[5:])} elsewhere")
-    many = f"{len(peers)} peer{'s' if len(peers) > 1 else ''}"
-    return f"Drop {len(victims)}: {', '.join(shown)}, {many}?"
+    shown.append(f"{len(peers)} peer{'s' if len(peers) > 1 else ''}")
+    held_by_none = _held_by_none(inodes)
+    return ", ".join(shown) + (f"; no process is seen to hold {held_by_none}: the kernel's own, like NFS?" if held_by_none else "")
+
+
+def _counted(values: Iterable[T]) -> dict[T, int]:
+    counts: dict[T, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def _held_by_none(inodes: list[object]) -> int:
+    """How many have an inode and no process that shows; 0 for who does not see what others hold."""
+    wanted = {inode for inode in inodes if inode}
+    owners = _choosing().scan(wanted, every_holder=False) if wanted else None
+    if owners is None or (owners.unread and os.geteuid()):
+        return 0
+    return sum(1 for inode in inodes if inode and inode not in owners.holders)
 
 
 def _listener_names(victims: Connections) -> dict[int, str]:
@@ -167,7 +197,8 @@ def _listener_names(victims: Connections) -> dict[int, str]:
     for batch in victims.batches:
         for row in kernel.listeners(batch.scope):
             ports.setdefault(row[LPORT], row[INODE])
-    wanted = {ports[lport] for lport in {connection.local.port for connection in victims} if lport in ports}
+    chosen = {lport for batch in victims.batches for lport in column(batch.data(), LPORT)}
+    wanted = {ports[lport] for lport in chosen if lport in ports}
     owners = scan(wanted, every_holder=False) if wanted else None
     names = {}
     for port, inode in ports.items():

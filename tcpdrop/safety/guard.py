@@ -13,11 +13,12 @@ import os
 
 from ..errors import Error, NotPermitted, Protected
 from ..filters import Filter
-from ..filters.selection import answers, select
+from ..filters.selection import answers, missed, select
 from ..model.addresses import MAPPED, printable
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, ends_of, reader, spelled
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
+from ..system.lookups import Lookups
 from ..system.mptcp import tied
 from ..system.netns import scopes_of
 from ..system.rights import lacks_right
@@ -50,6 +51,8 @@ class Guard:
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
         self._spared: dict[Ends, Protection] = {}
+        #: the same, as it is at each look, where it is all connections of login services
+        self._logins: dict[Ends, Protection] = {}
         #: nothing tells which login is the operator's
         self._hidden = False
         #: and what says that there is one
@@ -73,14 +76,21 @@ class Guard:
         # can be read and none holds a connection, it tells nothing.
         listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
-        found = found or (bool(session.unreadable) and any(logins.is_alive(ends) for ends in named))
+        if session.unreadable and not found:
+            lookups = Lookups()
+            found = any(logins.is_alive(ends, lookups) for ends in session.tuples)
         if session.carrier_unseen or (not found and logins.may_be_ours(session)):
             self._hidden, self._why = True, logins.why_ours(session)
-            self._spare_logins(kernel.list_connections(USUAL_STATES))
+            self._spare_logins()
 
-    def _spare_logins(self, table: kernel.Table) -> None:
-        """Nothing says which login is the operator's: spare them all."""
-        data = table.tobytes()
+    def _spare_logins(self, among: Iterable[Row] = ()) -> None:
+        """Nothing says which login is the operator's: spare them all.
+
+        among: rows of a selection, for a dump is no snapshot.
+        """
+        table = kernel.list_connections(USUAL_STATES)
+        data = table.tobytes() + b"".join(ROW.pack(*row) for row in missed(table, among, None))
+        self._logins = {}
         owners = _holders_of(ROW.iter_unpack(data))
         listening = kernel.listening_ports()
         suspects = logins.unseen_logins(owners)
@@ -96,7 +106,7 @@ class Guard:
             elif not login_services.is_login_service(process, creator=bool(row[PID])) and row[PID] not in above:
                 continue
             number += 1
-            _spare(self._spared, ends_of(row), Protection(f"held by {process}, and your own login cannot be told", lifted=True))
+            _spare(self._logins, ends_of(row), Protection(f"held by {process}, and your own login cannot be told", lifted=True))
         self.warning = "cannot tell which connection carries your session: "
         if number:
             self.warning += f"all {number} of login services are protected (--include-self)"
@@ -121,7 +131,7 @@ class Guard:
             if pids and all(pid == os.getpid() or not family.isdisjoint(_chain(pid)) for pid in pids):
                 continue
             holder = f"pid {pids[0]} {printable(owner.process or '')}" if pids and owner is not None else "a process that cannot be seen"
-            _spare(self._spared, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
+            _spare(self._logins, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
 
     # ---- asking
 
@@ -136,7 +146,7 @@ class Guard:
         Where another network namespace cannot be asked, all in there must, and the others go on.
         """
         if self._hidden:  # whoever logged in since may be the operator, coming back
-            self._spare_logins(kernel.list_connections(USUAL_STATES))
+            self._spare_logins(row for batch in connections.batches if batch.where is None for row in batch)
         found: list[dict[int, Error]] = []
         for batch in connections.batches:
             try:
@@ -151,7 +161,7 @@ class Guard:
         return found
 
     def _protected(self, batch: Batch) -> dict[int, Protected]:
-        spared = dict(self._spared)
+        spared = {**self._logins, **self._spared}
         if self.session is not None and self.session.dumped and batch.where is not None:
             self._spare_elsewhere(self.session, batch, spared)
         if self.rules:
@@ -161,8 +171,9 @@ class Guard:
         return self._among(batch, spared)
 
     def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
-        # A dump is not a snapshot: it may have missed what an ancestor holds.
-        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        # What an ancestor holds is not only what was asked of its descriptors: a further subflow of MPTCP has
+        # the socket's inode and other ends, a container's first process may serve, and a dump is no snapshot.
+        holders = self.session.holders if self.session is not None else {}
         found: dict[int, Protected] = {}
         if not spared and not holders:
             return found
@@ -247,6 +258,7 @@ def own_session() -> frozenset[Connection]:
     login services.  Raises Error when connections cannot be listed.
     """
     everything = select(None)
+    Rules(())  # its login lines
     found = Guard().protected(everything)
     return frozenset(batch.connection(number) for batch, spared in zip(everything.batches, found) for number in spared)
 

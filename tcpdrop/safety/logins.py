@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 
 from ..errors import Error
-from ..system import kernel, procfs
+from ..model.four_tuple import FourTuple
+from ..system import procfs
+from ..system.lookups import Lookups
 from .login_services import is_login_service
 from .session import OwnSession, ancestors
 
@@ -70,13 +72,10 @@ def _detached(chain: list[int]) -> str:
     return ""
 
 
-def is_alive(ends: Ends) -> bool:
-    """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape?"""
-    laddr, lport, raddr, rport = ends
-    if laddr[4:] == bytes(12):
-        laddr, raddr = laddr[:4], raddr[:4]
+def is_alive(ends: Ends, lookups: Lookups) -> bool:
+    """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape, whatever it is bound to?"""
     try:
-        return kernel.look_up((laddr, lport, raddr, rport)) is not None
+        return bool(lookups.rows(FourTuple(*ends)))
     except (Error, ValueError):
         return False  # as far as can be told, or no tuple of a connection
 

@@ -24,6 +24,9 @@ from ..model.addresses import printable
 
 PATH = "/etc/tcpdrop.conf"
 
+#: the services that login lines name, as the files were when they were read last
+login_names: frozenset[str] = frozenset()
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,11 +58,14 @@ def rules(scopes: Scopes = _own) -> list[tuple[str, Filter]]:
             names.add(what)
         else:
             found.append((path, what))
-    if names:
-        from . import login_services  # most hosts name none
-
-        login_services.added = names
+    _note(names)
     return found
+
+
+def _note(names: Iterable[str] = ()) -> None:
+    """The files are read as a whole: a line that is not there any more names nobody."""
+    global login_names
+    login_names = frozenset(names)
 
 
 def lines(scopes: Scopes = _own) -> Iterator[Line]:
@@ -147,8 +153,11 @@ class Rules:
         for rule in protect:
             self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{rule}': ")))
         self._stamp = _stamp()
-        # Most hosts have none, and a look at either name tells that.
-        self._hosts = [] if self._stamp is _ABSENT else rules(scopes)
+        self._hosts: list[tuple[str, Filter]] = []
+        if self._stamp is _ABSENT:  # most hosts have none, and a look at either name tells that
+            _note()
+        else:
+            self._hosts = rules(scopes)
 
     def __iter__(self) -> Iterator[tuple[str, Filter]]:
         yield from ((f"{printable(path)}: {rule}", rule) for path, rule in self._hosts)

@@ -23,9 +23,10 @@ import os
 from time import monotonic
 
 from ..errors import Error
-from ..model.four_tuple import pack_whole, split_dev
+from ..model.four_tuple import FourTuple, pack_whole, split_dev
 from ..model.rows import INODE, ROW, USUAL_STATES, ends_of, reader
 from ..system import kernel, procfs
+from ..system.lookups import Lookups
 
 #: seconds; what processes above us hold was seen so long ago at most when one connection is dropped
 FRESH = 0.1
@@ -147,25 +148,23 @@ class OwnSession:
         return bool(self.tuples & {(laddr, lport, raddr, rport), (raddr, rport, laddr, lport)})
 
 
-def found_for_us() -> OwnSession:
-    """The caller's session with everything that carries it."""
+def found_for_us(lookups: Lookups | None = None) -> OwnSession:
+    """The caller's session with everything that carries it.
+
+    lookups: those of our own network namespace, where the caller has some.
+    """
     own = OwnSession()
     if not any(pid != 1 for pid, _ in own.holders.values()) or not own.rows():
         _add_mates(own)
-    _follow_mirrors(own)
+    _follow_mirrors(own, lookups or Lookups())
     return own
 
 
-def _follow_mirrors(own: OwnSession) -> None:
+def _follow_mirrors(own: OwnSession, lookups: Lookups) -> None:
     """To a fixed point: who holds the other end of one of these connections is an ancestor as well."""
     followed: set[int] = set()
     while True:
-        mirrors = set()
-        for ends in _ends_to_follow(own, followed):
-            laddr, lport, raddr, rport = ends
-            other = _look_up((raddr, rport, laddr, lport))
-            if other:
-                mirrors.add(other)
+        mirrors = {inode for ends in _ends_to_follow(own, followed) for inode in _mirrors_of(ends, lookups)}
         mirrors -= own.holders.keys()
         if not mirrors:
             break
@@ -206,13 +205,13 @@ def _ends_to_follow(own: OwnSession, followed: set[int]) -> list[tuple[bytes, in
     return found
 
 
-def _look_up(ends: tuple[bytes, int, bytes, int]) -> int:
-    """The inode of the connection with these ends, 0 for none."""
+def _mirrors_of(ends: tuple[bytes, int, bytes, int], lookups: Lookups) -> list[int]:
+    """The inodes of the connection's other end, whatever interface that is bound to; those of sockets that somebody holds."""
     try:
-        row = kernel.look_up(ends)
+        rows = lookups.rows(FourTuple(*ends).mirror())
     except ValueError:  # a listener's, say
-        return 0
-    return row[INODE] if row is not None else 0
+        return []
+    return [row[INODE] for row in rows if row[INODE]]
 
 
 def _add_mates(own: OwnSession) -> None:
@@ -236,7 +235,7 @@ def _add_mates(own: OwnSession) -> None:
 _latest: tuple[float, object, OwnSession] | None = None
 
 
-def own() -> OwnSession:
+def own(lookups: Lookups | None = None) -> OwnSession:
     """The caller's session as it was FRESH seconds ago at most: for drops one by one, in a row.
 
     A drop of many looks once too, and takes longer than that.
@@ -246,7 +245,7 @@ def own() -> OwnSession:
     latest = _latest
     if latest is None or latest[1] != whose or not 0 <= monotonic() - latest[0] < FRESH:
         began = monotonic()
-        latest = _latest = (began, whose, found_for_us())
+        latest = _latest = (began, whose, found_for_us(lookups))
     return latest[2]
 
 

@@ -31,8 +31,6 @@ CREATION_TIMES = _SUNOS
 HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
-#: a socket keeps its identity when it listens, and an abort by identity would take it
-LISTENER_KEEPS_COOKIE = _LINUX
 #: no two sockets have the same cookie; elsewhere those made in one tick by one process do
 COOKIES_ARE_UNIQUE = _LINUX
 #: the ports given to clients, where the system is not asked: illumos' default of smallest_anon_port and up

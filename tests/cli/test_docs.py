@@ -328,9 +328,22 @@ def test_the_exit_statuses_of_the_readme():
 
 
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [*sorted(ROOT.glob("*.md")), ROOT / "contrib" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_a_form_for_a_bug_asks_for_what_check_says():
+    """And what is secret has a way of its own."""
+    yaml = pytest.importorskip("yaml")
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    asked = {}
+    for form in forms:
+        body = yaml.safe_load(form.read_text(encoding="utf-8")).get("body", [])
+        asked[form.stem] = {part["attributes"].get("label"): part.get("validations", {}).get("required") for part in body}
+    assert asked["bug"]["tcpdrop check --json"] is True and asked["idea"]["tcpdrop check --json"] is True
+    assert "SECURITY.md" in forms[0].read_text(encoding="utf-8")
+    assert "tcpdrop check --json" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def test_only_documentation_addresses():

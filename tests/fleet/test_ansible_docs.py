@@ -29,8 +29,8 @@ def of_ours(tasks):
             yield {key: value for key, value in task.items() if key != "become"}
 
 
-def test_there_are_six_and_one_for_bastions():
-    assert len(PLAYS) == 7
+def test_there_are_six_and_one_for_bastions_and_one_that_installs():
+    assert len(PLAYS) == 8
     for word in ("serial:", "state: drained", "handlers:", "process:", "ansible.builtin.assert:", "local_addr:", "hosts: bastions"):
         assert sum(word in text for text in PLAYS) >= 1, word
 
@@ -45,7 +45,9 @@ def test_the_engine_reads_them(ansible):
 def test_their_tasks_run(ansible, service):
     """In check mode, where one of them would drop the connections of this test."""
     _, pairs = service(2)
-    tasks = [task for text in PLAYS for play in yaml.safe_load(text) for task in of_ours([*play["tasks"], *play.get("handlers", ())])]
+    tasks = [
+        task for text in PLAYS for play in yaml.safe_load(text) for task in of_ours([*play.get("tasks", ()), *play.get("handlers", ())])
+    ]
     tasks += [task for text in TASKS for task in of_ours(yaml.safe_load(text))]
     variables = {"banned_networks": ["127.0.0.0/8"], "service_address": "192.0.2.9"}
     played = ansible.play({"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}, options=("--check",))

@@ -182,7 +182,8 @@ def old_python():
     """A Python older than the library's oldest, on which this engine still starts modules; None where there is none."""
     from ansible.module_utils import basic
 
-    oldest = getattr(basic, "_PY_MIN", (3, 6))
+    oldest = getattr(basic, "_PY_MIN", None)
+    oldest = oldest if isinstance(oldest, tuple) else (3, 6)  # up to 2.16 it says whether this one will do
     if oldest >= (3, 9):
         pytest.skip(f"Ansible {metadata.version('ansible-core')} starts no module on a Python older than {oldest[0]}.{oldest[1]}")
     version = "3.6" if oldest <= (3, 6) else "3.8"

@@ -49,7 +49,7 @@ def key(pair):
 
 def test_an_entry_point_is_all_that_salt_needs(salt):
     assert salt.ask("functions").keys() == FUNCTIONS
-    assert salt.ask("states").keys() == {"tcpdrop.absent", "tcpdrop.mod_watch"}
+    assert salt.ask("states").keys() == {"tcpdrop.absent", "tcpdrop.mod_watch", "tcpdrop.ruled"}
     assert Path(salt.ask("file", "tcpdrop.drop")).parent == minions.modules() / "_modules"
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from operator import itemgetter
 
 import pytest
 from support import private
@@ -13,7 +14,15 @@ from support.command import COMMAND, NO_CAPABILITIES, line, needs, run, tcpdrop,
 from support.holder import fresh_ports
 from support.screen import Window
 
-from tcpdrop.safety import rules
+from tcpdrop import Filter
+from tcpdrop.engine.run import Run
+from tcpdrop.filters.selection import select
+from tcpdrop.model.rows import LPORT, ROW, RPORT
+from tcpdrop.model.table import Rows
+from tcpdrop.safety import logins, rules
+from tcpdrop.safety.guard import Guard
+from tcpdrop.safety.login_services import is_login_service
+from tcpdrop.system import kernel
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -286,3 +295,65 @@ def test_a_login_line_of_a_drop_in_names_a_service(holder, tmp_path):
     assert pair.alive()
     without = tcpdrop("drop", "-n", f"lport {pair.lport} rport {pair.rport}", env={"SUDO_USER": "alice"})
     assert f"held by {name}, and" not in without.err
+
+
+@pytest.fixture
+def host_file(tmp_path, monkeypatch):
+    """write(text): this is /etc/tcpdrop.conf now; None: there is none."""
+    monkeypatch.setattr(rules, "PATH", str(tmp_path / "tcpdrop.conf"))
+
+    def write(text):
+        file = tmp_path / "tcpdrop.conf"
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text, encoding="utf-8")
+            file.chmod(0o644)
+
+    return write
+
+
+@pytest.mark.parametrize("then", ["login other\n", "# nothing\n", None], ids=["another", "no line", "no file"])
+def test_a_login_line_that_is_gone_names_nobody(host_file, then):
+    """The files are read anew as a whole, by a run that goes on and by the next one."""
+    for again in (lambda host: host.look_again(), lambda host: rules.Rules([])):
+        host_file("login my-shell\n")
+        host = rules.Rules([])
+        assert is_login_service("my-shell")
+        host_file(then)
+        again(host)
+        assert not is_login_service("my-shell")
+        assert is_login_service("other") is (then is not None and "other" in then)
+
+
+@pytest.mark.only_on("linux", reason="who holds what")
+def test_what_a_login_line_spared_is_dropped_once_the_line_is_gone(holder, host_file, monkeypatch):
+    monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
+    pair = holder.pair()
+    host_file(f"login {run('cat', f'/proc/{holder.pid}/comm').out.strip()}\n")
+    watch = Run(Guard(rules=rules.Rules([])))
+    for expected in ({"protected": 1}, {"protected": 1, "dropped": 1}):
+        watch.guard.look_again()
+        watch.round(select(Filter(f"lport {pair.lport}"), droppable=True))
+        assert watch.report.counts == expected
+        host_file("# nothing\n")
+    assert pair.state() is None
+
+
+@pytest.mark.only_on("linux", reason="who holds what")
+def test_a_login_that_the_dump_missed_is_spared(holder, host_file, monkeypatch):
+    """A dump is no snapshot."""
+    monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
+    pair = holder.pair()
+    host_file(f"login {run('cat', f'/proc/{holder.pid}/comm').out.strip()}\n")
+    chosen = select(Filter(f"lport {pair.lport}"), droppable=True)
+    watch = Run(Guard(rules=rules.Rules([])))
+    dump = kernel.list_connections
+
+    def blind(states, *args, **kwargs):
+        return Rows([raw for raw in dump(states, *args, **kwargs) if pair.lport not in itemgetter(LPORT, RPORT)(ROW.unpack_from(raw))])
+
+    monkeypatch.setattr(kernel, "list_connections", blind)
+    watch.round(chosen)
+    assert watch.report.counts == {"protected": 1}
+    assert pair.alive()

@@ -48,6 +48,31 @@ def test_ssh_inside_ssh(server, login, holder, how):  # noqa: F811
     assert pair.state() is None and other.end()[0] == 255
 
 
+BOUND = """
+import os, select, socket, sys
+with socket.socket() as sock:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    sock.connect(("127.0.0.1", int(sys.argv[1])))
+    while True:
+        for one in select.select([0, sock], [], [])[0]:
+            data = sock.recv(65536) if one is sock else os.read(0, 65536)
+            if not data:
+                sys.exit()
+            os.write(1, data) if one is sock else sock.sendall(data)
+"""
+
+
+def test_ssh_inside_ssh_whose_client_is_bound_to_a_device(server, login, holder, tmp_path):  # noqa: F811
+    """As in a VRF: the kernel finds that end only with the device's number."""
+    one, pair, relay = login(), holder.pair(), tmp_path / "relay.py"
+    relay.write_text(BOUND)
+    status, said = does(one, within(server, f"env -i {DROP}", "-o", f"ProxyCommand={sys.executable} -I {relay} {server.port}"))
+    assert status == 0, said
+    assert one.alive(), said
+    assert f"{one.server}: protected" in said
+    assert pair.state() is None
+
+
 def test_three_deep_and_over_a_port_forward(server, login, holder):  # noqa: F811
     """A jump: the innermost connection is carried by the forwarding process of the login before it."""
     one, pair = login(), holder.pair()
