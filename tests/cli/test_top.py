@@ -193,9 +193,17 @@ def test_the_cursor_pages_and_searches(holder):
         window.press(PAGE_UP).until(lambda text: cursor() == ports[-1 - 18])
         window.press(PAGE_DOWN).until(lambda text: cursor() == ports[-1])
         window.press(HOME).press(f"/{ports[30]}\r").until(lambda text: cursor() == ports[30])
-        window.press("/python\r").until(lambda text: cursor() == ports[31])  # who holds it is in the row as well
         window.press("/nowhere\r").until("'nowhere' is in no row")
         window.press("N").until("'nowhere' is in no row")
+        assert window.press("q").end() == 0
+
+
+@pytest.mark.only_on("linux", reason="names of processes")
+def test_the_holder_is_searched_as_well(holder):
+    pair = holder.pair()
+    with top(servers(pair)) as window:
+        window.until(f" {holder.pid} ").press(f"/{holder.pid}\r/no such name\r").until("'no such name' is in no row")
+        window.press(f"/{holder.pid}\r").until(lambda text: "is in no row" not in text)
         assert window.press("q").end() == 0
 
 
@@ -303,6 +311,7 @@ def test_what_a_rule_protects_says_why(holder):
         assert window.press("q").end() == 0
 
 
+@pytest.mark.only_on("linux", reason="the right and its name")
 def test_who_may_drop_nothing_is_told_all_of_the_reason(holder):
     pair = holder.pair()
     wrapper = needs(*NOBODY)
@@ -310,6 +319,19 @@ def test_who_may_drop_nothing_is_told_all_of_the_reason(holder):
         window.until("1 connection ").press("d").until("not permitted")
         window.until(lambda text: "CAP_NET_ADMIN" in text and "sudo" in text)
         assert pair.alive()
+        assert window.press("q").end() == 0
+
+
+def test_many_keys_are_not_drawn_one_by_one(holder):
+    """Where the operator's login cannot be told, what must live is asked of everything that is there: not at each key."""
+    pairs = [holder.pair() for _ in range(40)]
+    with top(servers(*pairs), env={"SUDO_USER": "alice"}) as window:
+        window.until("40 connections").until(str(holder.pid)).press("3").until("by local")
+        drawn = len(window.raw)
+        window.press((DOWN + UP) * 300 + END)
+        last = max(pair.lport for pair in pairs)
+        window.until(lambda text: window.row_of(f":{last} "))
+        assert len(window.raw) - drawn < 30_000  # each of 600 draws would move the cursor by some 200 bytes
         assert window.press("q").end() == 0
 
 
@@ -336,6 +358,19 @@ def test_a_signal_leaves_the_terminal_whole(holder, number):
     pair = holder.pair()
     with top(servers(pair)) as window:
         window.until("1 connection ")
+        os.kill(window.process.pid, number)
+        assert window.end() == 128 + number
+        assert window.is_whole()
+        assert pair.alive()
+
+
+@pytest.mark.parametrize("at", ["the question", "a filter", "a page"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_wherever_it_waits(holder, number, at):
+    pair = holder.pair()
+    keys, seen = {"the question": ("d", "[y/N]"), "a filter": ("f", "Enter: keep"), "a page": ("?", "any key: back")}[at]
+    with top(servers(pair)) as window:
+        window.until("1 connection ").press(keys).until(seen)
         os.kill(window.process.pid, number)
         assert window.end() == 128 + number
         assert window.is_whole()

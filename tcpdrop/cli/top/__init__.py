@@ -102,6 +102,7 @@ class Sitting:
         self._looks = 0
         self.search = Search()
         self._session: Guard | None = None
+        self._logins: dict[Connection, str] | None = None
         self._counts: dict[str, int] = {}
         self._unlogged = ""
         self.status = DONE
@@ -131,8 +132,14 @@ class Sitting:
         if self._parsed.flag("include_self"):
             return {}
         if self._session is None:
-            self._session = Guard()
-        return _whys(self._session, connections)
+            self._session, self._logins = Guard(), None
+        if not self._session.warning or self._look is None:
+            return _whys(self._session, connections)
+        # Which login is the operator's cannot be told, so each answer rests on a look at all that is there: it is asked for once.
+        if self._logins is None:
+            everything = self._look.connections
+            self._logins = {everything[number]: why for number, why in _whys(self._session, everything).items()}
+        return {number: self._logins[one] for number, one in enumerate(connections) if one in self._logins}
 
     def protected(self, connections: Connections) -> dict[int, str]:
         """Which of them a drop would spare, and why: also by rules, each of which asks for all that is there."""
@@ -146,8 +153,9 @@ class Sitting:
         """As `tcpdrop drop` does it.  Raises Error with nothing dropped."""
 
         def ask(connections: Connections) -> None:
-            if not approve(connections):
-                raise Refused("not confirmed: nothing was dropped")
+            with AtOnce():  # whoever is asked may leave
+                if not approve(connections):
+                    raise Refused("not confirmed: nothing was dropped")
 
         with Stop() as stop:
             work = Run(self._guard(), dry_run=dry_run, method=self._method, stopped=stop)
@@ -156,6 +164,8 @@ class Sitting:
                 work.verify(lambda: still_there(work.report))
         if not dry_run:
             self._audit(work.report)
+        if stop.number:
+            raise Interrupted(stop.number)
         return work.report
 
     def _audit(self, report: Report) -> None:

@@ -126,8 +126,11 @@ class App:
         """Until q."""
         self._look()
         due = time.monotonic() + self._interval
+        ahead: str | int | None = None
         while True:
-            key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
+            key, ahead = ahead, None
+            if key is None:
+                key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
             if key == "q":
                 return
             if key is None:
@@ -138,15 +141,20 @@ class App:
                 elif self._search.go_on():
                     self._draw()
                 continue
-            if key == curses.KEY_RESIZE:
-                curses.update_lines_cols()
-            elif key in self._moves:
-                self.view.message = ""
-                try:
-                    self._moves[key]()
-                except Error as error:  # a rule that cannot be followed by now, say
-                    self.view.message = str(error)
-            self._draw()
+            self._press(key)
+            ahead = self.screen.key(0)  # a key that is held comes faster than a slow terminal is drawn
+            if ahead is None or time.monotonic() >= due:
+                self._draw()
+
+    def _press(self, key: str | int) -> None:
+        if key == curses.KEY_RESIZE:
+            curses.update_lines_cols()
+        elif key in self._moves:
+            self.view.message = ""
+            try:
+                self._moves[key]()
+            except Error as error:  # a rule that cannot be followed by now, say
+                self.view.message = str(error)
 
     def _key(self, seconds: float) -> str | int | None:
         """The next key.  Raises TerminalGone where there can be none."""

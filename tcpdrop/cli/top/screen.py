@@ -12,7 +12,7 @@ import time
 from signal import SIG_BLOCK, SIG_SETMASK, SIGTSTP, pthread_sigmask
 
 from ...model.addresses import printable
-from ..width import cut, fit, width
+from ..width import cut, fit, squeezed, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -234,8 +234,8 @@ def _columns_for(columns: int, ends: list[int], *, netns: bool) -> list[Column]:
     left -= process + 1
     chosen: list[Column] = [
         ("STATE", 11, False, lambda line: line.connection.state_name),
-        ("LOCAL", sizes[0], False, lambda line: str(line.connection.local)),
-        ("REMOTE", sizes[1], False, lambda line: str(line.connection.remote)),
+        ("LOCAL", sizes[0], False, lambda line: squeezed(str(line.connection.local), sizes[0])),
+        ("REMOTE", sizes[1], False, lambda line: squeezed(str(line.connection.remote), sizes[1])),
         ("PROCESS", process, False, _process),
         *wanted,
     ]

@@ -60,6 +60,8 @@ class View:
         self._process = process
         self._spared = spared
         self._protected = protected
+        #: number in this look -> why it must live, "" for not at all, as far as they were on the screen
+        self._asked: dict[int, str] = {}
         #: of those that were asked about, why they must live
         self._reasons: dict[Identity, str] = {}
         self.filter_text = ""
@@ -89,6 +91,7 @@ class View:
         """Look again, and keep the cursor on its connection."""
         at = self.at_cursor()
         self.look = self._select(self._filter)
+        self._asked = {}
         self.marks &= self.look.numbers.keys()
         self._ended = [
             (height, line) for height, line in enumerate(self._on_screen) if not line.ended and line.identity not in self.look.numbers
@@ -135,8 +138,11 @@ class View:
     def _why_spared(self, numbers: list[int]) -> dict[int, str]:
         """number in the look -> why it must live, for those of these that are the operator's own."""
         assert self.look is not None  # noqa: S101 - refresh() comes first
-        ascending = sorted(numbers)
-        return {ascending[at]: why for at, why in self._spared(self.look.connections.choose(ascending)).items()}
+        unasked = sorted(number for number in numbers if number not in self._asked)
+        if unasked:
+            found = self._spared(self.look.connections.choose(unasked))
+            self._asked.update((number, found.get(at, "")) for at, number in enumerate(unasked))
+        return {number: self._asked[number] for number in numbers if self._asked[number]}
 
     def why_protected(self, identity: Identity) -> str:
         """Why a drop would spare it; "" where it would not.  Asks all rules, so at a key only."""
