@@ -32,7 +32,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -85,6 +85,14 @@ NEWEST := VENV=.venv-fleet PYTHON="$$(tools/newest.sh)" SALT_VENV=.venv-salt-new
 
 test-fleet:  ## both of these, on the newest engines and the newest CPython at hand
 	$(MAKE) --no-print-directory $(NEWEST) test-ansible test-salt
+
+galaxy: .venv-galaxy/.galaxy  ## the collection as Galaxy wants it: ansible-lint, its changelog, what of ansible-test sanity needs no download
+	tools/galaxy.sh .venv-galaxy
+
+.venv-galaxy/.galaxy: pyproject.toml
+	tools/venv.sh .venv-galaxy "$$(tools/newest.sh)"
+	.venv-galaxy/bin/python3 -m pip --quiet --disable-pip-version-check install --group galaxy
+	touch $@
 
 fleet:  ## the fleets' tests on every engine that docs/fleet.md names
 	tools/fleet.sh
@@ -189,7 +197,7 @@ ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci fleet test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
+ci-full: ci fleet galaxy test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
 
 prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built wheels
 	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built
@@ -198,4 +206,4 @@ prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built wheels
 prepare-python: $(BUILT) $(TOOLS) $(ANSIBLE)
 
 clean:  ## remove what was built
-	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) .venv-fleet .venv-ansible-* .venv-salt-* build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) .venv-fleet .venv-galaxy .venv-ansible-* .venv-salt-* build dist *.egg-info tests/c/build

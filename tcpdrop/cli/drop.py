@@ -72,14 +72,25 @@ def run(parsed: Parsed, streams: Streams) -> int:
         except Interrupted as signal:
             return _interrupted(signal, parsed, streams)
         except MemoryError:  # what was dropped is told, in the log as well
-            counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in work.report.counts.items())
-            streams.note(f"tcpdrop: out of memory: {counts or 'nothing was dropped'}")
+            job.teller.rest(work.report)
+            said = _known(work.report)
+            streams.note(f"tcpdrop: {said}")
+            if parsed.machine:
+                streams.data(error_object(said))
             status = FAILED
         if stop.number:
             status = 128 + stop.number
     if not work.report.dry_run:
         job.log(work.report, work.report.counts)
     return status
+
+
+def _known(report: Report) -> str:
+    """Of a run that memory ended; what it had not come to may have gone with its other end, or in the last batch."""
+    counts = report.counts
+    unknown = 0 if report.dry_run else counts.pop("would_drop", 0) + counts.pop("listed", 0)
+    words = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items()) or "nothing was dropped"
+    return f"out of memory: {words}" + (f"; what became of {unknown} is not known: look again" if unknown else "")
 
 
 def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:

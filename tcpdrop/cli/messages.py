@@ -31,6 +31,8 @@ _WORDS = {
     "failed": "failed",
     "listed": "not attempted",
 }
+#: rows that are told at a time where memory is short
+_FEW = 256
 #: no outcome: nothing was said yet
 _UNSAID = 255
 #: why a reset could not leave; in the place of %s the first address, and how many more
@@ -76,11 +78,6 @@ class Teller:
     def _tell(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
         """Of rows that have one outcome, or with --jsonl any."""
         said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
-        if isinstance(numbers, range):  # of a great many
-            said[numbers.start : numbers.stop] = outcomes.codes[numbers.start : numbers.stop]
-        else:
-            for number in numbers:
-                said[number] = outcomes.codes[number]
         if self._document is not None:
             for result in outcomes.results_of(numbers):
                 self._document.add(result.as_dict())
@@ -90,6 +87,12 @@ class Teller:
                 self._streams.data(heading(outcomes.batch))
                 self._where = where
             self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), self._endings[outcomes.codes[numbers[0]]]))
+        # Only now: memory may have been too short for it.
+        if isinstance(numbers, range):  # of a great many
+            said[numbers.start : numbers.stop] = outcomes.codes[numbers.start : numbers.stop]
+        else:
+            for number in numbers:
+                said[number] = outcomes.codes[number]
 
     def round(self, this: Round, *, stopped: bool = False) -> None:
         """All of this round that was not told yet.  stopped: a signal came, and what it left untouched is but counted."""
@@ -110,6 +113,17 @@ class Teller:
                 self._tell(outcomes, numbers)
         if self._as_lines:
             self._said.clear()
+        self._streams.flush()
+
+    def rest(self, report: Report) -> None:
+        """What was dropped and not told, in small pieces, as memory is short."""
+        if not self._as_lines:
+            return
+        for outcomes in (one for this in report.rounds for one in this.outcomes):
+            said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
+            for start in range(0, len(said), _FEW):
+                some = range(start, min(len(said), start + _FEW))
+                self._tell(outcomes, [number for number in some if said[number] == _UNSAID and outcomes.codes[number] == DROPPED])
         self._streams.flush()
 
     def look(self, this: Round | None, account: Account, *, stopped: bool) -> None:

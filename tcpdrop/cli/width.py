@@ -63,3 +63,11 @@ def cut(text: str, columns: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "~"
+
+
+def squeezed(text: str, columns: int) -> str:
+    """At most so many columns of an ASCII text, cut in the middle: of an address its beginning, its last part and the port are seen."""
+    if len(text) <= columns:
+        return text
+    behind = columns // 2
+    return cut(text, columns) if columns < 3 else f"{text[: columns - 1 - behind]}~{text[-behind:]}"

@@ -60,7 +60,7 @@ def _search(rows: Sequence[Row]) -> tuple[list[str | None], Error | None]:
             found = Lookups(space.scope).rows_of_each(quads)
         except Error as error:
             if not netns.has_ended(error):
-                unseen = unseen or error
+                unseen = unseen or error.of("")
             continue
         finally:
             space.close()

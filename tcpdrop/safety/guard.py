@@ -123,12 +123,16 @@ class Guard:
         But not what was started from within his own session: that cannot carry it.
         """
         family = set(ancestors()) - {1}
+        within = {os.getpid(): True}  # of few processes, who may hold thousands
         for row in ROW.iter_unpack(data):
             if row[LPORT] not in listening:
                 continue
             owner = owners.of(row[INODE]) if row[INODE] else None
             pids = (owner.pids if owner is not None else None) or ()
-            if pids and all(pid == os.getpid() or not family.isdisjoint(_chain(pid)) for pid in pids):
+            for pid in pids:
+                if pid not in within:
+                    within[pid] = not family.isdisjoint(_chain(pid))
+            if pids and all(within[pid] for pid in pids):
                 continue
             holder = f"pid {pids[0]} {printable(owner.process or '')}" if pids and owner is not None else "a process that cannot be seen"
             _spare(self._logins, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))

@@ -29,6 +29,9 @@ _UNSUPPORTED = {
 #: what only the abort itself is refused with
 _AT_THE_ABORT = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL)
 
+#: what would help against these
+NO_DESCRIPTORS = {errno.EMFILE: "a higher ulimit -n helps", errno.ENFILE: "a higher sysctl fs.file-max helps"}
+
 #: not every system has this number
 _TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
 
@@ -53,6 +56,10 @@ def from_os_error(error: OSError, what: str = "") -> Error:
     if number == _TWO_HAVE_IT:
         hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
         return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
+    if number in (errno.EMFILE, errno.ENFILE):  # nor can a file of ours be opened
+        return Error(
+            f"{step}: {error.strerror}" if step else os.strerror(number), errno=number, what=what, step=step, hint=NO_DESCRIPTORS[number]
+        )
     from .refusals import cause, refused  # only what was refused needs words
 
     if number in (errno.EPERM, errno.EACCES):

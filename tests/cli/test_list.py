@@ -20,6 +20,7 @@ import tcpdrop as api
 from tcpdrop import cli
 from tcpdrop.cli import fields, options
 from tcpdrop.cli import list as list_command
+from tcpdrop.cli.width import squeezed
 from tcpdrop.model.addresses import unpack
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.rows import LADDR, RADDR, packed_addr
@@ -172,6 +173,16 @@ def test_a_long_row_widens_no_other_and_is_not_cut():
     for text, row in ((usual, USUAL), (longest, LONGEST), (ipv6, IPV6)):
         (ends,) = lines.read(text).readings
         assert [f"[{end.host}]:{end.port}" if ":" in end.host else f"{end.host}:{end.port}" for end in ends] == [row.local, row.remote]
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2, 3, 10, 21, 40, 47, 80])
+def test_where_an_end_must_be_cut_its_port_is_seen(columns):
+    """top has no room to widen a row: a tilde in the midst is no address."""
+    text = squeezed(IPV6.local, columns)
+    assert len(text) <= columns
+    if columns >= 10:
+        assert text.startswith("[2001"[: columns // 2 - 1]) and text.endswith("]:443")
+    assert ("~" in text) == (0 < columns < len(IPV6.local))
 
 
 def test_what_scripts_read_stands_below_its_title():

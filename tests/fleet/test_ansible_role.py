@@ -33,6 +33,7 @@ def changed(played):
     return [step.task for step in played.steps if step.result.get("changed")]
 
 
+@pytest.mark.timeout(900)  # four plays and a virtual environment, on a machine that may be busy
 def test_from_nothing_to_a_second_run(install, host, tmp_path, service):
     port, pairs = service(2)
     given = {"install_conf": CONF, "install_drop_ins": {"peer": f"protect rport {pairs[0].remote[1]}\n"}}
@@ -97,5 +98,6 @@ def test_its_documentation(ansible):
     from support.engine import BIN
 
     done = run(BIN / "ansible-doc", "-t", "role", "tcpdrop.net.install", env=ansible.env, cwd=ansible.place)
-    assert (done.status, done.err) == (0, ""), done
+    said = [line for line in done.err.splitlines() if "_protomatter" not in line]  # 2.21 warns of a collection of its own
+    assert (done.status, said) == (0, []), done
     assert "install_drop_ins" in done.out

@@ -44,6 +44,7 @@ def changed(states):
     return [name for name, one in states.items() if one["changes"]]
 
 
+@pytest.mark.timeout(900)  # six starts of salt-call and a virtual environment, on a machine that may be busy
 def test_from_nothing_to_a_second_run(install, host, holder):
     pair, kept = holder.pair(), holder.pair()
     given = {"conf": "# by the state\nprotect lport 2049", "drop_ins": {"peer": f"protect port {kept.lport}\n"}}

@@ -81,6 +81,15 @@ def _terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)) and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def _whys(guard: Guard, connections: Connections) -> dict[int, str]:
+    """The number of each that must live -> why."""
+    found, start = {}, 0
+    for batch, spared in zip(connections.batches, guard.protected(connections)):
+        found.update({start + number: why.hint or why.message for number, why in spared.items()})
+        start += len(batch)
+    return found
+
+
 class Sitting:
     """What the screen asks of the system."""
 
@@ -93,6 +102,7 @@ class Sitting:
         self._looks = 0
         self.search = Search()
         self._session: Guard | None = None
+        self._logins: dict[Connection, str] | None = None
         self._counts: dict[str, int] = {}
         self._unlogged = ""
         self.status = DONE
@@ -122,29 +132,40 @@ class Sitting:
         if self._parsed.flag("include_self"):
             return {}
         if self._session is None:
-            self._session = Guard()
-        found, start = {}, 0
-        for batch, spared in zip(connections.batches, self._session.protected(connections)):
-            found.update({start + number: why.hint for number, why in spared.items()})
-            start += len(batch)
-        return found
+            self._session, self._logins = Guard(), None
+        if not self._session.warning or self._look is None:
+            return _whys(self._session, connections)
+        # Which login is the operator's cannot be told, so each answer rests on a look at all that is there: it is asked for once.
+        if self._logins is None:
+            everything = self._look.connections
+            self._logins = {everything[number]: why for number, why in _whys(self._session, everything).items()}
+        return {number: self._logins[one] for number, one in enumerate(connections) if one in self._logins}
+
+    def protected(self, connections: Connections) -> dict[int, str]:
+        """Which of them a drop would spare, and why: also by rules, each of which asks for all that is there."""
+        return _whys(self._guard(), connections)
+
+    def _guard(self) -> Guard:
+        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
+        return Guard(include_self=self._parsed.flag("include_self"), rules=rules)
 
     def drop(self, victims: Connections, dry_run: bool, approve: Callable[[Connections], bool]) -> Report:
         """As `tcpdrop drop` does it.  Raises Error with nothing dropped."""
 
         def ask(connections: Connections) -> None:
-            if not approve(connections):
-                raise Refused("not confirmed: nothing was dropped")
+            with AtOnce():  # whoever is asked may leave
+                if not approve(connections):
+                    raise Refused("not confirmed: nothing was dropped")
 
-        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
-        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules)
         with Stop() as stop:
-            work = Run(guard, dry_run=dry_run, method=self._method, stopped=stop)
+            work = Run(self._guard(), dry_run=dry_run, method=self._method, stopped=stop)
             work.round(victims, None if dry_run else ask)
             if not dry_run:
                 work.verify(lambda: still_there(work.report))
         if not dry_run:
             self._audit(work.report)
+        if stop.number:
+            raise Interrupted(stop.number)
         return work.report
 
     def _audit(self, report: Report) -> None:

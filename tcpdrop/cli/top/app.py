@@ -49,7 +49,13 @@ def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool, colours:
 
     def work(window: curses.window) -> None:
         view = View(
-            sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run
+            sitting.select,
+            filter_text=text,
+            holder=sitting.holder,
+            process=sitting.process,
+            spared=sitting.spared,
+            protected=sitting.protected,
+            dry_run=dry_run,
         )
         App(view, Screen(window, colours=colours), sitting.drop, interval=interval, search=sitting.search).run()
 
@@ -61,6 +67,13 @@ def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool, colours:
 
 def _on_screen(work: Callable[[curses.window], None]) -> None:
     """With the terminal in curses' hands, and given back whatever comes: curses.wrapper(), which would turn colours on."""
+    try:
+        told = all(os.get_terminal_size(1))
+    except OSError:
+        told = False
+    if told:  # a size of the environment's would hold whatever it is, and one that is absurd would end the process
+        for name in ("LINES", "COLUMNS"):
+            os.environ.pop(name, None)
     window = curses.initscr()
     try:
         curses.noecho()
@@ -113,8 +126,11 @@ class App:
         """Until q."""
         self._look()
         due = time.monotonic() + self._interval
+        ahead: str | int | None = None
         while True:
-            key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
+            key, ahead = ahead, None
+            if key is None:
+                key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
             if key == "q":
                 return
             if key is None:
@@ -125,12 +141,20 @@ class App:
                 elif self._search.go_on():
                     self._draw()
                 continue
-            if key == curses.KEY_RESIZE:
-                curses.update_lines_cols()
-            elif key in self._moves:
-                self.view.message = ""
+            self._press(key)
+            ahead = self.screen.key(0)  # a key that is held comes faster than a slow terminal is drawn
+            if ahead is None or time.monotonic() >= due:
+                self._draw()
+
+    def _press(self, key: str | int) -> None:
+        if key == curses.KEY_RESIZE:
+            curses.update_lines_cols()
+        elif key in self._moves:
+            self.view.message = ""
+            try:
                 self._moves[key]()
-            self._draw()
+            except Error as error:  # a rule that cannot be followed by now, say
+                self.view.message = str(error)
 
     def _key(self, seconds: float) -> str | int | None:
         """The next key.  Raises TerminalGone where there can be none."""
@@ -218,11 +242,10 @@ class App:
         line = next((line for line in self.view.lines() if line.identity == identity), None)
         if line is None:
             return
-        facts: dict[str, object] = line.connection.as_dict()
+        facts: dict[str, object] = {"protected_by": self.view.why_protected(identity) or "nothing", **line.connection.as_dict()}
         if facts["pids"] is None:
             facts["pids"], facts["process"] = line.owner.pids, line.owner.process
-        facts["protected_by"] = line.spared or None
-        shown = [f"{name:<15} {'unknown' if value is None else printable(str(value))}" for name, value in facts.items()]
+        shown = [f"{name:<15} {_said(value)}" for name, value in facts.items()]
         self._read(str(line.connection), shown)
 
     def _read(self, title: str, lines: list[str], *, from_end: bool = False) -> None:
@@ -273,6 +296,15 @@ class App:
             key = self._key(3600)
             if key is not None and key != curses.KEY_RESIZE:
                 return key in ("y", "Y")
+
+
+def _said(value: object) -> str:
+    """A fact, for people."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value))
 
 
 def _fate(outcome: str, error: Error | None) -> str:

@@ -12,7 +12,7 @@ import time
 from signal import SIG_BLOCK, SIG_SETMASK, SIGTSTP, pthread_sigmask
 
 from ...model.addresses import printable
-from ..width import cut, fit, width
+from ..width import cut, fit, squeezed, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class Screen:
         lines = view.lines()
         view.drawn(lines)
         self._put(0, _title(view), curses.A_BOLD)
-        self._put(1, f"filter: {view.filter_text}" if view.filter_text or editing else "filter: (f to type one)")
+        typed = _end_of(view.filter_text, self.size[1] - 10) if editing else view.filter_text
+        self._put(1, f"filter: {typed}" if view.filter_text or editing else "filter: (f to type one)")
         self._put(2, view.filter_error, self._colours["bad"])
         columns = self._columns(lines)
         self._put(3, "  " + " ".join(fit(title, size, right=right) for title, size, right, _ in columns), curses.A_REVERSE)
@@ -97,9 +98,9 @@ class Screen:
         for height, line in enumerate(lines[: self.page(view)]):
             text = _flag(line) + " " + " ".join(fit(read(line), size, right=right) for _, size, right, read in columns)
             self._put(ABOVE + height, text, self._attribute(line) | (curses.A_REVERSE if line.identity == at and not line.ended else 0))
-        self._draw_foot(view, prompt)
+        self._draw_foot(view, prompt, next((view.reason(line) for line in lines if line.identity == at), ""))
         if editing:
-            self._move(1, min(self.size[1] - 1, len("filter: ") + width(printable(view.filter_text))))
+            self._move(1, min(self.size[1] - 1, len("filter: ") + width(typed)))
         self._refresh()
 
     def _columns(self, lines: list[Line]) -> list[Column]:
@@ -108,16 +109,19 @@ class Screen:
             self._ends = [max(size, len(str(end))) for size, end in zip(self._ends, ends)]
         return _columns_for(self.size[1], self._ends, netns=any(line.connection.netns is not None for line in lines))
 
-    def _draw_foot(self, view: View, prompt: str | None) -> None:
-        bottom = self.size[0] - 1
+    def _draw_foot(self, view: View, prompt: str | None, why: str) -> None:
+        """What became of the last ones; a message, or why the row at the cursor must live; the prompt, or the keys."""
+        bottom, columns = self.size[0] - 1, self.size[1] - 1
         kept = view.outcomes[-min(OUTCOMES, len(view.outcomes)) :] if view.outcomes else []
         for number, text in enumerate(reversed(kept)):
             self._put(bottom - BELOW + 1 - number - 1, text, 0 if text.endswith((": dropped", ": would drop")) else self._colours["bad"])
-        self._put(bottom - 1, view.message, self._colours["bad"])
-        self._put(
-            bottom,
-            prompt if prompt is not None else KEYS,
-        )
+        # What must be read to its end covers the rows above, half of them at most; of a question the end.
+        most = max(1, bottom // 2)
+        foot = [KEYS] if prompt is None else _wrapped(prompt, columns)[-most:]
+        message = _wrapped(view.message or why, columns)[:most]
+        looks = [self._colours["bad" if view.message else "you"]] * len(message) + [0] * len(foot)
+        for number, (text, look) in enumerate(zip(reversed([*message, *foot]), reversed(looks))):
+            self._put(bottom - number, fit(text, columns), look)
 
     def _attribute(self, line: Line) -> int:
         if line.ended:
@@ -173,6 +177,27 @@ class Screen:
             return None
 
 
+def _end_of(text: str, columns: int) -> str:
+    """What is being typed, as it prints: its end must be seen."""
+    text = printable(text)
+    if width(text) <= columns:
+        return text
+    while text and width(text) > columns - 1:
+        text = text[1:]
+    return f"~{text}"
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """The lines of a text that must be read to its end."""
+    lines = [""]
+    for word in printable(text).split():
+        if lines[-1] and width(lines[-1]) + 1 + width(word) > columns:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return lines
+
+
 def _title(view: View) -> str:
     number = len(view)
     words = [f"tcpdrop top  {time.strftime('%H:%M:%S')}  {number} connection{'' if number == 1 else 's'}"]
@@ -209,8 +234,8 @@ def _columns_for(columns: int, ends: list[int], *, netns: bool) -> list[Column]:
     left -= process + 1
     chosen: list[Column] = [
         ("STATE", 11, False, lambda line: line.connection.state_name),
-        ("LOCAL", sizes[0], False, lambda line: str(line.connection.local)),
-        ("REMOTE", sizes[1], False, lambda line: str(line.connection.remote)),
+        ("LOCAL", sizes[0], False, lambda line: squeezed(str(line.connection.local), sizes[0])),
+        ("REMOTE", sizes[1], False, lambda line: squeezed(str(line.connection.remote), sizes[1])),
         ("PROCESS", process, False, _process),
         *wanted,
     ]
