@@ -49,10 +49,10 @@ done
 [ "$what" = test ] || exit 0
 if [ "$who" = user ]; then
 	echo "== what root made is root's to remove: one line says so"
-	run sudo chown -R root .venv build
+	run sudo chown -R root:root .venv build
 	if run ./try; then exit 1; fi
 	[ "$(grep -c '^another user made .venv build here' /tmp/said)" = 1 ]
-	run sudo chown -R $user .venv build
+	run sudo chown -R $user: .venv build
 fi
 echo "== ./try test"
 run ./try test
