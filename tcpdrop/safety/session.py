@@ -43,7 +43,7 @@ _INODES = reader(INODE)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..model.rows import Row
 
@@ -155,20 +155,26 @@ class OwnSession:
 def found_for_us(lookups: Lookups | None = None) -> OwnSession:
     """The caller's session with everything that carries it.
 
-    lookups: those of our own network namespace, where the caller has some.
+    lookups: those that the caller has; of another network namespace, it is looked there too.
     """
     own = OwnSession()
     if (not any(pid != 1 for pid, _ in own.holders.values()) or not own.rows()) and _is_apart():
         _add_mates(own)
-    _follow_mirrors(own, lookups or Lookups())
+    if lookups is None or lookups.scope is None:
+        follow_mirrors(own, [lookups or Lookups()])
+    else:
+        follow_mirrors(own, [Lookups(), lookups])
     return own
 
 
-def _follow_mirrors(own: OwnSession, lookups: Lookups) -> None:
-    """To a fixed point: who holds the other end of one of these connections is an ancestor as well."""
+def follow_mirrors(own: OwnSession, where: Sequence[Lookups]) -> None:
+    """To a fixed point: who holds the other end of one of these connections is an ancestor as well.
+
+    where: the network namespaces in which that end may be.
+    """
     followed: set[int] = set()
     while True:
-        mirrors = {inode for ends in _ends_to_follow(own, followed) for inode in _mirrors_of(ends, lookups)}
+        mirrors = {inode for ends in _ends_to_follow(own, followed) for lookups in where for inode in _mirrors_of(ends, lookups)}
         mirrors -= own.holders.keys()
         if not mirrors:
             break
@@ -261,7 +267,8 @@ def own(lookups: Lookups | None = None) -> OwnSession:
     A drop of many looks once too, and takes longer than that.
     """
     global _latest
-    whose = (os.getpid(), os.getppid(), os.environb.get(b"SSH_CONNECTION"))
+    where = 0 if lookups is None else lookups.namespace()
+    whose = (os.getpid(), os.getppid(), os.environb.get(b"SSH_CONNECTION"), where)
     latest = _latest
     if latest is None or latest[1] != whose or not 0 <= monotonic() - latest[0] < FRESH:
         began = monotonic()
