@@ -89,7 +89,7 @@ def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self:
     if not include_self:
         from ..safety.session import own  # --include-self does without
 
-        protect_session(row, quad, own(lookups if scope is None else None), lookups)
+        protect_session(row, quad, own(lookups), lookups)
     return row
 
 

@@ -10,7 +10,7 @@ from ..model.four_tuple import FourTuple
 from ..system import procfs
 from ..system.lookups import Lookups
 from .login_services import is_login_service
-from .session import OwnSession, ancestors
+from .session import OwnSession, ancestors, multiplexer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def may_be_ours(session: OwnSession) -> bool:
 def why_ours(session: OwnSession) -> str:
     """What says that the caller came by a login, in a few words; "" when nothing does."""
     if session.carrier_unseen:
-        return "who holds the other end of your connection, on this host, cannot be seen"
+        return session.carrier_unseen
     if session.unreadable:
         return "a process above this one cannot be read"
     try:
@@ -52,6 +52,8 @@ def _detached(chain: list[int]) -> str:
     An audit session or a session scope whose login service has ended is no
     reason: session.py looks for that.
     """
+    if multiplexer():
+        return f"{multiplexer()} says that a terminal multiplexer started it, to which anybody may be attached"
     for name in ("SUDO_USER", "SUDO_UID", "DOAS_USER"):
         if os.environ.get(name):
             return f"{name} says that somebody who logged in became another user"

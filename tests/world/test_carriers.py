@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from support.command import COMMAND, needs
+from support.command import COMMAND, NEARLY_NOBODY, needs
+from support.holder import Holder
 from support.sshd import login, server  # noqa: F401 - fixtures
 from support.wait import until
 
@@ -146,7 +147,14 @@ def test_what_was_started_for_somebody_does_not_cut_him(server, login, holder, t
 
 SERVICE = """
 import ctypes, os, pty, socket, sys, time
-name, go, script = sys.argv[1:]
+name, go, script, audit, terminal = sys.argv[1:]
+if audit:  # what pam_loginuid(8) does at a login
+    try:
+        with open("/proc/self/loginuid", "w") as file:
+            file.write("0")
+    except OSError as error:
+        print(f"no audit here: {error}", flush=True)
+        sys.exit()
 service = os.fork()
 if service == 0:  # it accepts, and is no ancestor of the shell that it carries
     ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
@@ -163,6 +171,8 @@ if os.fork() == 0:
         time.sleep(0.05)
     while not os.path.exists(go):
         time.sleep(0.05)
+    if not terminal:
+        os.execvp("sh", ["sh", "-c", script])
     pid, fd = pty.fork()
     if pid == 0:
         os.execvp("sh", ["sh", "-c", script])
@@ -179,11 +189,16 @@ os.kill(service, 9)
 
 
 class Service:
-    def __init__(self, name, go, script):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVICE, name, go, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
-        )
-        self.port = int(self.process.stdout.readline())
+    """A service that accepts one connection, and beside it a shell that neither holds it nor descends from who does."""
+
+    def __init__(self, name, go, script, *, audit=False, terminal=True):
+        argv = [sys.executable, "-c", SERVICE, name, go, script, "1" if audit else "", "1" if terminal else ""]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+        said = self.process.stdout.readline()
+        if "no audit" in said:
+            self.__exit__()
+            pytest.skip(said.strip())
+        self.port = int(said)
 
     def __enter__(self):
         return self
@@ -208,5 +223,89 @@ def test_a_shell_beside_a_service_that_accepted_its_way_in(holder, tmp_path, nam
         assert "status 4" in said and "protected (" in said and "your own login cannot be told" in said, said
         if name == "my-own-remote":
             assert "no login service that is known" in said and "'login NAME' in /etc/tcpdrop.conf" in said, said
+        assert client.errno("send", b"x") == 0
+        client.close()
+
+
+class Other:
+    """One more login of the same service, whose client is a process of its own."""
+
+    CODE = """
+import ctypes, socket, sys
+ctypes.CDLL(None).prctl(15, b"sshd", 0, 0, 0)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+accepted = server.accept()[0]
+sys.stdin.read()
+"""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+        )
+        self.port = int(self.process.stdout.readline())
+        self.holder = Holder()
+        self.client = self.holder.socket()
+        self.client.call("connect", ("127.0.0.1", self.port))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.holder.stop()
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize(("terminal", "variable"), [(True, ""), (False, "TMUX=x"), (False, "STY=x")], ids=["terminal", "tmux", "screen"])
+def test_a_terminal_that_outlives_its_login_may_be_anothers(holder, tmp_path, terminal, variable):
+    """tmux, begun in one login that is still there and attached from another: the audit session is the first one's."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    script = told(f"env -u SSH_CONNECTION -u TMUX -u STY {variable} {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+    with Other() as other, Service("sshd", port, script, audit=True, terminal=terminal) as service:
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(f"{other.port},{service.port}")
+        (tmp_path / "port.part").rename(port)
+        until(out.exists, "the command", 30)
+        said = out.read_text()
+        assert "status 4" in said and "your own login cannot be told" in said, said
+        assert other.client.errno("send", b"x") == 0 and client.errno("send", b"x") == 0
+        client.close()
+
+
+def test_who_has_detached_himself_is_told_by_the_audit_session(holder, tmp_path):
+    """No terminal, no variable: the login of the same audit session is spared, and no other."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    script = told(f"env -i {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+    with Other() as other, Service("sshd", port, script, audit=True, terminal=False) as service:
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(f"{other.port},{service.port}")
+        (tmp_path / "port.part").rename(port)
+        until(out.exists, "the command", 30)
+        said = out.read_text()
+        assert "status 0" in said and "protected (held by pid" in said, said
+        assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
+        client.close()
+
+
+def test_a_login_of_ones_own_audit_session_that_cannot_be_seen(holder, tmp_path):
+    """hidepid=2: /proc shows a user his own processes, and sshd is root's."""
+    needs("unshare", "--mount", "sh", "-c", "mount -t proc -o hidepid=2 proc /proc")
+    out, port = tmp_path / "out", tmp_path / "port"
+    job = shlex.quote(f'{COMMAND} drop --no-syslog --yes lport "$1"; echo status $?')
+    apart = shlex.join(["exec", "setsid", "-f", *NEARLY_NOBODY, "sh", "-c"])
+    hidden = shlex.quote(f'mount -t proc -o hidepid=2 proc /proc; {apart} {job} sh "$1"')
+    script = f"env -u SSH_CONNECTION unshare --mount sh -c {hidden} sh $(cat {port}) > {out} 2>&1"
+    with Service("sshd", port, script, audit=True, terminal=False) as service:
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(str(service.port))
+        (tmp_path / "port.part").rename(port)
+        until(lambda: out.exists() and "status" in out.read_text(), "the command", 30)
+        said = out.read_text()
+        assert "status 4" in said and "cannot tell which connection carries your session" in said, said
         assert client.errno("send", b"x") == 0
         client.close()
