@@ -251,6 +251,18 @@ def test_without_colours_or_characters_it_is_legible(holder, env):
         assert window.press("q").end() == 0
 
 
+def test_a_terminal_whose_own_colours_cannot_be_had_back(holder, tmp_path):
+    """It has colours and no way back to its own (op): it is drawn without any."""
+    if shutil.which("tic") is None:
+        pytest.skip("no tic here")
+    entry = r"half|colours without op, colors#8, pairs#64, setaf=\E[3%p1%dm, setab=\E[4%p1%dm, use=vt100,"
+    subprocess.run(["tic", "-x", "-o", tmp_path, "-"], input=entry, text=True, check=True, capture_output=True)
+    pair = holder.pair()
+    with top(servers(pair), env={"TERM": "half", "TERMINFO": str(tmp_path)}) as window:
+        window.until(f":{pair.lport} ").press(" ").until("1 marked")
+        assert window.press("q").end() == 0
+
+
 @pytest.mark.parametrize(("color", "env", "expected"), [("auto", {}, True), ("never", {}, False), ("always", {"NO_COLOR": "1"}, True)])
 def test_colours_as_they_are_wished(holder, color, env, expected):
     with top(servers(holder.pair()), "--color", color, env=env) as window:

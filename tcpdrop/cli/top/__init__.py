@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from ...engine.audit import to_syslog
 from ...engine.methods import AUTO, check_method
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 #: seconds between two looks
 INTERVAL = 2.0
-#: the operator's session is looked for again after so many looks
-AGAIN = 5
+#: seconds after which the operator's session is looked for again to be shown, or later where that takes long
+AGAIN = 10.0
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
@@ -99,9 +100,9 @@ class Sitting:
         self._protect = protect
         self._method = method
         self._look: Look | None = None
-        self._looks = 0
         self.search = Search()
         self._session: Guard | None = None
+        self._session_due = 0.0
         self._logins: dict[Connection, str] | None = None
         self._counts: dict[str, int] = {}
         self._unlogged = ""
@@ -113,9 +114,8 @@ class Sitting:
         found = None
         if both:
             found = all_of(both)
-        if self._looks % AGAIN == 0:
+        if time.monotonic() >= self._session_due:
             self._session = None
-        self._looks += 1
         connections = select(found, where=self._parsed.text("netns"), details=True, droppable=True)
         self._look = Look(connections, self._look)
         return self._look
@@ -132,13 +132,15 @@ class Sitting:
         if self._parsed.flag("include_self"):
             return {}
         if self._session is None:
+            began = time.process_time()
             self._session, self._logins = Guard(), None
-        if not self._session.warning or self._look is None:
-            return _whys(self._session, connections)
-        # Which login is the operator's cannot be told, so each answer rests on a look at all that is there: it is asked for once.
+            # Where the login cannot be told each answer rests on a look at all that is there: it is asked for once.
+            if self._session.warning and self._look is not None:
+                everything = self._look.connections
+                self._logins = {everything[number]: why for number, why in _whys(self._session, everything).items()}
+            self._session_due = time.monotonic() + max(AGAIN, 20 * (time.process_time() - began))
         if self._logins is None:
-            everything = self._look.connections
-            self._logins = {everything[number]: why for number, why in _whys(self._session, everything).items()}
+            return _whys(self._session, connections)
         return {number: self._logins[one] for number, one in enumerate(connections) if one in self._logins}
 
     def protected(self, connections: Connections) -> dict[int, str]:

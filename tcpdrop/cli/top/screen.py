@@ -65,7 +65,10 @@ class Screen:
         if not (wanted and curses.has_colors()):
             return plain
         curses.start_color()
-        curses.use_default_colors()
+        try:
+            curses.use_default_colors()
+        except curses.error:  # a terminal that has no way back to its own
+            return plain
         colours = {"you": curses.COLOR_CYAN, "new": curses.COLOR_GREEN, "marked": curses.COLOR_YELLOW, "bad": curses.COLOR_RED}
         for number, (meaning, colour) in enumerate(colours.items(), 1):
             curses.init_pair(number, colour, -1)
