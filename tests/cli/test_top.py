@@ -62,7 +62,7 @@ def test_what_this_system_does_not_tell_is_left_empty(holder):
 
 def test_a_new_row_is_marked_and_an_ended_one_fades_one_look(holder):
     first = holder.pair()
-    with top(f"loopback and pid {holder.pid}") as window:
+    with Window("top", "--interval", "1s", f"loopback and pid {holder.pid}") as window:  # a look that a busy machine can see
         window.until(f":{first.lport}")
         second = holder.pair()
         window.until(lambda text: window.row_of(rf"^\+ .*:{second.lport} "))

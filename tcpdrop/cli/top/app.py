@@ -133,17 +133,16 @@ class App:
                 key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
             if key == "q":
                 return
-            if key is None:
-                if time.monotonic() >= due:
-                    if not self.view.paused:
-                        self._look()
-                    due = time.monotonic() + self._interval
-                elif self._search.go_on():
+            if key is not None:
+                self._press(key)
+                ahead = self.screen.key(0)  # a key that is held comes faster than a slow terminal is drawn
+            if time.monotonic() >= due:
+                if self.view.paused:
                     self._draw()
-                continue
-            self._press(key)
-            ahead = self.screen.key(0)  # a key that is held comes faster than a slow terminal is drawn
-            if ahead is None or time.monotonic() >= due:
+                else:
+                    self._look()
+                due = time.monotonic() + self._interval
+            elif (key is not None and ahead is None) or (key is None and self._search.go_on()):
                 self._draw()
 
     def _press(self, key: str | int) -> None:
