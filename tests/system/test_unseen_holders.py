@@ -48,9 +48,7 @@ libc.syscall(60, 0)  # exit(2) of this thread alone
 """,
 }
 
-#: nobody's table has it
-UNSEEN = {
-    "io_uring": """
+IO_URING = """
 accepted = server.accept()[0]
 parameters = ctypes.create_string_buffer(120)
 ring = libc.syscall(425, 4, parameters)  # io_uring_setup
@@ -60,6 +58,19 @@ if ring < 0:
 one = (ctypes.c_int * 1)(accepted.fileno())
 assert libc.syscall(427, ring, 2, one, 1) == 0  # io_uring_register, IORING_REGISTER_FILES
 os.close(accepted.detach())
+"""
+
+WAYS["an io_uring"] = f"""{IO_URING}
+say()
+sys.stdin.read()
+"""
+
+#: nobody's table has it
+UNSEEN = {
+    "an io_uring without a descriptor": f"""{IO_URING}
+libc.mmap.restype = ctypes.c_void_p
+assert libc.mmap(None, ctypes.c_size_t(4096), 3, 1, ring, ctypes.c_long(0)) != ctypes.c_void_p(-1).value  # the mapping keeps it
+os.close(ring)
 say()
 sys.stdin.read()
 """,
