@@ -6,7 +6,7 @@ process whose descriptors could not be read may hold anything, and processes
 that /proc does not show (hidepid, another PID namespace) may too.
 
 That a process holds a socket is seen.  That nobody does is never known: it may
-be registered with an io_uring, be under way in a message (SCM_RIGHTS), or have
+be registered with an io_uring that has no descriptor, be under way in a message (SCM_RIGHTS), or have
 gone from a process that was not read yet to one that had been.  So a socket of
 which no holder was seen is looked for a second time, and stays unknown then: it
 is denied only what no process of the host is.

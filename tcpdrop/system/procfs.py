@@ -249,20 +249,29 @@ def links_of(pid: int) -> Iterator[str]:
     """
     ended = False
     try:
-        for _, link in _descriptors(f"/proc/{pid}/fd"):
-            yield link
+        yield from _links(f"/proc/{pid}")
     except PermissionError:
         ended = _first_thread_has_ended(pid)
         if not ended:
             raise
     for tid in kernel.thread_tables(pid):
         try:
-            for _, link in _descriptors(f"/proc/{pid}/task/{tid}/fd"):
-                yield link
+            yield from _links(f"/proc/{pid}/task/{tid}")
         except (FileNotFoundError, ProcessLookupError):
             continue  # the thread has ended: it holds nothing any more
     if ended and not _first_thread_has_ended(pid):  # one of the others took its place: execve(2)
         raise PermissionError(errno.EPERM, "another program since")
+
+
+def _links(place: str) -> Iterator[str]:
+    """What each descriptor of one table is, and what is registered with an io_uring that is one of them."""
+    for name, link in _descriptors(f"{place}/fd"):
+        yield link
+        if link == "anon_inode:[io_uring]":
+            for line in text_of(f"{place}/fdinfo/{name}").splitlines():
+                registered = line.partition(": ")[2]  # '    0: socket:[4711]', where the kernel names it so
+                if registered.startswith("socket:["):
+                    yield registered
 
 
 def _first_thread_has_ended(pid: int) -> bool:

@@ -48,9 +48,7 @@ libc.syscall(60, 0)  # exit(2) of this thread alone
 """,
 }
 
-#: nobody's table has it
-UNSEEN = {
-    "io_uring": """
+IO_URING = """
 accepted = server.accept()[0]
 parameters = ctypes.create_string_buffer(120)
 ring = libc.syscall(425, 4, parameters)  # io_uring_setup
@@ -60,6 +58,19 @@ if ring < 0:
 one = (ctypes.c_int * 1)(accepted.fileno())
 assert libc.syscall(427, ring, 2, one, 1) == 0  # io_uring_register, IORING_REGISTER_FILES
 os.close(accepted.detach())
+"""
+
+WAYS["an io_uring"] = f"""{IO_URING}
+say()
+sys.stdin.read()
+"""
+
+#: nobody's table has it
+UNSEEN = {
+    "an io_uring without a descriptor": f"""{IO_URING}
+libc.mmap.restype = ctypes.c_void_p
+assert libc.mmap(None, ctypes.c_size_t(4096), 3, 1, ring, ctypes.c_long(0)) != ctypes.c_void_p(-1).value  # the mapping keeps it
+os.close(ring)
 say()
 sys.stdin.read()
 """,
@@ -237,3 +248,30 @@ def test_a_name_that_may_be_cut_is_not_denied(pattern, name, answer):
     found.processes.remember(5, name)
     row = (bytes(16), bytes(16), 1, 7, 0, 0, 1, 2, 4, 1, 0, 0, 0, 1, 0, 0, 0, ROW_UID)
     assert Filter.process(pattern).test(row, None, Facts(owners=found)) is answer
+
+
+def test_another_holder_does_not_hide_the_one_with_the_io_uring():
+    """The parent has a descriptor, its child only the registration."""
+    code = """
+accepted = server.accept()[0]
+came, goes = os.pipe()
+child = os.fork()
+if child == 0:
+    libc.prctl(15, b"ring-holder", 0, 0, 0)
+    ring = libc.syscall(425, 4, ctypes.create_string_buffer(120))
+    one = (ctypes.c_int * 1)(accepted.fileno())
+    registered = ring >= 0 and libc.syscall(427, ring, 2, one, 1) == 0
+    os.close(accepted.detach())
+    os.write(goes, b"1" if registered else b"0")
+    sys.stdin.read()
+    os._exit(0)
+if os.read(came, 1) == b"0":
+    print("no io_uring here", flush=True)
+    sys.exit()
+say()
+sys.stdin.read()
+"""
+    with Held(code) as held:
+        assert len(tcpdrop.connections(f"not comm ring-holder and lport {held.port}")) == 0
+        report = tcpdrop.drop(f"lport {held.port}", protect="comm ring-holder")
+        assert report.counts == {"protected": 1} and held.alive()
