@@ -107,4 +107,4 @@ def _answer_of(number: int, row: Row, scope: int | None) -> Error | None:
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
             return None
-    return explained(kernel.error_of(number, spelled(row)))
+    return explained(kernel.error_of(number, spelled(row)), row)

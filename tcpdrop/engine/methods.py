@@ -118,7 +118,7 @@ def _abort(row: Row, scope: int | None) -> Error | None:
         from ..system.rights import explained  # only what failed needs words
 
         error.what = spelled(row)
-        return explained(error)
+        return explained(error, row)
     return None
 
 

@@ -6,16 +6,26 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from struct import pack
 
 from ..errors import Error, NotPermitted, NotSupported
+from ..model.rows import is_mini
 from . import kernel, netns, platform
 
 #: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
 #: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
-MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
+MARK_COND = pack("=BBHII", 10, 12, 16, 0, 0)
+
+#: before this kernel it refused to end the small sockets that wait out a connection.  tcp_abort()
+_ENDS_MINI = (6, 0)
 
 #: why a subflow of MPTCP is not dropped so
 MPTCP = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..model.rows import Row
 
 
 def check_right(scope: int | None = None) -> None:
@@ -37,14 +47,16 @@ def lacks_right(scope: int | None = None) -> Error | None:
     return None
 
 
-def explained(error: Error) -> Error:
-    """Say what would help."""
+def explained(error: Error, row: Row | None = None) -> Error:
+    """Say what would help; row: whose drop failed."""
     if error.hint:  # the system's own
         return error
     if error.step == "mptcp":
         error.hint = MPTCP
     elif isinstance(error, NotPermitted):
         error.hint = missing_right()
+    elif row is not None and error.errno == errno.EOPNOTSUPP and is_mini(row) and not platform.HINTS and platform.release() < _ENDS_MINI:
+        error.hint = "Linux drops what is in TIME_WAIT, or in FIN_WAIT2 and closed, since 6.0"
     elif isinstance(error, NotSupported) or error.errno == errno.EINVAL:
         error.hint = missing_support(error.errno)
     return error
