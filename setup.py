@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -19,7 +20,7 @@ from setuptools.command.build_ext import build_ext
 COMMON = [f"_{part}.c" for part in ("tcpdrop", "table", "lookup", "arguments", "descriptor", "text", "process", "route")]
 COMMON += ["rows.c", "tuple.c", "text.c"]
 
-LINUX_PARTS = ("scope", "list", "drop", "threads", "descriptor", "mptcp", "process", "route", "interfaces")
+LINUX_PARTS = ("scope", "list", "listeners", "drop", "threads", "descriptor", "mptcp", "process", "route", "interfaces")
 LINUX = ["netlink.c", "inet_diag.c", "rtnetlink.c", "linux.c", *(f"linux_{part}.c" for part in LINUX_PARTS)]
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]
@@ -105,6 +106,13 @@ class Build(build_ext):
         super().build_extension(ext)
 
 
+def recipes():
+    """contrib's, as documentation; not what packages are made of."""
+    found = sorted(path for path in Path("contrib").glob("*/*") if path.parent.name != "solaris")
+    places = sorted({path.parent.as_posix() for path in found})
+    return [(f"share/doc/tcpdrop/{place}", [path.as_posix() for path in found if path.parent.as_posix() == place]) for place in places]
+
+
 module, limited = extension()
 setup(
     packages=packages(),
@@ -119,5 +127,6 @@ setup(
         ("share/zsh/site-functions", ["docs/completion/_tcpdrop"]),
         ("share/fish/vendor_completions.d", ["docs/completion/tcpdrop.fish"]),
         ("share/doc/tcpdrop", ["docs/tcpdrop.conf.example"]),
+        *recipes(),
     ],
 )

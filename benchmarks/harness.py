@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 from contextlib import contextmanager
 from socket import inet_ntop
 from statistics import median
+from threading import Thread
 
 from tcpdrop import _tcpdrop
 
@@ -95,6 +99,45 @@ class Holder(Talker):
     def alive(self) -> int:
         """Sockets that nobody has dropped."""
         return sum(map(int, self.ask("count\n")[1:]))
+
+
+class Terminal:
+    """A command on a terminal of 80x24 that nobody looks at."""
+
+    def __init__(self, *command: str) -> None:
+        self._master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = {**os.environ, "TERM": "xterm"}
+        self._process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, text=True, env=environment)
+        os.close(slave)
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        """What is drawn must go somewhere."""
+        try:
+            while os.read(self._master, 65536):
+                pass
+        except OSError:
+            pass  # EIO: it has ended
+
+    def errors(self) -> str:
+        """All that it says on standard error, until its end."""
+        return self._process.stderr.read()
+
+    def spent(self) -> float:
+        """Seconds of CPU that it has taken.  proc_stat(5)"""
+        with open(f"/proc/{self._process.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._process.stderr.close()
+        os.close(self._master)
 
 
 class Floor(Talker):

@@ -281,6 +281,27 @@ def bench_owners(b: Bench, sockets: int) -> None:
     b.results.pairs(work, "ss -p", with_owners, ss_owners, rounds=min(b.rounds, 9), limit=0.3)
 
 
+def bench_top_look(b: Bench, sockets: int) -> None:
+    """One look and one draw on 80x24, whatever the rows are sorted by: CPU time, of all threads."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "draw_top.py")
+    for order in ("rate", "local", "process", "idle"):
+        with harness.Terminal(PYTHON, "-I", program, str(b.rounds + 1), order) as terminal:
+            taken = list(map(float, terminal.errors().split()))
+        harness.expect(len(taken), b.rounds + 1, "draws of top")
+        b.results.absolute(f"top, look and draw by {order}, {many(sockets)}", taken[1:], 0.25)
+
+
+def bench_top_idle(b: Bench, sockets: int) -> None:
+    """What a screen costs that nobody touches: CPU time for each second of 24."""
+    seconds = 24 if b.results.judge else 6
+    with harness.Terminal(TCPDROP, "top") as terminal:
+        time.sleep(3)  # it has started, and looked for holders
+        before = terminal.spent()
+        time.sleep(seconds)
+        spent = (terminal.spent() - before) / seconds
+    b.results.absolute(f"top, idle, of a second, {many(sockets)}", [spent], 0.03)
+
+
 #: name -> (function, numbers of sockets under which it runs; 0: without any load)
 BENCHES = {
     "abort": (bench_abort, (100, 10_000, 100_000)),
@@ -291,6 +312,8 @@ BENCHES = {
     "list-filtered": (bench_list_filtered, (100_000,)),
     "owners": (bench_owners, (100_000,)),
     "memory": (bench_memory, (400_000,)),
+    "top": (bench_top_look, (100_000,)),
+    "top-idle": (bench_top_idle, (1000,)),
     # These bring their own load, so many connections.
     "drop_rows": (bench_drop_rows, (10_000, 100_000)),
     "drop": (bench_drop, (10_000, 100_000)),

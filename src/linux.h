@@ -29,6 +29,26 @@ int td_receive_one(int fd, void *buf, size_t size, uint32_t seq,
 enum { TD_AT_ONCE = 64 };
 size_t td_at_once(int fd);
 
+/* The sockets that a query wants, over a socket of td_open_diag() that has nothing under way. */
+int td_dump(int fd, const struct td_query *query, struct td_rows *rows,
+    const char **step);
+
+/* Zeroed at first; freed with td_listeners_free(). */
+struct td_listeners {
+	uint64_t *cookies; /* ascending */
+	size_t count;
+	int64_t until; /* when to look again */
+};
+
+/*
+ * Look at the listeners of the namespace that fd is of, if it is time to.
+ * After an error fd may have answers under way: close it.
+ */
+int td_listeners_look(struct td_listeners *listeners, int fd,
+    const char **step);
+int td_listeners_have(const struct td_listeners *listeners, uint64_t cookie);
+void td_listeners_free(struct td_listeners *listeners);
+
 enum { TD_MAX_THREADS = 16 };
 
 /*

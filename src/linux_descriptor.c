@@ -28,6 +28,9 @@
 #ifndef TCP_REPAIR
 #define TCP_REPAIR 19
 #endif
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
@@ -123,10 +126,38 @@ borrow(int pid, int fd, const char **step)
 }
 
 /*
+ * An MPTCP connection keeps the ends of its first subflow when that is lost.
+ * -EOPNOTSUPP: it is there, and names the whole connection better than another.
+ */
+static int
+has_lost_first(int fd, const struct td_row *ends, uint64_t inode, int scope,
+    const char **step)
+{
+	struct td_tuple first = {.family = ends->family, .lport = ends->lport,
+	    .rport = ends->rport};
+	struct td_row row;
+	uint32_t device = 0;
+	socklen_t size = sizeof(device);
+	int error;
+
+	memcpy(first.laddr, ends->laddr, 16);
+	memcpy(first.raddr, ends->raddr, 16);
+	/* It is found only with the device that it is bound to: the connection's. */
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &device, &size) == 0)
+		first.ifindex = device;
+	error = td_lookup(&first, scope, &row, step);
+	if (error == -ENOENT || (error == 0 && row.inode != inode))
+		return 0;
+	*step = "subflow";
+	return error != 0 ? error : -EOPNOTSUPP;
+}
+
+/*
  * Is this the socket that was seen, and does it still have these ends?  Its
  * cookie tells.  The socket of an MPTCP connection has another than its TCP
  * subflow, which is what a dump shows; both have one inode.  A further subflow
- * has ends of its own: aborting would end more than was named.
+ * has ends of its own: aborting would end more than was named, so it stands
+ * for the connection only where that has lost its first.
  */
 static int
 is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
@@ -164,10 +195,10 @@ is_it(int fd, const struct td_tuple *tuple, uint64_t inode, int scope,
 			return -ENOENT;
 		return error;
 	}
-	if (error == 0 && !td_same_ends(tuple, &row)) {
-		*step = "subflow";
-		return *kind == TD_HELD_MPTCP ? -EOPNOTSUPP : -ENOENT;
-	}
+	if (error == 0 && !td_same_ends(tuple, &row))
+		error = *kind == TD_HELD_MPTCP ?
+		    has_lost_first(fd, &row, inode, scope, step) :
+		    -ENOENT;
 	/* The inode outlives a connection: is the subflow still that one? */
 	if (error == 0 && *kind == TD_HELD_MPTCP) {
 		error = td_lookup(tuple, scope, &row, step);

@@ -51,6 +51,7 @@ struct work {
 	int fd;
 	int lost;     /* why it gave up, an errno */
 	size_t batch; /* requests that one send() may carry */
+	struct td_listeners listeners;
 };
 
 /* May this row be destroyed at all?  0 or a positive errno. */
@@ -159,6 +160,34 @@ reopen_after_loss(struct work *w, const uint32_t *batch, size_t size)
 	return 0;
 }
 
+/* Know what listens.  A signal ends a dump in the middle: that is another socket's then. */
+static int
+look_at_listeners(struct work *w)
+{
+	const char *step;
+	int error;
+
+	while ((error = td_listeners_look(&w->listeners, w->fd, &step)) ==
+	    -EINTR) {
+		close(w->fd);
+		error = open_socket(w, &step);
+		if (error != 0)
+			break;
+	}
+	return error == -ENOBUFS ? -ENOMEM : error; /* no drop's answer got lost */
+}
+
+/* 0, or why this row is not to be destroyed: a socket that listens by now is no connection any more. */
+static int
+refuse_now(const struct work *w, const struct td_row *row)
+{
+	int error = refuse(row);
+
+	return error == 0 && td_listeners_have(&w->listeners, row->cookie) ?
+	    ENOENT :
+	    error;
+}
+
 static void *
 run_work(void *arg)
 {
@@ -167,13 +196,17 @@ run_work(void *arg)
 	uint32_t batch[BATCH];
 
 	while (w->lost == 0) {
-		size_t at = atomic_fetch_add(&job->next, w->batch), size = 0, i;
+		size_t most = w->batch, size = 0, i;
+		size_t at = atomic_fetch_add(&job->next, most);
 
 		if (at >= job->n)
 			break;
-		for (i = at; i < job->n && i < at + w->batch; i++) {
-			job->errors[i] = refuse(td_rows_at(job->rows,
-			    job->indices[i]));
+		w->lost = -look_at_listeners(w);
+		for (i = at; i < job->n && i < at + most; i++) {
+			job->errors[i] = w->lost != 0 ?
+			    w->lost :
+			    refuse_now(w,
+				td_rows_at(job->rows, job->indices[i]));
 			if (job->errors[i] == 0)
 				batch[size++] = (uint32_t)i;
 		}
@@ -201,9 +234,11 @@ td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
 	}
 	if (error == 0)
 		td_run_threads(run_work, work, sizeof(work[0]), count);
-	for (k = 0; k < opened; k++)
+	for (k = 0; k < opened; k++) {
 		if (work[k].fd >= 0)
 			close(work[k].fd);
+		td_listeners_free(&work[k].listeners);
+	}
 	/* What no thread took, for all gave up, has no outcome of its own. */
 	for (left = atomic_load(&job.next); error == 0 && left < n; left++)
 		errors[left] = work[0].lost;

@@ -98,6 +98,21 @@ dump(struct dump *d)
 	return error == 1 ? 0 : error;
 }
 
+int
+td_dump(int fd, const struct td_query *query, struct td_rows *rows,
+    const char **step)
+{
+	struct dump d = {.query = query, .range = td_range_part(0, 1), .fd = fd,
+	    .rows = {.stride = rows->stride}};
+	int error = dump(&d);
+
+	*step = d.step;
+	if (error == 0)
+		error = td_rows_join(rows, &d.rows);
+	td_rows_free(&d.rows);
+	return error;
+}
+
 static void *
 dump_thread(void *arg)
 {

@@ -89,7 +89,7 @@ def _c_module() -> object:
     """The C module; where it is not, what to do about that."""
     try:
         __import__("tcpdrop._tcpdrop")
-    except ImportError as error:
+    except (ImportError, UnicodeError) as error:
         import os
         import sys
 
@@ -98,6 +98,8 @@ def _c_module() -> object:
             why = f"a C module cannot be loaded from an archive ({place}): install the wheel"
         elif os.path.exists(os.path.join(place, os.pardir, "setup.py")):
             why = "this is the source tree, in which nothing is built: ./try makes .venv/bin/tcpdrop and .venv/bin/python3"
+        elif isinstance(error, UnicodeError):  # CPython 3.13
+            why = f"this Python loads no C module from a directory whose name is not UTF-8 ({place}): install tcpdrop elsewhere"
         else:
             why = f"the C module in {place} is not for {sys.executable} ({error}): install tcpdrop with that Python"
         raise ImportError(why, name="tcpdrop._tcpdrop") from None

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from .engine import audit
+from .engine.looks import Account, looks
 from .engine.methods import check_method
 from .engine.pace import check_rate
-from .engine.run import Run, rounds, still_there
-from .errors import FilterError
+from .engine.run import Run, still_there
+from .errors import OUTCOMES, PROTECTED, Error, FilterError
 from .filters import Filter, all_of, breadth, from_selectors
 from .filters.selection import select
 from .filters.units import parse_duration
@@ -18,6 +19,7 @@ from .safety.guard import guard_for
 from .system.netns import Namespace, identity, namespaces
 from .system.sunos_zones import check_visible
 
+SPARED = OUTCOMES[PROTECTED]
 NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
 
 TYPE_CHECKING = False
@@ -220,9 +222,11 @@ def keep_dropping(
 ) -> Iterator[Result]:
     """Drop what matches, now and whenever it comes back, for `duration` (seconds, or text like '10m').
 
-    Yields a Result for each connection that was tried, as it happens; looks
-    every `interval` seconds.  max_drops bounds the whole call.  A protected
-    connection is yielded once.  all, rate, reason and syslog are those of drop().
+    Yields a Result for each connection that was met, as it happens; looks every
+    `interval` seconds.  max_drops bounds the whole call.  A protected connection
+    is yielded once.  What cannot be dropped yet, since no process has accepted it,
+    say, is tried at each look, and yielded when it was dropped or is not there any
+    more, else at the end.  all, rate, reason and syslog are those of drop().
     Raises as drop() does, at each look; wrong arguments at once.
     """
     check_visible(zone)
@@ -232,11 +236,12 @@ def keep_dropping(
     check_rate(rate)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
     run = Run(guard, max_drops=max_drops, rate=rate, method=method)
+    account = Account(run.report)
     # Each look finds out anew what the name leads to.
-    looks = rounds(
-        run, lambda: select(chosen, where=namespaces(netns), droppable=True), duration=seconds, interval=interval, until_gone=False
+    each = looks(
+        run, account, lambda: select(chosen, where=namespaces(netns), droppable=True), duration=seconds, interval=interval, until_gone=False
     )
-    results = _results(run, looks, reason)
+    results = _results(each, account, reason)
     return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results
 
 
@@ -251,17 +256,21 @@ def _told(results: Iterator[Result], what: str, reason: str | None) -> Iterator[
         audit.to_syslog((), counts, what=what, reason=reason, each=False)
 
 
-def _results(run: Run, looks: Iterator[Round | None], reason: str | None) -> Iterator[Result]:
-    spared = set()
-    for this in looks:
-        run.report.rounds.clear()  # a long watch must not grow
-        for result in this.results() if this is not None else ():
-            if result.outcome == "protected":
-                if result.connection in spared:
-                    continue
-                spared.add(result.connection)
-            audit.to_logging([result], reason)
-            yield result
+def _results(each: Iterator[Round | None], account: Account, reason: str | None) -> Iterator[Result]:
+    """Each connection once."""
+    failure = None
+    try:
+        for _ in each:
+            yield from account.spared()
+            for result in account.settled():
+                audit.to_logging([result], reason)
+                if result.outcome != SPARED:  # that was told when it was met
+                    yield result
+    except Error as error:  # what became of the others is told before it
+        failure = error
+    yield from (result for result in account.left() if result.outcome != SPARED)
+    if failure is not None:
+        raise failure
 
 
 def _seconds(duration: float | str) -> float:

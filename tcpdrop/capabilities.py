@@ -6,11 +6,10 @@ from __future__ import annotations
 import errno
 import os
 
-from .errors import Error
-from .safety import recognition
-from .safety.rules import PATH, Rules
-from .system import environment, kernel, netns, platform, ptrace, sunos_release
-from .system.rights import MARK_COND, missing_right, missing_support, own_command
+from .errors import Error, Refused
+from .model.addresses import printable
+from .safety import recognition, rules
+from .system import environment, netns, platform, ptrace, refusals, sunos_release, trials
 
 
 class Capabilities:
@@ -33,13 +32,17 @@ class Capabilities:
         self.hidepid: str | None = None
         self.seccomp: bool | None = None
         self.selinux: str | None = None
+        #: what was asked of the kernel, in the words of trials.py: does it work, and if not the step, the errno, the likeliest cause
+        self.asked: list[dict[str, object]] = []
         #: the network namespace, and the kind of container around us
         self.namespace: str | None = None
         self.container: str | None = None
         #: is the operator's session recognised, and by which connections?
         self.session: dict[str, object] = {"known": None, "connections": [], "text": ""}
-        #: can /etc/tcpdrop.conf be followed?  Else every drop is refused
+        #: can /etc/tcpdrop.conf and its drop-ins be followed?  Else every drop is refused
         self.rules = True
+        #: what each line of them says, with its file and number
+        self.rule_lines: list[str] = []
         #: which connections can be dropped, and which cannot
         self.works: list[str] = []
         self.fails: list[str] = []
@@ -70,12 +73,18 @@ def check() -> Capabilities:
     """Ask the kernel what it can and the caller may.  Needs no privilege, drops nothing, never raises OSError."""
     uname = os.uname()
     found = Capabilities(f"{uname.sysname} {uname.release}", platform.NAME)
-    refusal = _check_listing(found)
-    if refusal is None:
-        _check_support(found)
-        _check_right(found)
+    tried = {one.name: one for one in trials.trials()}
+    found.asked = [one.as_dict() for one in tried.values()]
+    refusal = tried[trials.LIST].error
+    found.listing = refusal is None
+    if refusal is not None:
+        _say_no_listing(found, refusal)
+    else:
+        _conclude_support(found, tried[trials.DROP].error)
+        if trials.RIGHT in tried:  # else it was asked for with the other
+            _conclude_right(found, tried[trials.RIGHT].error)
     if platform.DESCRIPTORS:
-        _look_around(found)
+        _look_around(found, tried[trials.BORROW].error)
         found.fix = _fix(found, refusal)
     if platform.HAS_CAUTIONS:
         found.cautions = sunos_release.cautions(uname.version)
@@ -83,72 +92,70 @@ def check() -> Capabilities:
     # As uid 0 without the right, sudo would change nothing.
     if found.ok or (found.supported and os.geteuid() and mended_by_sudo):
         prefix = "" if found.ok else "sudo "
-        found.command = f"{prefix}{own_command()} LADDR LPORT RADDR RPORT"
+        found.command = f"{prefix}{refusals.own_command()} LADDR LPORT RADDR RPORT"
     return found
 
 
-def _check_listing(found: Capabilities) -> Error | None:
-    try:
-        kernel.list_connections(0)
-    except Error as error:
-        if found.backend == "unsupported":
-            found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
-        else:
-            found.problems.append(f"connections cannot be listed: {_reason(error)}; {platform.LISTING}")
-        return error
-    found.listing = True
-    return None
+def _say_no_listing(found: Capabilities, why: Error) -> None:
+    if found.backend == "unsupported":
+        found.problems.append(f"tcpdrop knows no way to list or drop connections on {found.system}")
+    else:
+        known = refusals.cause(why.step, why.errno)
+        found.problems.append(f"connections cannot be listed: {_reason(why)}" + ("" if known else f"; {platform.LISTING}"))
 
 
-def _check_support(found: Capabilities) -> None:
-    try:
-        kernel.probe()
+def _conclude_support(found: Capabilities, refusal: Error | None) -> None:
+    number = None if refusal is None else refusal.errno
+    if refusal is None:
         found.supported = True
         found.permitted = True if platform.PROBE_ASKS_RIGHT else None
-    except Error as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-            found.supported = False
-            found.problems.append(missing_support(error.errno))
-        elif error.errno == errno.EPERM or (error.errno == errno.EACCES and not platform.PROBE_ASKS_RIGHT):
-            # A right is asked for before the kernel looks: so it can.
-            found.supported = True
-            if platform.PROBE_ASKS_RIGHT:
-                found.permitted = False
-                found.problems.append(missing_right())
-        else:
-            found.problems.append(f"cannot tell whether this kernel drops connections: {_reason(error)}")
-
-
-def _check_right(found: Capabilities) -> None:
-    if platform.PROBE_ASKS_RIGHT:
-        return  # it told
-    try:
-        kernel.list_connections(0, MARK_COND)
-        found.permitted = True
-    except Error as error:
-        if error.errno == errno.EPERM:
+    elif number in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+        found.supported = False
+        found.problems.append(refusals.cause(refusal.step, number))
+    elif number == errno.EPERM or (number == errno.EACCES and not platform.PROBE_ASKS_RIGHT):
+        # A right is asked for before the kernel looks: so it can.
+        found.supported = True
+        if platform.PROBE_ASKS_RIGHT:
             found.permitted = False
-            found.problems.append(missing_right())
-        else:
-            found.problems.append(f"cannot tell whether you may drop connections: {_reason(error)}")
+            found.problems.append(refusals.missing_right())
+    else:
+        found.problems.append(f"cannot tell whether this kernel drops connections: {_reason(refusal)}")
+
+
+def _conclude_right(found: Capabilities, refusal: Error | None) -> None:
+    if refusal is None:
+        found.permitted = True
+    elif refusal.errno == errno.EPERM:
+        found.permitted = False
+        found.problems.append(refusals.missing_right())
+    else:
+        found.problems.append(f"cannot tell whether you may drop connections: {_reason(refusal)}")
 
 
 def _check_rules(found: Capabilities) -> bool:
-    """Does nothing stand in the way but that we may not read them?"""
-    try:
-        Rules([])
-    except Error as error:
-        found.rules = False
-        found.problems.append(str(error))
-        if error.errno not in (errno.EACCES, errno.EPERM):
-            found.fix = f"mend {PATH}"
-            return False
-    return True
+    """Say each line, and all that is wrong.  Does nothing stand in the way but that we may not read them?"""
+    unmended = []
+    for path, number, what in rules.lines():
+        if isinstance(what, Refused):
+            found.rules = False
+            found.problems.append(str(what))
+            if what.errno not in (errno.EACCES, errno.EPERM):
+                unmended.append(printable(path))
+        else:
+            said = f"login {printable(what)}" if isinstance(what, str) else f"protect {what}"
+            found.rule_lines.append(f"{printable(path)} line {number}: {said}")
+    found.cautions += [f"{printable(path)} is not read: its name does not end in .conf" for path in rules.unread()]
+    if unmended:
+        found.fix = f"mend {' and '.join(dict.fromkeys(unmended))}"
+    return not unmended
 
 
 def _reason(error: Error) -> str:
-    hint = platform.HINTS.get(error.errno or 0)
-    return f"{error.step}: {os.strerror(error.errno or 0)}{f' ({hint})' if hint else ''}"
+    """The step, the errno in words and by name, the likeliest cause."""
+    number = error.errno or 0
+    named = f"{error.step}: {os.strerror(number)}, {refusals.name_of(number)}"
+    cause = refusals.cause(error.step, number)
+    return f"{named} ({cause})" if cause else named
 
 
 # ---- Linux: descriptors, what is in the way, the session, and what follows of it
@@ -156,13 +163,13 @@ def _reason(error: Error) -> str:
 _UNHELD = "connections that no process holds (TIME_WAIT, SYN_RECV, orphans)"
 
 
-def _look_around(found: Capabilities) -> None:
-    """Fill in what is still empty."""
+def _look_around(found: Capabilities, lends_nothing: Error | None) -> None:
+    """Fill in what is still empty.  lends_nothing: why not even our own process lends a descriptor."""
     found.namespace = netns.identity()
     found.container = environment.container()
     found.selinux, found.seccomp, found.hidepid, found.yama = (
         environment.selinux(),
-        environment.seccomp(),
+        refusals.filtered(),
         environment.hidepid(),
         ptrace.yama(),
     )
@@ -170,28 +177,19 @@ def _look_around(found: Capabilities) -> None:
     found.descriptors = {"own": True, "user": ptrace.any_lends(mine=True), "others": ptrace.any_lends(mine=False)}
     session = recognition.recognise()
     found.session = {"known": session.known, "connections": session.connections, "text": str(session)}
-    _say_descriptors(found)
+    _say_descriptors(found, lends_nothing)
     _conclude(found)
 
 
-def _say_descriptors(found: Capabilities) -> None:
+def _say_descriptors(found: Capabilities, lends_nothing: Error | None = None) -> None:
     """What is in the way of descriptors, where they are needed."""
-    if found.descriptors["user"] is False and found.seccomp and not _can_borrow_at_all():
+    if found.descriptors["user"] is False and found.seccomp and lends_nothing is not None:
         found.problems.append("descriptors of other processes cannot be borrowed: a seccomp filter forbids pidfd_getfd(2)")
     elif found.descriptors["user"] is False and found.yama:
         how = "until the next boot" if found.yama == 3 else "sysctl kernel.yama.ptrace_scope=0, or run as root"
         found.problems.append(f"kernel.yama.ptrace_scope={found.yama} keeps your processes' descriptors from each other: {how}")
     if found.hidepid and os.geteuid():
         found.problems.append(f"/proc is mounted with hidepid={found.hidepid}: who holds others' connections does not show; run as root")
-
-
-def _can_borrow_at_all() -> bool:
-    """Our own process lends to itself, whatever Yama says: a refusal is the filter's."""
-    try:
-        kernel.socket_of(os.getpid(), ptrace.NO_DESCRIPTOR)
-    except Error as error:
-        return error.errno == errno.EBADF
-    return True
 
 
 def _conclude(found: Capabilities) -> None:
@@ -225,9 +223,10 @@ def _fix(found: Capabilities, refusal: Error | None = None) -> str:
     if not found.listing:
         if found.selinux == "enforcing" and refusal is not None and refusal.errno == errno.EACCES:
             return "SELinux: allow netlink_tcpdiag_socket to this domain (ausearch -m avc -ts recent), or run unconfined"
-        return "INET_DIAG and INET_TCP_DIAG in the kernel (modprobe tcp_diag)"
+        helps = refusals.remedy(refusal.step, refusal.errno) if refusal is not None else ""
+        return helps or "to be found out: strace -f -e trace=network tcpdrop list"
     if os.geteuid():
-        return f"sudo {own_command()}"
+        return f"sudo {refusals.own_command()}"
     if found.supported is False:
         return "CAP_SYS_PTRACE (in a container --cap-add SYS_PTRACE), or CONFIG_INET_DIAG_DESTROY=y in the kernel"
     if found.container == "kubernetes":

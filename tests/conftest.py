@@ -145,6 +145,12 @@ def no_destroy(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def no_threads(tmp_path_factory):
+    """The environment in which, with THREADS in it, only so many threads are to be had."""
+    return _shim(tmp_path_factory, "no_threads")
+
+
+@pytest.fixture(scope="session")
 def busy(tmp_path_factory):
     """The environment in which the kernel disconnects no socket."""
     return _shim(tmp_path_factory, "busy")

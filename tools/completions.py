@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tcpdrop.cli import VERBS
 from tcpdrop.cli.fields import FIELDS, SUMMARIES
-from tcpdrop.cli.options import ALLOWED, FLAG, MAYBE, OPTIONS, SELECTORS
+from tcpdrop.cli.options import ALLOWED, COLORS, FLAG, MAYBE, OPTIONS, SELECTORS
 from tcpdrop.engine.methods import METHODS
 from tcpdrop.filters.sockets import STATE_GROUPS, spelled
 from tcpdrop.filters.vocabulary import WORDS
@@ -30,6 +30,7 @@ VALUES = {
     ("--summary-by",): SUMMARIES,
     ("--max-drops",): ["none"],
     ("--method",): METHODS,
+    ("--color",): COLORS,
     ("-o", "--output"): FIELDS,
     ("--completion",): SHELLS,
     ("family",): ["inet", "inet6"],

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # tools/venv.sh VENV PYTHON: a venv that works, with what a build needs.  One that
-# is half made, was moved, or is of an old Python is made anew.
+# is half made, was moved, or is of an old Python is made anew; one that belongs to
+# another user is left to that.
 set -eu
 venv=$1
 python=$2
@@ -9,7 +10,7 @@ python=$2
 works() {
 	[ -e "$venv/.made" ] &&
 		"$venv/bin/python3" -I -c 'import pip, sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null &&
-		grep -qF "$(cd "$venv" && pwd -P)/bin/" "$venv/bin/pip"
+		grep -qsF "$(cd "$venv" && pwd -P)/bin/" "$venv/bin/pip"
 }
 
 give_up() {
@@ -17,6 +18,11 @@ give_up() {
 	exit 1
 }
 
+theirs=
+for place in "$venv" build ./*.egg-info; do
+	[ ! -e "$place" ] || [ -w "$place" ] || theirs="$theirs ${place#./}"
+done
+[ -z "$theirs" ] || give_up "another user made$theirs here (root, by sudo?): as that user  rm -rf$theirs"
 if works; then
 	exit 0
 fi

@@ -22,6 +22,7 @@ _tcpdrop_values() {
 	--summary-by) echo 'remote_addr local_port state process user' ;;
 	--max-drops) echo 'none' ;;
 	--method) echo 'auto destroy descriptor' ;;
+	--color) echo 'auto always never' ;;
 	-o | --output) echo 'family mapped local_addr local_port remote_addr remote_port state pids pids_kind process uid inode cookie ifindex netns zone recvq sendq idle_ms age_ms rtt_us retrans bytes_sent bytes_received cc local remote user' ;;
 	--completion) echo 'bash zsh fish' ;;
 	family) echo 'inet inet6' ;;
@@ -47,7 +48,7 @@ _tcpdrop() {
 		fi
 		prev=
 		case $word in
-		--max-drops | --limit | --order | --method | --protect | --for | --interval | --rate | --netns | --zone | -o | --output | --summary-by | --from | --reason | --local-addr | --local-port | --remote-addr | --remote-port | -s | --state | --pid | --process | --user | --idle | --age | --completion) prev=$word ;;
+		--max-drops | --limit | --order | --method | --protect | --for | --interval | --rate | --netns | --zone | -o | --output | --color | --summary-by | --from | --reason | --local-addr | --local-port | --remote-addr | --remote-port | -s | --state | --pid | --process | --user | --idle | --age | --completion) prev=$word ;;
 		-*) ;;
 		*) word=${word//[\\\'\"]/} operands+=("$word") prev=$word ;;
 		esac
@@ -64,9 +65,9 @@ _tcpdrop() {
 			((${#operands[@]})) || words='list drop top check demo paths help '
 			words+=$(_tcpdrop_ends "${COMP_WORDS[0]}" ${#operands[@]} "${operands[@]}")
 			;;
-		list,*) words='-h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --output -p --processes -H --no-header --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
-		drop,*) words='-h --help -V --version -n --dry-run -y --yes -a --all -l --max-drops --limit --order --mine --method --include-self --protect --for --until-gone --interval --rate -4 -6 --netns --zone --json --jsonl -q --quiet -c --count --from --allow-none --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
-		top,*) words='-h --help -V --version -n --dry-run --mine --method --include-self --protect --interval -4 -6 --netns --zone --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
+		list,*) words='-h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --output -p --processes -H --no-header -r --resolve --color --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
+		drop,*) words='-h --help -V --version -n --dry-run -y --yes --ask -a --all -l --max-drops --limit --order --mine --method --include-self --protect --for --until-gone --interval --rate -4 -6 --netns --zone --json --jsonl -q --quiet -c --count --color --from --allow-none --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
+		top,*) words='-h --help -V --version -n --dry-run --mine --method --include-self --protect --interval -4 -6 --netns --zone --color --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age' ;;
 		check,*) words='-h --help -V --version --json --jsonl' ;;
 		demo,*) words='-h --help -V --version' ;;
 		paths,*) words='-h --help -V --version --json --jsonl --ansible --salt --man --completion' ;;

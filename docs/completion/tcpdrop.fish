@@ -27,6 +27,8 @@ function __tcpdrop_values
             printf '%s\n' none
         case --method
             printf '%s\n' auto destroy descriptor
+        case --color
+            printf '%s\n' auto always never
         case -o --output
             printf '%s\n' family mapped local_addr local_port remote_addr remote_port state pids pids_kind process uid inode cookie ifindex netns zone recvq sendq idle_ms age_ms rtt_us retrans bytes_sent bytes_received cc local remote user
         case --completion
@@ -63,7 +65,7 @@ function __tcpdrop
         end
         set prev ''
         switch $word
-            case --max-drops --limit --order --method --protect --for --interval --rate --netns --zone -o --output --summary-by --from --reason --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age --completion
+            case --max-drops --limit --order --method --protect --for --interval --rate --netns --zone -o --output --color --summary-by --from --reason --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age --completion
                 set prev $word
             case '-*'
             case '*'
@@ -99,11 +101,11 @@ function __tcpdrop
     end
     switch $verb
         case list
-            printf '%s\n' -h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --output -p --processes -H --no-header --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
+            printf '%s\n' -h --help -V --version -a --all --limit --order --mine -4 -6 --netns --zone --json --jsonl -q --quiet -c --count -o --output -p --processes -H --no-header -r --resolve --color --summary-by --explain --allow-none --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
         case drop
-            printf '%s\n' -h --help -V --version -n --dry-run -y --yes -a --all -l --max-drops --limit --order --mine --method --include-self --protect --for --until-gone --interval --rate -4 -6 --netns --zone --json --jsonl -q --quiet -c --count --from --allow-none --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
+            printf '%s\n' -h --help -V --version -n --dry-run -y --yes --ask -a --all -l --max-drops --limit --order --mine --method --include-self --protect --for --until-gone --interval --rate -4 -6 --netns --zone --json --jsonl -q --quiet -c --count --color --from --allow-none --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
         case top
-            printf '%s\n' -h --help -V --version -n --dry-run --mine --method --include-self --protect --interval -4 -6 --netns --zone --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
+            printf '%s\n' -h --help -V --version -n --dry-run --mine --method --include-self --protect --interval -4 -6 --netns --zone --color --reason --syslog --no-syslog --local-addr --local-port --remote-addr --remote-port -s --state --pid --process --user --idle --age
         case check
             printf '%s\n' -h --help -V --version --json --jsonl
         case demo

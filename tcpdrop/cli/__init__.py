@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         status = _run(arguments, streams)
     except KeyboardInterrupt:
         status = 130
+    except MemoryError:
+        streams.note("tcpdrop: out of memory (a higher ulimit -v helps)")
+        status = FAILED
     except Exception:  # a mistake of ours: Python's own status 1 would say that nothing matched
         sys.excepthook(*sys.exc_info())
         status = FAILED
@@ -66,12 +70,20 @@ def _run(arguments: list[str], streams: Streams) -> int:
     except (OSError, ImportError) as error:  # one of ours, or out of descriptors, say, where no connection is concerned
         if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop":
             raise
-        message, outcome = str(error), getattr(error, "outcome", Error.outcome)
+        message, outcome = _reason(error), getattr(error, "outcome", Error.outcome)
         status = REFUSED if isinstance(error, Refused) else FAILED
     streams.note(f"tcpdrop: {message}")
     if machine:
         streams.data(error_object(message, outcome=outcome))
     return status
+
+
+def _reason(error: OSError | ImportError) -> str:
+    """In words; an error of ours has them."""
+    if isinstance(error, Error) or not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    what = f"{error.filename}: " if error.filename else ""
+    return f"{what}{error.strerror}" + (" (a higher ulimit -n helps)" if error.errno == errno.EMFILE else "")
 
 
 def _dispatch(parsed: Parsed, streams: Streams) -> int:

@@ -24,16 +24,25 @@ if TYPE_CHECKING:
 
 
 class Document:
-    """Connections as they come, then a summary: one object at the end (--json), or a line for each (--jsonl)."""
+    """Connections as they come, then a summary: one object at the end (--json), or a line for each (--jsonl).
 
-    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+    flowing: the one object too is written as it comes, and nothing of it kept.
+    """
+
+    def __init__(self, parsed: Parsed, streams: Streams, *, flowing: bool = False) -> None:
         self._lines = parsed.flag("jsonl")
         self._streams = streams
+        self._flowing = flowing
+        self._begun = False
         self._entries: list[dict[str, object]] = []
 
     def add(self, entry: dict[str, object]) -> None:
         if self._lines:
             self._streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
+        elif self._flowing:
+            before = ", " if self._begun else f'{{"schema": {SCHEMA}, "connections": ['
+            self._streams.data(before + dumps(entry))
+            self._begun = True
         else:
             self._entries.append(entry)
 
@@ -64,6 +73,8 @@ class Document:
     def close(self, summary: dict[str, object]) -> None:
         if self._lines:
             self._streams.data(dumps({"schema": SCHEMA, "type": "summary", **summary}))
+        elif self._begun:
+            self._streams.data(f'], "summary": {dumps(summary)}}}')
         else:
             self._streams.data(dumps({"schema": SCHEMA, "connections": self._entries, "summary": summary}))
 

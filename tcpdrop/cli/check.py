@@ -33,8 +33,12 @@ def _lines(found: Capabilities) -> list[str]:
         f"kernel can drop  {_WORDS[found.supported]}",
         f"you may drop     {_WORDS[found.permitted]}",
     ]
+    allowed = ", ".join(str(one["for"]) for one in found.asked if one["works"])
+    lines.append(f"kernel allows    {allowed or 'nothing'}")
+    lines += [f"kernel refuses   {refusal}" for refusal in _refusals(found.asked)]
     if platform.DESCRIPTORS:
         lines += _surroundings(found)
+    lines += [f"rule             {one}" for one in found.rule_lines]
     lines += [f"works            {one}" for one in found.works]
     lines += [f"does not work    {one}" for one in found.fails]
     lines += [f"take care        {caution}" for caution in found.cautions]
@@ -43,6 +47,15 @@ def _lines(found: Capabilities) -> list[str]:
         lines.append(f"what would help  {found.fix}")
     lines.append(f"works here       {found.command or 'nothing: see the problem above'}")
     return lines
+
+
+def _refusals(asked: list[dict[str, object]]) -> list[str]:
+    """Each refusal once: what for, the call and its errno, the likeliest cause."""
+    refused: dict[str, list[str]] = {}
+    for one in asked:
+        if not one["works"]:
+            refused.setdefault(f"{one['step']}: {one['errno']}, {one['cause']}", []).append(str(one["for"]))
+    return [f"{', '.join(what)}: {why}" for why, what in refused.items()]
 
 
 def _surroundings(found: Capabilities) -> list[str]:

@@ -6,47 +6,38 @@ Loaded where the question is asked.
 
 from __future__ import annotations
 
-import os
-
 from ..model.addresses import printable
 from ..system.holders import scan
-from .width import cut
+from .width import cut, terminal_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..model.connection import Connection
     from ..model.table import Connections
-
-    #: writes a prompt and reads a line; "" is the end of input
-    Ask = Callable[[str], str]
-
-#: where the terminal does not tell
-_SIZE = os.terminal_size((80, 24))
+    from .prompt import Terminal
 
 
-def show(victims: Connections, write: Callable[[str], None], ask: Ask) -> None:
+def show(victims: Connections, terminal: Terminal) -> None:
     """All of them, stopping when the screen is full; q leaves it."""
-    size = _terminal_size()
+    size = terminal_size(terminal.descriptor)
     page = max(1, size.lines - 1)  # the last line asks
     for start in range(0, len(victims), page):
         numbers = range(start, min(len(victims), start + page))
         for line in _lines(victims, numbers, size.columns):
-            write(line + "\n")
+            terminal.write(line + "\n")
         if numbers.stop < len(victims):
-            answer = ask(f"{numbers.stop} of {len(victims)}; Enter: more, q: enough ")
+            answer = terminal.ask(f"{numbers.stop} of {len(victims)}; Enter: more, q: enough ")
             if not answer or answer.strip().lower().startswith("q"):
                 return
 
 
-def one_by_one(victims: Connections, ask: Ask) -> list[int]:
+def one_by_one(victims: Connections, terminal: Terminal) -> list[int]:
     """The numbers of those that were answered with y.  a: this and all that follow; q, or the end of input: none from here on."""
     kept: list[int] = []
-    columns = _terminal_size().columns
+    columns = terminal_size(terminal.descriptor).columns
     for number in range(len(victims)):
         (line,) = _lines(victims, range(number, number + 1), columns)
-        answer = ask(f"{line}\n  {number + 1} of {len(victims)}, drop it? y, n, a: all from here, q: no more [y/N] ")
+        answer = terminal.ask(f"{line}\n  {number + 1} of {len(victims)}, drop it? y, n, a: all from here, q: no more [y/N] ")
         word = answer.strip().lower()
         if word in ("y", "yes"):
             kept.append(number)
@@ -55,14 +46,6 @@ def one_by_one(victims: Connections, ask: Ask) -> list[int]:
         elif word == "q" or not answer:
             return kept
     return kept
-
-
-def _terminal_size() -> os.terminal_size:
-    try:
-        size = os.get_terminal_size(2)
-    except OSError:
-        return _SIZE
-    return size if size.lines and size.columns else _SIZE
 
 
 def _lines(victims: Connections, numbers: range, columns: int) -> list[str]:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
+
 from ..engine import single
 from ..engine.methods import AUTO, check_method
 from ..errors import DROPPED, OUTCOMES, WOULD_DROP, Error, NotFound
+from ..model.addresses import unpack
 from ..model.four_tuple import FourTuple, operands
 from .exit_status import FAILED, status_of
 from .options import Parsed
@@ -150,6 +153,21 @@ class Job:
         return 0 if status == 1 and parsed.flag("allow_none") else status
 
 
+def _is_not_here(address: bytes) -> bool:
+    """Is it certainly none of this host's own?  bind(2) says so, unless ip_nonlocal_bind lets everything pass."""
+    import _socket  # only what was not found, and not all of socket
+
+    try:
+        probe = _socket.socket(_socket.AF_INET if len(address) == 4 else _socket.AF_INET6, _socket.SOCK_DGRAM)
+        try:
+            probe.bind((unpack(address), 0))
+        finally:
+            probe.close()
+    except OSError as error:
+        return error.errno == errno.EADDRNOTAVAIL
+    return False
+
+
 def _why_absent(quad: FourTuple, scope: int | None) -> str:
     """What the user may have meant; neither is dropped."""
     try:
@@ -160,7 +178,9 @@ def _why_absent(quad: FourTuple, scope: int | None) -> str:
         return f"but {quad.swapped()} exists: are local and remote swapped?"
     if scope is not None:
         return ""
+    nat = f"{unpack(quad.laddr)} is no address here: behind NAT, name the ends as they are on this host" if _is_not_here(quad.laddr) else ""
     from .elsewhere import NETNS, elsewhere  # only what was not found
 
     others = elsewhere()
-    return f"in this {others}; there are others: {'--netns' if others == NETNS else '--zone'}" if others else ""
+    there = f"in this {others}; there are others: {'--netns' if others == NETNS else '--zone'}" if others else ""
+    return "; ".join(filter(None, (there, nat)))

@@ -9,7 +9,7 @@ from ..engine.audit import to_syslog
 from ..engine.methods import AUTO, check_method
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
-from ..errors import Error, Refused
+from ..errors import WOULD_DROP, Error, Refused
 from ..filters.breadth import is_broad
 from ..filters.selection import select
 from ..model.addresses import printable
@@ -23,7 +23,7 @@ from .as_json import report_as_json
 from .exit_status import FAILED, NOTHING, REFUSED, status_of
 from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
-from .prompt import Asker
+from .prompt import Asker, breakdown
 from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
 from .signals import Interrupted, Stop
 from .streams import Streams, error_object
@@ -34,6 +34,9 @@ FURTHER_ROUNDS = 3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..engine.outcome import Result
     from ..filters import Filter
 
 
@@ -48,7 +51,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     job = Job(parsed, streams, chosen)
     check_zone(parsed)
     # Only now is anything opened: the command line was understood.
-    given = job.given = _given(parsed)
+    job.given = _given(parsed)
     rules = Rules(protect, lambda: scopes_of(parsed.text("netns")))
     guard = Guard(include_self=parsed.flag("include_self"), rules=rules, spare_kernel=parsed.flag("all"))
     if guard.warning:
@@ -69,17 +72,25 @@ def run(parsed: Parsed, streams: Streams) -> int:
         except Interrupted as signal:
             return _interrupted(signal, parsed, streams)
         except MemoryError:  # what was dropped is told, in the log as well
-            counts = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in work.report.counts.items())
-            streams.note(f"tcpdrop: out of memory: {counts or 'nothing was dropped'}")
+            job.teller.rest(work.report)
+            said = _known(work.report)
+            streams.note(f"tcpdrop: {said}")
+            if parsed.machine:
+                streams.data(error_object(said))
             status = FAILED
         if stop.number:
             status = 128 + stop.number
-    if parsed.audited and not work.report.dry_run:
-        what = "--from" if given is not None else "--all" if parsed.flag("all") else str(chosen)
-        outcomes = ((str(result.connection), result.outcome) for result in work.report)
-        streams.flush()
-        streams.logged(to_syslog(outcomes, work.report.counts, what=what, reason=parsed.text("reason"), each=parsed.flag("syslog")))
+    if not work.report.dry_run:
+        job.log(work.report, work.report.counts)
     return status
+
+
+def _known(report: Report) -> str:
+    """Of a run that memory ended; what it had not come to may have gone with its other end, or in the last batch."""
+    counts = report.counts
+    unknown = 0 if report.dry_run else counts.pop("would_drop", 0) + counts.pop("listed", 0)
+    words = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items()) or "nothing was dropped"
+    return f"out of memory: {words}" + (f"; what became of {unknown} is not known: look again" if unknown else "")
 
 
 def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
@@ -149,9 +160,10 @@ class Job:
         self.order, self.limit = arrangement(parsed)
         if self.order is not None and parsed.text("from") is not None:
             raise UsageError("--order needs what is measured now, and --from has its own order")
-        self.teller = messages.Teller(parsed, streams)
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
         self.keeping = Keeping(parsed)
+        self.goes_on = self.keeping.wanted and not self.dry_run
+        self.teller = messages.Teller(parsed, streams, goes_on=self.goes_on)
         exact = parsed.text("from") is not None
         self.asker = Asker(parsed, streams, broad=not exact and (chosen is None or is_broad(chosen)), exact=exact)
 
@@ -164,22 +176,41 @@ class Job:
         return arrange(found, self.order, self.limit)
 
     def run(self, work: Run) -> int:
-        report = work.report
-        if self.keeping.wanted and not self.dry_run:
-            status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams)
+        report, parsed = work.report, self.parsed
+        if self.goes_on:
+            status = keep(work, self.keeping, self.select, self.asker, self.teller, self.streams, self.log)
             self._say_end(report, stopped=work.stopped())
             return self._allowed(status)
         selection = self.select()
         report.undecidable, report.unread = selection.undecidable, selection.unread
         # Commands are approved by who runs them.
-        this = work.round(selection, None if self.parsed.flag("as_commands") else self.asker.approve)
-        if self.parsed.flag("as_commands"):
+        this = work.round(selection, None if parsed.flag("as_commands") else self.asker.approve)
+        if parsed.flag("as_commands"):
             messages.say_commands(this, self.streams)
         else:
             self.teller.round(this, stopped=work.stopped())
         if not self.dry_run and len(selection):
             self._verify(work)
-        return self._finish(report, stopped=work.stopped())
+        status = self._finish(report, stopped=work.stopped())
+        if parsed.flag("dry_run") and not (parsed.machine or parsed.flag("as_commands")) and this.count(WOULD_DROP) > 1:
+            self._say_what(this.chosen(WOULD_DROP))
+        return status
+
+    def _say_what(self, victims: Connections) -> None:
+        """A preview shows what the question shows."""
+        try:
+            self.streams.note(f"tcpdrop: they are {breakdown(victims)}")
+        except Error as error:  # of a namespace that has ended by now: the lines are out
+            self.streams.note(f"tcpdrop: {error}")
+
+    def log(self, results: Iterable[Result], counts: dict[str, int] | None = None) -> None:
+        """Tell the log what became of these, as far as it is to hear of each, and with counts the whole run."""
+        parsed, each = self.parsed, self.parsed.flag("syslog")
+        if parsed.audited and (each or counts is not None):
+            what = "--from" if self.given is not None else "--all" if parsed.flag("all") else str(self.chosen)
+            outcomes = ((str(result.connection), result.outcome) for result in results)
+            self.streams.flush()
+            self.streams.logged(to_syslog(outcomes, counts, what=what, reason=parsed.text("reason"), each=each))
 
     def _verify(self, work: Run) -> None:
         """Look again; with --yes what came up meanwhile is dropped too, a bounded number of times."""
@@ -216,7 +247,7 @@ class Job:
 
     def _say_end(self, report: Report, *, stopped: bool) -> None:
         parsed = self.parsed
-        if parsed.flag("jsonl"):
+        if parsed.flag("jsonl") or (parsed.machine and self.goes_on):
             self.teller.end(report.summary())
         elif parsed.machine:
             report_as_json(report, parsed, self.streams)

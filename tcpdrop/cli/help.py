@@ -65,13 +65,13 @@ to select by values that are never read as filter (repeat, or comma lists):
       --order X        oldest, newest, idlest or largest
   -4, -6               only IPv4, only IPv6 (what is on the wire)
       --mine           only what processes of your own user hold
-      --netns X        in the network namespace of that NAME, PID, PATH, or all
+      --netns X        in namespace NAME, PID, PATH, container:ID, pod:UID, all
       --zone X         in the zone of that ID, NAME, or all (tcpdrop(8), ZONES)
 
 to drop with care:
   -n, --dry-run        say what would be dropped, drop nothing
   -l                   the same, as commands; -l, -a, -s also without a verb
-  -y, --yes            do not ask
+  -y, --yes            do not ask; --ask: ask, also about one and for --from
       --max-drops N    if more match, drop none (without a terminal: 100)
       --protect FILTER never drop these, nor their other end (/etc/tcpdrop.conf)
       --include-self   drop it even if it carries your own session
@@ -90,6 +90,8 @@ output:
                        +FIELD adds one to the usual ones, help names them all
   -p, --processes      list who holds each one
   -H, --no-header      list without the line of titles
+  -r, --resolve        list, on a terminal, with the host name of each peer
+      --color X        auto (a terminal without NO_COLOR), always or never
       --summary-by X   list counts: remote_addr local_port state process user
       --explain        list how the filter was read
   -c, --count          only how many
@@ -128,8 +130,9 @@ Lists the connections that match, or all; never drops, and needs no privilege.
           --pid, --process, --user, --idle, --age; -a --all; --mine, -4, -6
  where    --netns NAME|PID|PATH|all, --zone X
  how many --order oldest|newest|idlest|largest, --limit N
- output   -p --processes, -o --output FIELDS|+FIELD|help, -H --no-header,
-          --json, --jsonl, --summary-by X, --explain, -c --count, -q --quiet
+ output   -p --processes, -r --resolve, -o --output FIELDS|+FIELD|help,
+          -H --no-header, --json, --jsonl, --summary-by X, --explain,
+          -c --count, -q --quiet, --color auto|always|never
  and      --allow-none, -h --help, -V --version
 
 {_WORDS}""",
@@ -145,10 +148,10 @@ Drops every connection that matches, each one exactly; on a terminal it asks.
           --pid, --process, --user, --idle, --age; -a --all; --from FILE;
           narrowed by --mine, -4, -6, --order X, --limit N
  where    --netns NAME|PID|PATH|all, --zone X
- care     -n --dry-run, -l as commands, -y --yes, --max-drops N, --include-self,
-          --protect FILTER, --method auto|destroy|descriptor
+ care     -n --dry-run, -l as commands, -y --yes, --ask, --max-drops N,
+          --include-self, --protect FILTER, --method auto|destroy|descriptor
  again    --for 30s, --until-gone[=30s], --interval 500ms, --rate N
- output   --json, --jsonl, -c --count, -q --quiet, --allow-none
+ output   --json, --jsonl, -c --count, -q --quiet, --allow-none, --color X
  log      --reason TEXT, --syslog, --no-syslog;  -h --help, -V --version
 
 {_WORDS}""",
@@ -163,7 +166,7 @@ Look, choose and drop on the whole screen; ? shows the keys, q leaves.
  which    --local-addr, --local-port, --remote-addr, --remote-port, -s --state,
           --pid, --process, --user, --idle, --age; --mine, -4, -6
  where    --netns NAME|PID|PATH|all, --zone X;  --interval 2s between two looks
- care     -n --dry-run, --include-self, --protect FILTER, --method X
+ care     -n --dry-run, --include-self, --protect FILTER, --method X;  --color X
  log      --reason TEXT, --syslog, --no-syslog;  -h --help, -V --version
 
 {_WORDS}""",

@@ -20,6 +20,8 @@ _VERBS = {
 _LETTERS = {
     "-t": "all of it is TCP: leave it out",
     "-u": "UDP has no connections: this is for TCP only",
+    "--tcp": "all of it is TCP: leave it out",
+    "--udp": "UDP has no connections: this is for TCP only",
     "-K": "to drop is a verb of its own: tcpdrop drop FILTER",
     "-p": "who holds them says: tcpdrop list -p",
     "-l": "listening sockets: tcpdrop list state listen",
@@ -53,6 +55,8 @@ def reading(operands: list[str], verbs: Iterable[str]) -> str:
     given = [printable(operand) for operand in operands]
     number = f"{len(given)} operand{'s' if len(given) > 1 else ''}"
     meant = verb_of(operands[0], verbs)
+    if given[0].lower() in ("udp", "udp4", "udp6", "sctp", "icmp"):
+        return f"'{given[0]}': this is for TCP only; no other protocol has connections here"
     if len(given) == 3 and not meant:
         return f"{number}: one of LADDR LPORT RADDR RPORT is missing in '{' '.join(given)}'"
     if given[0].isalpha():

@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
-from ..engine.outcome import Outcomes, Report, Round
-from ..errors import DROPPED, LISTED, WOULD_DROP, StillPresent
+from ..engine.outcome import Outcomes, Report, Result, Round
+from ..errors import DROPPED, LISTED, OUTCOMES, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
 from .as_json import Document
 from .options import Parsed
-from .output import classic_lines, heading
+from .output import classic_lines, heading, painter
 from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-_ENDINGS = {DROPPED: ": dropped", WOULD_DROP: ": would drop"}
+    from ..engine.looks import Account
+
+#: what is said of each on standard output
+_ENDINGS = {DROPPED: "dropped", WOULD_DROP: "would drop"}
 _WORDS = {
     "dropped": "dropped",
     "would_drop": "would be dropped",
@@ -28,6 +31,8 @@ _WORDS = {
     "failed": "failed",
     "listed": "not attempted",
 }
+#: rows that are told at a time where memory is short
+_FEW = 256
 #: no outcome: nothing was said yet
 _UNSAID = 255
 #: why a reset could not leave; in the place of %s the first address, and how many more
@@ -38,11 +43,17 @@ _NOT_TOLD = {
 }
 
 
+def _plain(text: str, _: str) -> str:
+    return text
+
+
 class Teller:
     """Says of each connection what became of it, when it happened; --json waits for the end of the run."""
 
-    def __init__(self, parsed: Parsed, streams: Streams) -> None:
+    def __init__(self, parsed: Parsed, streams: Streams, *, goes_on: bool) -> None:
         self._streams = streams
+        #: --json of a run that goes on: each connection once, as soon as it is known what became of it
+        self._flowing = Document(parsed, streams, flowing=True) if goes_on and parsed.flag("json") else None
         self._silent = parsed.flag("quiet") or parsed.flag("count") or parsed.flag("json")
         self._as_lines = not self._silent and not parsed.flag("jsonl")
         #: may there be several namespaces, and below which one's name do we write?
@@ -50,6 +61,9 @@ class Teller:
         self._where: str | None = None
         #: with --jsonl: the document, and of the rows that were told the codes as they were
         self._document: Document | None = None
+        paint = painter(parsed, streams) or _plain
+        self._endings = {code: f": {paint(word, OUTCOMES[code])}" for code, word in _ENDINGS.items()}
+        self._paint = paint if parsed.text("color") == "always" or streams.interactive else _plain
         self._said: dict[Outcomes, bytearray] = {}
         if parsed.flag("jsonl"):
             self._silent = False
@@ -64,11 +78,6 @@ class Teller:
     def _tell(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
         """Of rows that have one outcome, or with --jsonl any."""
         said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
-        if isinstance(numbers, range):  # of a great many
-            said[numbers.start : numbers.stop] = outcomes.codes[numbers.start : numbers.stop]
-        else:
-            for number in numbers:
-                said[number] = outcomes.codes[number]
         if self._document is not None:
             for result in outcomes.results_of(numbers):
                 self._document.add(result.as_dict())
@@ -77,18 +86,26 @@ class Teller:
             if self._named and where is not None and where != self._where:
                 self._streams.data(heading(outcomes.batch))
                 self._where = where
-            self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), _ENDINGS[outcomes.codes[numbers[0]]]))
+            self._streams.data(classic_lines(Connections([outcomes.batch.choose(numbers)]), self._endings[outcomes.codes[numbers[0]]]))
+        # Only now: memory may have been too short for it.
+        if isinstance(numbers, range):  # of a great many
+            said[numbers.start : numbers.stop] = outcomes.codes[numbers.start : numbers.stop]
+        else:
+            for number in numbers:
+                said[number] = outcomes.codes[number]
 
     def round(self, this: Round, *, stopped: bool = False) -> None:
         """All of this round that was not told yet.  stopped: a signal came, and what it left untouched is but counted."""
         for error in this.errors():
-            self._streams.note(str(error))
+            self._streams.note(self._paint(str(error), error.outcome))
         if self._silent:
             return
         for code in _ENDINGS if self._as_lines else (None,):
             for outcomes in this.outcomes:
                 numbers = range(len(outcomes.codes)) if code is None else outcomes.numbers(code)
                 said = self._said.get(outcomes)
+                if outcomes.told:
+                    numbers = [number for number in numbers if number not in outcomes.told]
                 if said is not None:
                     numbers = [number for number in numbers if said[number] == _UNSAID]
                 if code is None and stopped:
@@ -98,8 +115,38 @@ class Teller:
             self._said.clear()
         self._streams.flush()
 
+    def rest(self, report: Report) -> None:
+        """What was dropped and not told, in small pieces, as memory is short."""
+        if not self._as_lines:
+            return
+        for outcomes in (one for this in report.rounds for one in this.outcomes):
+            said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
+            for start in range(0, len(said), _FEW):
+                some = range(start, min(len(said), start + _FEW))
+                self._tell(outcomes, [number for number in some if said[number] == _UNSAID and outcomes.codes[number] == DROPPED])
+        self._streams.flush()
+
+    def look(self, this: Round | None, account: Account, *, stopped: bool) -> None:
+        """One look of a run that goes on."""
+        if this is not None:
+            self.round(this, stopped=stopped)
+        self._said.clear()
+        self._flow(account.settled())
+
+    def left(self, account: Account) -> None:
+        """The last look left these."""
+        self._flow(account.left())
+
+    def _flow(self, results: Iterator[Result]) -> None:
+        if self._flowing is not None:
+            for result in results:
+                self._flowing.add(result.as_dict())
+            self._streams.flush()
+
     def end(self, summary: dict[str, object]) -> None:
-        """--jsonl: those whose outcome is another by the last look, and the summary."""
+        """JSON: those whose outcome is another by the last look, and the summary."""
+        if self._flowing is not None:
+            self._flowing.close(summary)
         if self._document is None:
             return
         for outcomes, said in self._said.items():

@@ -29,6 +29,7 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "version": (FLAG, ("-V", "--version")),
     "dry_run": (FLAG, ("-n", "--dry-run")),
     "yes": (FLAG, ("-y", "--yes")),
+    "ask": (FLAG, ("--ask",)),
     "all": (FLAG, ("-a", "--all")),
     "as_commands": (FLAG, ("-l",)),
     "max_drops": (VALUE, ("--max-drops",)),
@@ -53,6 +54,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "fields": (LIST, ("-o", "--output")),
     "holders": (FLAG, ("-p", "--processes")),
     "no_header": (FLAG, ("-H", "--no-header")),
+    "resolve": (FLAG, ("-r", "--resolve")),
+    "color": (VALUE, ("--color",)),
     "summary_by": (VALUE, ("--summary-by",)),
     "explain": (FLAG, ("--explain",)),
     "from": (VALUE, ("--from",)),
@@ -76,6 +79,9 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "completion": (VALUE, ("--completion",)),
 }
 
+#: the values of --color
+COLORS = ("auto", "always", "never")
+
 SPELLINGS = {spelling: dest for dest, (_, spellings) in OPTIONS.items() for spelling in spellings}
 
 _COMMON = frozenset({"help", "version", "json", "jsonl"})
@@ -83,12 +89,16 @@ SELECTORS = frozenset({"local_addr", "local_port", "remote_addr", "remote_port",
 _WHERE = frozenset({"ipv4", "ipv6", "netns", "zone"})
 _OUTPUT = frozenset({"quiet", "count", "allow_none", "limit", "order"})
 _DROP = frozenset({"dry_run", "method", "include_self", "protect", "reason", "syslog", "no_syslog"})
-_MANY = frozenset({"mine", "yes", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
+_MANY = frozenset({"mine", "color", "yes", "ask", "all", "max_drops", "duration", "until_gone", "interval", "rate", "from", "as_commands"})
 ALLOWED = {
     "classic": _COMMON | _WHERE | _DROP | {"quiet", "allow_none"},
-    "list": _COMMON | _WHERE | _OUTPUT | SELECTORS | {"mine", "fields", "holders", "no_header", "summary_by", "explain", "all"},
+    "list": _COMMON
+    | _WHERE
+    | _OUTPUT
+    | SELECTORS
+    | {"mine", "fields", "holders", "no_header", "resolve", "color", "summary_by", "explain", "all"},
     "drop": _COMMON | _WHERE | _OUTPUT | SELECTORS | _DROP | _MANY,
-    "top": {"help", "version", "mine", "interval"} | _WHERE | SELECTORS | _DROP,
+    "top": {"help", "version", "mine", "color", "interval"} | _WHERE | SELECTORS | _DROP,
     "check": _COMMON,
     "demo": _COMMON - {"json", "jsonl"},
     "help": _COMMON - {"json", "jsonl"},
@@ -125,6 +135,13 @@ class Parsed:
         """Is the output for programs?"""
         return self.flag("json") or self.flag("jsonl")
 
+    def coloured(self, *, terminal: bool) -> bool:
+        """Is text painted by its meaning?  By itself where a terminal shows it, and NO_COLOR is not set."""
+        when = self.text("color")
+        if when in ("always", "never"):
+            return when == "always"
+        return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") not in ("", "dumb")
+
     @property
     def audited(self) -> bool:
         """Is a real run told to syslog?  By default when root drops."""
@@ -156,10 +173,16 @@ def parse(arguments: list[str]) -> Parsed:
         raise UsageError("-4 and -6 exclude each other: without both, either family is meant")
     if parsed.flag("syslog") and parsed.flag("no_syslog"):
         raise UsageError("--syslog and --no-syslog exclude each other")
+    if parsed.flag("yes") and parsed.flag("ask"):
+        raise UsageError("--yes and --ask exclude each other")
     if parsed.flag("json") and parsed.flag("jsonl"):
         raise UsageError("--json and --jsonl exclude each other")
     if parsed.machine and (parsed.flag("count") or "summary_by" in parsed.given):
         raise UsageError("--count and --summary-by are for people: --json and --jsonl have the counts in their summary")
+    if parsed.machine and parsed.flag("resolve"):
+        raise UsageError("-r is for people: what programs read has numbers")
+    if parsed.text("color") not in (None, *COLORS):
+        raise UsageError(f"--color is one of {', '.join(COLORS)}")
     return parsed
 
 

@@ -12,6 +12,12 @@ from ..model.rows import FAMILY, LADDR, LPORT, RADDR, RECVQ, RPORT, SENDQ, STATE
 from ..model.table import Batch, Connections
 from ..system import kernel
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .colours import Paint
+    from .options import Parsed
+    from .streams import Streams
+
 _SHOWN = reader(LADDR, RADDR, LPORT, RPORT, FAMILY, STATE, RECVQ, SENDQ)
 
 HEADER = f"{'STATE':<11} {'RECVQ':>6} {'SENDQ':>6} {'LOCAL':<25} REMOTE"
@@ -35,15 +41,21 @@ class _Addresses(dict):  # type: ignore[type-arg]
 class _Heads(dict):  # type: ignore[type-arg]
     """(state, recvq, sendq) -> the first three columns."""
 
+    def __init__(self, paint: Paint | None) -> None:
+        self._paint = paint
+
     def __missing__(self, key: tuple[int, int, int]) -> str:
         state, recvq, sendq = key
-        value = self[key] = f"{STATE_NAMES[state]:<11} {recvq:>6} {sendq:>6} "
+        name = f"{STATE_NAMES[state]:<11}"
+        if self._paint is not None:
+            name = self._paint(name, STATE_NAMES[state])
+        value = self[key] = f"{name} {recvq:>6} {sendq:>6} "
         return value
 
 
-def table_lines(connections: Connections) -> list[str]:
+def table_lines(connections: Connections, paint: Paint | None = None) -> list[str]:
     """STATE RECVQ SENDQ LOCAL REMOTE, one line a connection, without the header."""
-    heads, pads = _Heads(), _PADS
+    heads, pads = _Heads(paint), _PADS
     caches = {4: _Addresses(4, "%s:"), 6: _Addresses(6, "%s:")}
     lines: list[str] = []
     add = lines.append
@@ -70,3 +82,12 @@ def heading(batch: Batch) -> str:
     from shlex import quote  # only where there are several
 
     return f"# --netns={quote(str(batch.netns))}"
+
+
+def painter(parsed: Parsed, streams: Streams) -> Paint | None:
+    """What paints text by its meaning; None for a script, for NO_COLOR and for --color=never."""
+    if not parsed.coloured(terminal=streams.looked_at):
+        return None
+    from .colours import paint  # where a person looks
+
+    return paint

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..errors import Refused, TooMany
-from ..model.addresses import printable
-from ..model.rows import INODE, LPORT
+from ..model.addresses import printable, unmapped
+from ..model.columns import column
+from ..model.rows import FAMILY, INODE, LPORT, RADDR, RPORT, reader
 from ..model.table import Connections
 from ..system import kernel
 from .options import Parsed
@@ -16,13 +18,51 @@ from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
+    from typing import TextIO, TypeVar
+
+    T = TypeVar("T")
 
 DEFAULT_MAX = 100
 
 
 class NotConfirmed(Refused):
     """The question was not answered with yes."""
+
+
+class Terminal:
+    """Where a person is asked, and answers."""
+
+    def __init__(self, reader: TextIO, writer: TextIO) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.descriptor = writer.fileno()
+
+    def write(self, text: str) -> None:
+        self._writer.write(text)
+        self._writer.flush()
+
+    def ask(self, text: str) -> str:
+        """The line that was typed; "" at the end of input."""
+        self.write(text)
+        return self._reader.readline()
+
+
+def _of_this_command() -> Terminal | None:
+    """Standard input and standard error, if both are a terminal."""
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty():
+        return Terminal(sys.stdin, sys.stderr)
+    return None
+
+
+def _controlling() -> Terminal:
+    """That of the session, for --ask: standard input may carry --from.  Raises Refused."""
+    try:
+        reader = open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: SIM115 - both live as long as the command
+        return Terminal(reader, open("/dev/tty", "w", encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"--ask: there is no terminal to ask at ({error.strerror}): nothing was dropped") from None
 
 
 class Asker:
@@ -47,17 +87,19 @@ class Asker:
         hundreds at its next look.  Nor does a choice among them.
         """
         chosen = None
-        if not (self._approved or self._exact or self._parsed.flag("yes")):
+        if not (self._approved or (self._exact and not self._parsed.flag("ask")) or self._parsed.flag("yes")):
             chosen = self._decide(victims)
         self._more = " more"
         return chosen
 
     def _decide(self, victims: Connections) -> list[int] | None:
         """What a person chose, None for all of it."""
-        if self._terminal():
+        asks = self._parsed.flag("ask")
+        terminal = _of_this_command() or (_controlling() if asks else None)
+        if terminal is not None:
             # A dry run meets the refusals, and has nothing to ask for.
-            if (len(victims) > 1 or self._broad) and not self._parsed.flag("dry_run"):
-                chosen = self._ask(victims)
+            if (len(victims) > 1 or self._broad or asks) and not self._parsed.flag("dry_run"):
+                chosen = self._ask(victims, terminal)
                 self._approved = chosen is None
                 return chosen
         elif self._broad:
@@ -70,25 +112,22 @@ class Asker:
             )
         return None
 
-    def _terminal(self) -> bool:
-        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
-
-    def _ask(self, victims: Connections) -> list[int] | None:
+    def _ask(self, victims: Connections, terminal: Terminal) -> list[int] | None:
         text = question(victims)
         try:
             with AtOnce():
-                _write(f"{_KEYS}\n")
+                terminal.write(f"{_KEYS}\n")
                 while True:
-                    answer = _ask(f"{text} [y/N] ")
+                    answer = terminal.ask(f"{text} [y/N] ")
                     word = answer.strip().lower()
                     if word in ("y", "yes"):
                         return None
                     if word not in ("l", "i"):
                         break
                     if word == "l":
-                        _choosing().show(victims, _write, _ask)
+                        _choosing().show(victims, terminal)
                     else:
-                        chosen: list[int] = _choosing().one_by_one(victims, _ask)
+                        chosen: list[int] = _choosing().one_by_one(victims, terminal)
                         if chosen:
                             return chosen
                         break
@@ -108,33 +147,47 @@ def _choosing() -> ModuleType:
     return choosing
 
 
-def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def _ask(text: str) -> str:
-    """The line that was typed; "" at the end of input."""
-    _write(text)
-    return sys.stdin.readline()
-
-
 def question(victims: Connections) -> str:
     """'Drop 37: 35 in lport 443 (nginx), 2 in lport 22 (sshd), 12 peers?'"""
-    groups: dict[str, int] = {}
-    peers = set()
+    return f"Drop {len(victims)}: {breakdown(victims)}?"
+
+
+def breakdown(victims: Connections) -> str:
+    """By service and direction, the most first; how many peers; and what no process was seen to hold."""
     names = _listener_names(victims)
-    for connection in victims:
-        peers.add(connection.remote.addr)
-        lport, rport = connection.local.port, connection.remote.port
-        group = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
-        groups[group] = groups.get(group, 0) + 1
+    groups: dict[str, int] = {}
+    peers: set[object] = set()
+    inodes: list[object] = []
+    for batch in victims.batches:
+        data = batch.data()
+        for (lport, rport), count in _counted(zip(column(data, LPORT), column(data, RPORT))).items():
+            group = f"in lport {lport}{names[lport]}" if lport in names else f"out rport {rport}"
+            groups[group] = groups.get(group, 0) + count
+        peers.update(raddr[:4] if family == 4 else unmapped(raddr) for raddr, family in {*reader(RADDR, FAMILY).iter_unpack(data)})
+        inodes += column(data, INODE)
     ordered = sorted(groups.items(), key=lambda item: -item[1])
     shown = [f"{count} {group}" for group, count in ordered[:5]]
     if len(ordered) > 5:
         shown.append(f"{sum(count for _, count in ordered[5:])} elsewhere")
-    many = f"{len(peers)} peer{'s' if len(peers) > 1 else ''}"
-    return f"Drop {len(victims)}: {', '.join(shown)}, {many}?"
+    shown.append(f"{len(peers)} peer{'s' if len(peers) > 1 else ''}")
+    held_by_none = _held_by_none(inodes)
+    return ", ".join(shown) + (f"; no process is seen to hold {held_by_none}: the kernel's own, like NFS?" if held_by_none else "")
+
+
+def _counted(values: Iterable[T]) -> dict[T, int]:
+    counts: dict[T, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def _held_by_none(inodes: list[object]) -> int:
+    """How many have an inode and no process that shows; 0 for who does not see what others hold."""
+    wanted = {inode for inode in inodes if inode}
+    owners = _choosing().scan(wanted, every_holder=False) if wanted else None
+    if owners is None or (owners.unread and os.geteuid()):
+        return 0
+    return sum(1 for inode in inodes if inode and inode not in owners.holders)
 
 
 def _listener_names(victims: Connections) -> dict[int, str]:
@@ -144,7 +197,8 @@ def _listener_names(victims: Connections) -> dict[int, str]:
     for batch in victims.batches:
         for row in kernel.listeners(batch.scope):
             ports.setdefault(row[LPORT], row[INODE])
-    wanted = {ports[lport] for lport in {connection.local.port for connection in victims} if lport in ports}
+    chosen = {lport for batch in victims.batches for lport in column(batch.data(), LPORT)}
+    wanted = {ports[lport] for lport in chosen if lport in ports}
     owners = scan(wanted, every_holder=False) if wanted else None
     names = {}
     for port, inode in ports.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Host names to addresses.  The only module that may ask the resolver, and only for names."""
+"""Host names to addresses.  The only module of a drop that may ask the resolver, and only for names."""
 
 from __future__ import annotations
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import signal
 
-from ..engine.run import rounds
-from ..errors import Error, Refused
+from ..engine.looks import Account, looks
+from ..errors import DROPPED, Error, Refused
+from ..model.addresses import unpack
+from ..model.rows import RADDR, packed_addr
 from .exit_status import DONE, FAILED, NOTHING, REFUSED, status_of
 from .options import Parsed, UsageError
 from .selectors import seconds
@@ -14,8 +16,9 @@ from .signals import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from ..engine.outcome import Result, Round
     from ..engine.run import Run
     from ..model.table import Connections
     from .messages import Teller
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT_UNTIL_GONE = 60.0
 DEFAULT_INTERVAL = 0.5
+#: whose returns are counted
+MOST_PEERS = 10000
 
 
 class Keeping:
@@ -48,9 +53,38 @@ class Keeping:
             raise UsageError("--from names connections that never come back: --for and --until-gone need a selection")
 
 
-def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: Asker, teller: Teller, streams: Streams) -> int:
-    """Returns the exit status."""
-    returns: dict[str, int] = {}
+class Returns:
+    """Which peers came back, and how often; of more peers than are kept those that did not are forgotten first."""
+
+    def __init__(self) -> None:
+        self._times: dict[bytes, int] = {}
+
+    def note(self, this: Round) -> None:
+        """A look dropped these."""
+        addrs = {packed_addr(one.batch[number], RADDR) for one in this.outcomes for number in one.numbers(DROPPED)}
+        for addr in addrs:
+            self._times[addr] = self._times.get(addr, -1) + 1
+        if len(self._times) > MOST_PEERS:
+            newest_first = reversed(tuple(self._times.items()))
+            self._times = dict(sorted(newest_first, key=lambda item: -item[1])[: MOST_PEERS // 2])
+
+    def often(self) -> list[tuple[str, int]]:
+        """The twenty that came back most often."""
+        found = sorted(((times, unpack(addr)) for addr, times in self._times.items() if times), reverse=True)
+        return [(addr, times) for times, addr in found[:20]]
+
+
+def keep(
+    work: Run,
+    keeping: Keeping,
+    select: Callable[[], Connections],
+    asker: Asker,
+    teller: Teller,
+    streams: Streams,
+    log: Callable[[Iterator[Result]], None],
+) -> int:
+    """Returns the exit status.  log: told what became of each, once."""
+    returns = Returns()
     gone = False
 
     def look() -> Connections:
@@ -58,26 +92,30 @@ def keep(work: Run, keeping: Keeping, select: Callable[[], Connections], asker: 
         work.report.undecidable, work.report.unread = found.undecidable, found.unread
         return found
 
-    looks = rounds(work, look, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve)
+    account = Account(work.report)
+    each = looks(
+        work, account, look, duration=keeping.duration, interval=keeping.interval, until_gone=keeping.until_gone, approve=asker.approve
+    )
     ended: Error | None = None
     try:
-        for this in looks:
+        for this in each:
             gone = this is None
+            teller.look(this, account, stopped=work.stopped())
+            log(account.settled())
             if this is not None:
-                teller.round(this, stopped=work.stopped())
-                for addr in {result.connection.remote.addr for result in this.results() if result.outcome == "dropped"}:
-                    returns[addr] = returns.get(addr, -1) + 1
+                returns.note(this)
     except Error as error:
-        if not work.report.rounds:
+        if not len(work.report):
             raise
         ended = error  # the outcomes so far must not be lost
         streams.note(f"tcpdrop: {error}")
     except Interrupted as left:  # at the question of a later look
-        if not work.report.rounds:
+        if not len(work.report):
             raise
         signal.raise_signal(left.number)  # for the handler of the whole run
-    often = sorted(((times, addr) for addr, times in returns.items() if times), reverse=True)
-    for times, addr in often[:20]:
+    teller.left(account)
+    log(account.left())
+    for addr, times in returns.often():
         streams.note(f"tcpdrop: {addr} came back {times} time{'s' if times > 1 else ''}")
     counts = work.report.counts
     status = status_of(counts, undecidable=work.report.undecidable, unread=work.report.unread)

@@ -8,9 +8,22 @@ process can move the cursor or hide what follows it.
 
 from __future__ import annotations
 
+import os
+
 from ..model.addresses import printable
 
 _WIDE = frozenset("WF")
+#: where the terminal does not tell
+_SIZE = os.terminal_size((80, 24))
+
+
+def terminal_size(descriptor: int) -> os.terminal_size:
+    """How many columns and lines it has."""
+    try:
+        size = os.get_terminal_size(descriptor)
+    except OSError:
+        return _SIZE
+    return size if size.lines and size.columns else _SIZE
 
 
 def width(text: str) -> int:
@@ -50,3 +63,11 @@ def cut(text: str, columns: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "~"
+
+
+def squeezed(text: str, columns: int) -> str:
+    """At most so many columns of an ASCII text, cut in the middle: of an address its beginning, its last part and the port are seen."""
+    if len(text) <= columns:
+        return text
+    behind = columns // 2
+    return cut(text, columns) if columns < 3 else f"{text[: columns - 1 - behind]}~{text[-behind:]}"

@@ -51,17 +51,22 @@ def _shortened(what: str) -> str:
     return what if len(what) <= LONGEST else f"{what[:LONGEST]}... ({len(what)} characters)"
 
 
-def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int], *, what: str, reason: str | None, each: bool) -> str:
+def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int] | None, *, what: str, reason: str | None, each: bool) -> str:
     """One line for the run, and with `each` one for every (connection, outcome) before it.
 
+    counts: None while the run goes on, which has its line at its end.
     Returns a word for whoever asked, where the log did not take them; else "".
     """
     tail = f"{who()}" + (f" reason={_value(reason)}" if reason else "")
     lines = [f"connection={_value(connection)} outcome={outcome} {tail}" for connection, outcome in outcomes] if each else []
-    numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
-    lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
-    written = _Writer(lines).wait()
-    return "" if written == len(lines) else f"the log takes nothing just now: {len(lines) - written} of {len(lines)} lines were not written"
+    if counts is not None:
+        numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
+        lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
+    if not lines:
+        return ""
+    writer = _Writer(lines)
+    written = writer.wait()
+    return "" if written == len(lines) else f"{writer.why}: {len(lines) - written} of {len(lines)} lines were not written"
 
 
 class _Writer:
@@ -73,6 +78,8 @@ class _Writer:
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._written = 0
+        #: why a line may be left
+        self.why = "the log takes nothing just now"
         self._given_up = False
         self._done = allocate_lock()
 
@@ -83,7 +90,8 @@ class _Writer:
         self._done.acquire()
         try:
             start_new_thread(self._write, ())
-        except RuntimeError:  # no further thread is allowed
+        except RuntimeError:
+            self.why = "no thread is to be had for the log"
             return 0
         before = -1
         while not self._done.acquire(timeout=LONGEST_WAIT):

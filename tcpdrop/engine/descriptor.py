@@ -194,8 +194,8 @@ def drop(
         raise failure
 
 
-def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
-    """The first process that would lend one of them; else why none of them can be dropped this way."""
+def find_lender(rows: Sequence[Row], scope: int | None) -> int | list[Error]:
+    """The first process that would lend one of them; else why none of them can be dropped this way, what says most first."""
     drops = Drops(rows, scope, dry_run=True, go_on=lambda: not drops.done)
     answers = drops.run()
     if drops.lender is not None:
@@ -203,7 +203,12 @@ def find_lender(rows: Sequence[Row], scope: int | None) -> int | Error:
     errors = [one for one in answers if isinstance(one, Error)]
     # A right that is missing says more than what nobody can do; that one is gone says least.
     ranked = sorted(errors, key=lambda one: (isinstance(one, NotFound), not isinstance(one, NotPermitted)))
-    return ranked[0] if ranked else NotFound("not found", errno=errno.ENOENT)
+    return ranked or [NotFound("not found", errno=errno.ENOENT)]
+
+
+def may_pass(error: Error) -> bool:
+    """May it be otherwise at the next look?  Nobody has accepted it yet, say, or a thread waits in it."""
+    return not isinstance(error, NotPermitted) and error.errno != errno.ENOSYS and error.step != "subflow"
 
 
 def _abort(pid: int, fd: int, row: Row, scope: int | None, *, dry_run: bool) -> int:

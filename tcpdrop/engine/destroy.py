@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 
 from ..errors import Error
-from ..model.rows import COOKIE, LISTEN, ROW, spelled
+from ..model.rows import spelled
 from ..system import kernel, platform
-from ..system.rights import explained, lacks_right
+from ..system.rights import lacks_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,21 +72,7 @@ def _abort(batch: Batch, numbers: Sequence[int], scope: int | None) -> Sequence[
         if platform.LOOKS_BY_WALK:
             return _abort_by_walk(rows, scope)
         return [kernel.abort_row(row, scope) for row in rows]
-    now_listening = _listening(scope)
-    if now_listening and not now_listening.isdisjoint(batch.cookies(numbers)):
-        return [kernel.abort_row(batch[number], scope) for number in numbers]
     return kernel.abort_rows(table, batch.table_numbers(numbers), scope=scope)
-
-
-def _listening(scope: int | None) -> set[object]:
-    """The cookies of all listeners: a socket that was connected may listen by now, and keeps its cookie.
-
-    Those are looked up once more each, right before.
-    """
-    if not platform.LISTENER_KEEPS_COOKIE:
-        return set()
-    listeners = kernel.list_connections(1 << LISTEN, scope=scope)
-    return {row[COOKIE] for row in ROW.iter_unpack(listeners.tobytes())}
 
 
 def _abort_by_walk(rows: Sequence[Row], scope: int | None) -> list[int]:
@@ -107,4 +93,4 @@ def _answer_of(number: int, row: Row, scope: int | None) -> Error | None:
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
             return None
-    return explained(kernel.error_of(number, spelled(row)), row)
+    return kernel.said_of(row, kernel.error_of(number, spelled(row)))

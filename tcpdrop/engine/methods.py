@@ -56,11 +56,15 @@ def check_method(method: object) -> str:
 class Inability:
     """Why the kernel can be asked for nothing here (None: it is not to be), and a process that lends a descriptor."""
 
-    __slots__ = ("error", "lender")
+    __slots__ = ("error", "lender", "passing", "refusal")
 
-    def __init__(self, error: Error | None, lender: int | None) -> None:
+    def __init__(self, error: Error | None, lender: int | None = None, refusal: Error | None = None, *, passing: bool = False) -> None:
         self.error = error
         self.lender = lender
+        #: why no descriptor leads to any of them either, so that nothing at all could be dropped
+        self.refusal = refusal
+        #: may that be otherwise at the next look?
+        self.passing = passing
 
 
 def drop(
@@ -115,30 +119,28 @@ def _abort(row: Row, scope: int | None) -> Error | None:
     try:
         kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except Error as error:
-        from ..system.rights import explained  # only what failed needs words
-
-        error.what = spelled(row)
-        return explained(error, row)
+        error.what = spelled(row)  # only what failed needs words
+        return kernel.said_of(row, error)
     return None
 
 
 def inability(rows: list[Row] | Batch, scope: int | None, method: str, failure: Error | None) -> Inability:
     """The kernel can be asked for nothing here, for this failure or as it is not to be (None): who can do it instead?
 
-    Raises Error when no descriptor leads to any of these, so that nothing at
-    all could be dropped.
+    Raises Error when nobody is to be asked.
     """
     if failure is not None and (method == DESTROY or not _may_help(failure)):
         raise failure
-    from .descriptor import find_lender  # seldom needed
+    from .descriptor import find_lender, may_pass  # seldom needed
 
-    lender = find_lender(list(rows), scope)
-    if not isinstance(lender, Error):
-        return Inability(failure, lender)
-    if isinstance(lender, NotFound):  # what is gone needs no right: each is told so
-        return Inability(failure, None)
-    lender.what = ""  # said of all of them
-    raise _better(lender, failure)
+    found = find_lender(list(rows), scope)
+    if not isinstance(found, list):
+        return Inability(failure, found)
+    first, passing = found[0], any(map(may_pass, found))
+    if isinstance(first, NotFound):  # what is gone needs no right: each is told so
+        return Inability(failure)
+    first.what = ""  # said of all of them
+    return Inability(failure, refusal=_better(first, failure), passing=passing)
 
 
 def _may_help(failure: Error) -> bool:

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from ..errors import Error
 from ..model.addresses import printable
 from ..safety import Protection
 from ..safety.rules import Rules
 from ..safety.session import OwnSession
 from ..system import kernel
 from ..system import sunos_zones as zones
-from ..system.rights import explained
 from .methods import DESTROY
 
 TYPE_CHECKING = False
@@ -38,8 +36,5 @@ def drop(quad: FourTuple, zone: int, *, include_self: bool = False, protect: lis
         raise Protection(f"by {name}, which cannot be decided in another zone").refusal(str(quad))
     if not include_self and OwnSession().names(*quad.ends()):
         raise Protection("named by SSH_CONNECTION", lifted=True).refusal(str(quad))
-    try:
-        kernel.abort(quad.ends(), scope=zone, what=str(quad))
-    except Error as error:
-        raise explained(error) from None
+    kernel.abort(quad.ends(), scope=zone, what=str(quad))
     return DESTROY, None  # who held it does not show

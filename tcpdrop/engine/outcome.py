@@ -62,11 +62,13 @@ def fate(outcome: str, error: Error | None = None, peer_told: bool | None = None
 class Outcomes:
     """What became of each row of one batch, by its number there."""
 
-    __slots__ = ("_peers", "_ways", "batch", "codes", "errors")
+    __slots__ = ("_peers", "_ways", "batch", "codes", "errors", "told")
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.codes = bytearray([WOULD_DROP]) * len(batch)
+        #: those of which an earlier look of the run has said the same: keep.py
+        self.told: set[int] = set()
         #: number -> why it was not dropped
         self.errors: dict[int, Error] = {}
         #: number -> how it was dropped, where that was not the usual way
@@ -142,8 +144,9 @@ class Round:
         return Connections([one.batch.choose(one.numbers(code)) for one in self.outcomes])
 
     def errors(self) -> Iterator[Error]:
+        """Why connections were not dropped, but for what was told at an earlier look."""
         for one in self.outcomes:
-            yield from one.errors.values()
+            yield from (error for number, error in one.errors.items() if number not in one.told)
 
     def results(self) -> Iterator[Result]:
         for one in self.outcomes:
@@ -159,6 +162,8 @@ class Report:
     def __init__(self, *, dry_run: bool = False) -> None:
         self.dry_run = dry_run
         self.rounds: list[Round] = []
+        #: outcome -> number, of the looks of a run that goes on, which it does not keep
+        self.earlier: dict[str, int] = {}
         #: connections that could not be decided for want of rights; none of them was touched
         self.undecidable = 0
         #: of all network namespaces those that could not be read, and why: nothing in there was touched
@@ -173,7 +178,7 @@ class Report:
         self.refusal: Error | None = None
 
     def __len__(self) -> int:
-        return sum(map(len, self.rounds))
+        return sum(map(len, self.rounds)) + sum(self.earlier.values())
 
     def __iter__(self) -> Iterator[Result]:
         for one in self.rounds:
@@ -187,7 +192,7 @@ class Report:
         return f"<Report: {', '.join(words) or 'nothing matched'}>"
 
     def _count(self, code: int) -> int:
-        return sum(one.count(code) for one in self.rounds)
+        return sum(one.count(code) for one in self.rounds) + self.earlier.get(OUTCOMES[code], 0)
 
     @property
     def counts(self) -> dict[str, int]:

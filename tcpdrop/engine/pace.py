@@ -26,14 +26,16 @@ class Pace:
         self.rate = rate
         self.stopped = stopped
         self.progress = progress
+        #: when it is too late to wait for one's turn; a clock's time, None for never
+        self.deadline: float | None = None
+        #: when it is the next one's turn
+        self._next = 0.0
 
     def slices(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         """The numbers some at a time, each when it is their turn; a signal ends them."""
-        began = time.monotonic()
         step = SLICE if self.rate is None else max(1, self.rate // 10)
         for first in range(0, len(numbers), step):
-            self._keep_to_rate(began, first)
-            if self.stopped():
+            if not self._turn_comes(min(step, len(numbers) - first)):
                 return
             self.progress(first, len(numbers))
             yield numbers[first : first + step]
@@ -41,22 +43,27 @@ class Pace:
 
     def one_by_one(self, number: int, *, dry_run: bool) -> Callable[[], bool]:
         """To be asked before each of so many attempts, may it be made; a dry run has no rate."""
-        began, done = time.monotonic(), 0
+        done = 0
 
         def go_on() -> bool:
             nonlocal done
-            if not dry_run:
-                self._keep_to_rate(began, done)
             if done % 256 == 0:
                 self.progress(done, number)
             done += 1
-            return not self.stopped()
+            return not self.stopped() if dry_run else self._turn_comes(1)
 
         return go_on
 
-    def _keep_to_rate(self, began: float, done: int) -> None:
+    def _turn_comes(self, number: int) -> bool:
+        """Wait until the rate allows so many more, over all looks of the run and all its namespaces; False: they are not to be dropped."""
         if self.rate is not None:
-            wait(began + done / self.rate - time.monotonic(), self.stopped)
+            now = time.monotonic()
+            if self.deadline is not None and self._next > max(now, self.deadline):
+                wait(self.deadline - now, self.stopped)
+                return False
+            wait(self._next - now, self.stopped)
+            self._next = max(self._next, now) + number / self.rate
+        return not self.stopped()
 
 
 def wait(seconds: float, stopped: Callable[[], bool]) -> None:

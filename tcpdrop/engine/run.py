@@ -8,7 +8,6 @@ connection has its own outcome.  A dry run goes the same way and stops short.
 from __future__ import annotations
 
 import errno
-import time
 
 from ..errors import DROPPED, GONE, LISTED, WOULD_DROP, Error, NotFound, TooMany
 from ..model.columns import picked
@@ -17,10 +16,10 @@ from ..model.table import Connections
 from ..system import platform
 from ..system.netns import has_ended
 from ..system.rights import lacks_right
-from . import methods
+from . import ended, methods
 from .methods import AUTO, DESCRIPTOR, DESTROYED
 from .outcome import Report, Round
-from .pace import Pace, wait
+from .pace import Pace
 from .verify import present, still_present, survives, wait_until_gone
 
 TYPE_CHECKING = False
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ..model.rows import Row
     from ..model.table import Batch
     from ..safety.guard import Guard
+    from .looks import Account
     from .methods import Chunk, Inability
     from .outcome import Outcomes
 
@@ -66,6 +66,8 @@ class Run:
         self.pace = Pace(rate, stopped, progress)
         self.report = Report(dry_run=dry_run)
         self.attempted = 0
+        #: of a run that goes on: looks.py
+        self.account: Account | None = None
         #: sockets whose drop the kernel has queued and was not seen to carry out: verify.py
         self._waiting: set[object] = set()
 
@@ -100,13 +102,9 @@ class Run:
         if failures and not any(len(one.batch) for one in asked) and not all(has_ended(error) for _, error in failures):
             raise failures[0][1]
         for outcomes, why in failures:
-            space = outcomes.batch.namespace
-            # That a name is no more says nothing of the namespace that had it.
-            gone = has_ended(why) and space is not None and space.was_seen
-            for number in outcomes.numbers(WOULD_DROP):
-                what = spelled(outcomes.batch[number])
-                absent = NotFound("not found", errno=why.errno, what=what, step=why.step, hint=why.message)
-                outcomes.note((number,), absent if gone else why.of(what))
+            numbers, batch = outcomes.numbers(WOULD_DROP), outcomes.batch
+            for number, fate in zip(numbers, ended.fates([batch[number] for number in numbers], batch.namespace, why)):
+                outcomes.note((number,), fate)
         return asked, answers
 
     def _refuse(self, this: Round, approve: Approve | None) -> Iterable[tuple[Outcomes, Inability | None]]:
@@ -115,7 +113,7 @@ class Run:
         Else what can be dropped from, and what was found out about the rights to it.
         """
         try:
-            self._check_bound(this.count(WOULD_DROP))
+            self._check_bound(self._new(this))
             able = self._check_rights(this)
             victims = this.chosen(WOULD_DROP)
             if approve is not None and not self.stopped():
@@ -126,8 +124,12 @@ class Run:
             self.report.refusal = error
             return ()
         if not self.report.dry_run:
-            self.attempted += this.count(WOULD_DROP)
+            self.attempted += self._new(this)
         return able
+
+    def _new(self, this: Round) -> int:
+        """How many are to be dropped that no look before has tried: those were counted."""
+        return this.count(WOULD_DROP) - (self.account.tried(this) if self.account is not None else 0)
 
     def _mark_absent(self, outcomes: Outcomes) -> None:
         """Of connections that were named one by one, those that are not there: in a dry run that is looked up, as the drop would."""
@@ -157,7 +159,11 @@ class Run:
         failure = None if self.method == DESCRIPTOR else lacks_right(batch.scope)
         if failure is None and self.method != DESCRIPTOR:
             return None
-        return methods.inability(batch, batch.scope, self.method, failure)
+        unable = methods.inability(batch, batch.scope, self.method, failure)
+        # A run that goes on tries again what nobody has accepted yet, and what comes after others that could be dropped.
+        if unable.refusal is not None and not (self.account is not None and (unable.passing or self.attempted)):
+            raise unable.refusal
+        return unable
 
     def _drop(self, outcomes: Outcomes, unable: Inability | None) -> None:
         dry_run = self.report.dry_run
@@ -242,33 +248,6 @@ class Run:
             elif survives(row, batch.scope, again=self.method != DESCRIPTOR):
                 outcomes.note((at,), still_present(row))
         return new
-
-
-def rounds(
-    run: Run,
-    select: Callable[[], Connections],
-    *,
-    duration: float | None,
-    interval: float,
-    until_gone: bool,
-    approve: Approve | None = None,
-) -> Iterator[Round | None]:
-    """Select and drop until the time is over; None for a look that found nothing.
-
-    until_gone: end at the first such look.  duration: seconds, None is without end.
-    """
-    deadline = None if duration is None else time.monotonic() + duration
-    while not run.stopped():
-        run.guard.look_again()
-        found = select()
-        yield run.round(found, approve) if len(found) else None
-        for batch in found.batches:
-            batch.close()
-        if not len(found) and until_gone:
-            return
-        wait(interval if deadline is None else min(interval, deadline - time.monotonic()), run.stopped)
-        if deadline is not None and time.monotonic() >= deadline:
-            return
 
 
 def still_there(report: Report) -> Connections:

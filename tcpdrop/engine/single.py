@@ -36,8 +36,9 @@ def find(quad: FourTuple, scope: int | None = None) -> Row:
 
 
 def the_one(found: list[Row], quad: FourTuple, lookups: Lookups) -> Row:
-    """The one connection that was found to have this tuple.  Raises NotFound, Refused."""
+    """The one connection that was found to have this tuple.  Raises NotFound, Refused; Error where the kernel finds none at all."""
     if not found:
+        lookups.check_listing()
         raise NotFound("not found", errno=errno.ENOENT, what=str(quad), step="look-up", hint=_why_not_bound(quad, lookups))
     if len(found) > 1:
         devices = ", ".join(printable(lookups.name_of(row[IFINDEX])) for row in found)
@@ -88,7 +89,7 @@ def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self:
     if not include_self:
         from ..safety.session import own  # --include-self does without
 
-        protect_session(row, quad, own(), lookups)
+        protect_session(row, quad, own(lookups), lookups)
     return row
 
 

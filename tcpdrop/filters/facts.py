@@ -24,7 +24,7 @@ class Facts:
     now: a reading of the clock that a row's `created` is of (sunos_clock.py).
     """
 
-    __slots__ = ("_cgroup_ids", "_indices", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
+    __slots__ = ("_cgroup_ids", "_indices", "_other_cgroups", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Facts:
         self.now = now
         self._indices: dict[str, int | None] = {}
         self._cgroup_ids: dict[str, frozenset[int] | None] = {}
+        self._other_cgroups: dict[str, frozenset[int] | None] = {}
 
     def ifindex(self, name: str) -> int | None:
         """The interface of this name or number; None where there is none, or two are meant."""
@@ -61,6 +62,16 @@ class Facts:
         if path not in self._cgroup_ids:
             self._cgroup_ids[path] = _cgroups_below(path)
         return self._cgroup_ids[path]
+
+    def in_cgroup(self, path: str, number: int) -> bool | None:
+        """Is this the id of a cgroup at this path or below?  One that has ended since may have been there."""
+        ids = self.cgroup_ids(path)
+        if ids is None or number in ids:
+            return None if ids is None else True
+        if path not in self._other_cgroups:
+            self._other_cgroups[path] = _cgroups_beside(path)
+        others = self._other_cgroups[path]
+        return False if others is not None and number in others else None
 
 
 #: Knows nothing: for a first look at what the rows alone decide.
@@ -136,13 +147,25 @@ def _cgroups_below(path: str) -> frozenset[int] | None:
     path: '/system.slice/nginx.service', or with the mount point in front.
     """
     top = _cgroup_directory(path)
-    if top is None:
-        return None
+    return None if top is None else _ids_of(top)
+
+
+def _cgroups_beside(path: str) -> frozenset[int] | None:
+    """The ids of all others, by a walk of its own: what came or ended since the first is in neither."""
+    top, root = _cgroup_directory(path), _cgroup_directory("/")
+    return None if top is None or root is None else _ids_of(root, without=top)
+
+
+def _ids_of(top: bytes, without: bytes = b"") -> frozenset[int] | None:
+    """The ids of this directory and of all below it, without what is at and below another."""
     found: set[int] = set()
     try:
         if not os.path.isdir(top):
             return None
-        for directory, _, _ in os.walk(top, onerror=_vanished):
+        for directory, below, _ in os.walk(top, onerror=_vanished):
+            if directory.rstrip(b"/") == without.rstrip(b"/"):
+                below.clear()
+                continue
             try:
                 found.add(os.stat(directory).st_ino)
             except FileNotFoundError:

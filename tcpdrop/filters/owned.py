@@ -226,7 +226,8 @@ class Unit(_Holder):
 class Cgroup(Node):
     """The socket was made in this cgroup or below it: args is (path,).  A path that is not there: unknown.
 
-    The kernel notes the cgroup at socket() and keeps it when the process moves.
+    The kernel notes the cgroup at socket() and keeps it when the process moves,
+    and when the cgroup ends: then nothing tells where that was.
     """
 
     __slots__ = ()
@@ -236,8 +237,7 @@ class Cgroup(Node):
         (path,) = self.args
 
         def inside(row: Row, info: Info | None, facts: Facts) -> Answer:
-            ids = facts.cgroup_ids(path)
-            return row[CGROUP] in ids if ids is not None and row[FLAGS] & ROW_CGROUP else None
+            return facts.in_cgroup(path, row[CGROUP]) if row[FLAGS] & ROW_CGROUP else None
 
         return inside
 

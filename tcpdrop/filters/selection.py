@@ -8,9 +8,11 @@ from itertools import chain
 from ..errors import Error
 from ..model.columns import column
 from ..model.connection import Owner
+from ..model.four_tuple import FourTuple
 from ..model.rows import ALL_STATES, CONNECTION_STATES, COOKIE, IFINDEX, INODE, LPORT, PID, ROW, RPORT, STATE, USUAL_STATES, ends_of
 from ..model.table import Batch, Connections
 from ..system import kernel, netns, platform
+from ..system.lookups import Lookups
 from .decision import decide, unpacked
 from .facts import gather
 from .nodes import DETAILS, OWNERS, PIDS
@@ -18,7 +20,7 @@ from .plan import plan_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..model.rows import Info, Row
     from ..system.holders import Owners
@@ -109,36 +111,40 @@ def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tu
     facts = gather(rule.needs(), scope)
     details = DETAILS in rule.needs()
     table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
-    missed = [(row, _details(row, scope) if details else None) for row in _missed(table, among, scope)]
+    behind = [(row, _details(row, scope) if details else None) for row in missed(table, among, scope)]
     if rule.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(rule, None)
         inodes = column(table.tobytes(), INODE, table.stride)
-        facts.owners.look_again([*inodes, *(row[INODE] for row, _ in missed)])
+        facts.owners.look_again([*inodes, *(row[INODE] for row, _ in behind)])
     test = rule.test
-    for row, info in chain(map(unpacked, table), missed):
+    for row, info in chain(map(unpacked, table), behind):
         answer = test(row, info, facts)
         if answer is not False:
             yield row, answer
 
 
-def _missed(table: kernel.Table, among: list[Row], scope: int | None) -> Iterator[Row]:
+def missed(table: kernel.Table, among: Iterable[Row], scope: int | None) -> Iterator[Row]:
     """Those of `among`, and of their mirrors on this host, that exist and that the dump did not show."""
     seen = {ends_of(ROW.unpack_from(raw)) for raw in table}
     here = {laddr for laddr, _, _, _ in seen}
-    wanted = set()
+    wanted: set[tuple[tuple[bytes, int, bytes, int], int | None]] = set()
     for row in among:
         laddr, lport, raddr, rport = ends = ends_of(row)
         wanted.add((ends, row[IFINDEX]))
         if raddr in here or raddr == laddr or raddr[:1] == b"\x7f":
-            wanted.add(((raddr, rport, laddr, lport), 0))
+            wanted.add(((raddr, rport, laddr, lport), None))  # it may be bound to any interface
     missing = [(ends, ifindex) for ends, ifindex in wanted if ends not in seen]
     if platform.LOOKS_BY_WALK and missing:
         names = {ends for ends, _ in missing}
         rows = map(ROW.unpack_from, kernel.list_connections(CONNECTION_STATES, scope=scope))
         yield from (row for row in rows if ends_of(row) in names)
         return
+    lookups = Lookups(scope)
     for ends, ifindex in missing:
         try:
+            if ifindex is None:
+                yield from lookups.rows(FourTuple(*ends))
+                continue
             found = kernel.look_up(ends, ifindex=ifindex, scope=scope)
         except ValueError:
             continue  # a wildcard: that is dropped by nobody

@@ -29,6 +29,7 @@ def port(text: str) -> int:
 
 def port_range(text: str) -> tuple[int, int]:
     """'443', 'https', '1000-2000' or '1000:2000'; the ends of a range may be 0, so that 0:65535 is any."""
+    text = text.strip(" \t")
     text = text[1:] if text.startswith(":") else text  # ss's spelling of a port alone
     for separator in "-:":
         first, found, last = text.partition(separator)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Ends = tuple[End, End]
 
 #: the columns of `list -o`
-_COLUMNS = frozenset(name.upper() for name in (*JSON_KEYS, "local", "remote", "user"))
+_COLUMNS = frozenset(name.upper() for name in (*JSON_KEYS, "local", "remote", "user", "name"))
+#: those whose text may have blanks in it; every other is one word
+_BLANKS = frozenset(("PROCESS", "USER", "NETNS", "NAME"))
 #: how the lines begin that stand above a table, or below it
 _HEADERS = (
     ("Netid", "State"),
@@ -80,15 +82,30 @@ class Lines:
 
     def _row(self, line: str) -> Named:
         """A line below a header of `list -o`."""
-        cells = {}
-        for (name, start), (_, end) in zip(self._columns, [*self._columns[1:], ("", len(line))]):
-            if start and line[start - 1 : start].strip():
-                raise ValueError("its columns do not stand below the header's")
-            cells[name] = line[start:end].strip()
+        cells = self._by_place(line) or self._by_words(line)
         _check_state(cells.get("STATE", ""))
         local, remote = _end_of_columns("LOCAL", cells), _end_of_columns("REMOTE", cells)
         where, cookie = cells.get("NETNS", "-"), cells.get("COOKIE", "-")
         return Named((local, remote), where=None if where == "-" else where, cookie="" if cookie == "-" else cookie)
+
+    def _by_place(self, line: str) -> dict[str, str]:
+        """The cells below their titles; none where one stands elsewhere."""
+        cells = {}
+        for (name, start), (_, end) in zip(self._columns, [*self._columns[1:], ("", len(line))]):
+            if start and line[start - 1 : start].strip():
+                return {}
+            cells[name] = line[start:end].strip()
+        return cells
+
+    def _by_words(self, line: str) -> dict[str, str]:
+        """The cells before the first that may have blanks: a terminal's row whose ends are long stands beside its titles."""
+        words = line.split()
+        names = [name for name, _ in self._columns]
+        sure = next((place for place, name in enumerate(names) if name in _BLANKS), len(names))
+        wanted = {"LOCAL", "REMOTE", *(name for name in names if name in ("NETNS", "COOKIE"))}
+        if not wanted.issubset(names[:sure]) or len(words) < sure or (sure == len(names) and len(words) > sure):
+            raise ValueError("its columns do not stand below the header's")
+        return dict(zip(names[:sure], words))
 
 
 def _offsets(line: str, words: list[str]) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from _collections_abc import Sequence
 
 from .columns import column, picked
 from .connection import Connection, Owner
-from .rows import COOKIE, INFO, LISTEN, ROW, STATE
+from .rows import INFO, LISTEN, ROW, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Rows:
 class Batch:
     """The selected rows of one network namespace: numbers into the table that was read there."""
 
-    __slots__ = ("_cookies", "_data", "indices", "namespace", "owner_of", "table")
+    __slots__ = ("_data", "indices", "namespace", "owner_of", "table")
 
     def __init__(
         self,
@@ -62,7 +62,6 @@ class Batch:
         #: who holds the socket of a row, or made it; None when nobody asked
         self.owner_of = owner_of
         self._data: bytes | None = None
-        self._cookies: Sequence[object] | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -111,11 +110,6 @@ class Batch:
                 self._data = b"".join([table[i][:size] for i in self.indices])
         return self._data
 
-    def cookies(self, numbers: Sequence[int]) -> Sequence[object]:
-        if self._cookies is None:
-            self._cookies = column(self.data(), COOKIE)
-        return picked(self._cookies, numbers)
-
     def close(self) -> None:
         """Let go of the namespace; who asks for it after all has it opened anew."""
         if self.namespace is not None:
@@ -137,8 +131,6 @@ class Batch:
         chosen = Batch(self.table, self.table_numbers(numbers), namespace=self.namespace, owner_of=self.owner_of)
         if isinstance(numbers, range):  # one piece of what is there already, or will be wanted again
             chosen._data = self.data()[numbers.start * ROW.size : numbers.stop * ROW.size]
-        elif self._data is not None:  # a column is cheap while the data is at hand
-            chosen._cookies = self.cookies(numbers)
         return chosen
 
 

@@ -13,23 +13,24 @@ import os
 
 from ..errors import Error, NotPermitted, Protected
 from ..filters import Filter
-from ..filters.selection import answers, select
+from ..filters.selection import answers, missed, select
 from ..model.addresses import MAPPED, printable
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, ends_of, reader, spelled
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
+from ..system.lookups import Lookups
 from ..system.mptcp import tied
 from ..system.netns import scopes_of
 from ..system.rights import lacks_right
 from . import Protection, login_services, logins
 from .rules import Rules
-from .session import OwnSession, ancestors, found_for_us
+from .session import OwnSession, ancestors, follow_mirrors, found_for_us
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..model.connection import Connection
     from ..model.rows import Row
@@ -50,6 +51,8 @@ class Guard:
         #: one line for stderr when the operator's connection could not be told
         self.warning = ""
         self._spared: dict[Ends, Protection] = {}
+        #: the same, as it is at each look, where it is all connections of login services
+        self._logins: dict[Ends, Protection] = {}
         #: nothing tells which login is the operator's
         self._hidden = False
         #: and what says that there is one
@@ -73,55 +76,80 @@ class Guard:
         # can be read and none holds a connection, it tells nothing.
         listening = kernel.listening_ports()
         found = any(row[LPORT] in listening for row, _ in rows)
-        found = found or (bool(session.unreadable) and any(logins.is_alive(ends) for ends in named))
+        if session.unreadable and not found:
+            lookups = Lookups()
+            found = any(logins.is_alive(ends, lookups) for ends in session.tuples)
         if session.carrier_unseen or (not found and logins.may_be_ours(session)):
             self._hidden, self._why = True, logins.why_ours(session)
-            self._spare_logins(kernel.list_connections(USUAL_STATES))
+            self._spare_hidden()
 
-    def _spare_logins(self, table: kernel.Table) -> None:
-        """Nothing says which login is the operator's: spare them all."""
-        data = table.tobytes()
-        owners = _holders_of(ROW.iter_unpack(data))
-        listening = kernel.listening_ports()
-        suspects = logins.unseen_logins(owners)
-        number, above = 0, set(ancestors()) - {1}
-        for row in ROW.iter_unpack(data):
-            owner = owners.of(row[INODE]) if row[INODE] else None
-            seen = owner is not None and owner.pids is not None
-            # Where holders do not show, a creator may: for what was accepted that of the listener, who may be dead.
-            process = owner.process if owner is not None and seen else owners.processes.comm(row[PID]) if row[PID] else None
-            unseen_login = row[LPORT] == 22 or (process is None and row[LPORT] in listening and row[UID] in suspects)
-            if not seen and unseen_login:
-                process = "a process that cannot be seen"
-            elif not login_services.is_login_service(process, creator=bool(row[PID])) and row[PID] not in above:
-                continue
-            number += 1
-            _spare(self._spared, ends_of(row), Protection(f"held by {process}, and your own login cannot be told", lifted=True))
+    def _spare_hidden(self, batches: Sequence[Batch] = ()) -> dict[int, Error]:
+        """Nothing says which login is the operator's: spare them all, here and in each namespace of the run.
+
+        The batches, by number, in whose namespace that cannot be looked.
+        """
+        self._logins = {}
+        looks, failures = [_Look(None, (row for batch in batches if batch.where is None for row in batch))], {}
+        for place, batch in enumerate(batches):
+            try:
+                looks += [_Look(batch.scope, batch)] if batch.where is not None else []
+            except Error as error:
+                failures[place] = error
+        owners = _holders_of(row for look in looks for row in ROW.iter_unpack(look.data))  # one look through /proc for all
+        for look in looks:
+            look.owners = owners
+        number = sum(map(self._spare_logins, looks))
         self.warning = "cannot tell which connection carries your session: "
         if number:
             self.warning += f"all {number} of login services are protected (--include-self)"
-            return
-        self._spare_accepted(data, owners, listening)
+            return failures
+        for look in looks:
+            self._spare_accepted(look)
         self.warning += (
             f"{self._why}, and no login service that is known ({login_services.considered()}) holds one here: "
             "what other listeners accepted is protected (--include-self; 'login NAME' in /etc/tcpdrop.conf names the service)"
         )
+        return failures
 
-    def _spare_accepted(self, data: bytes, owners: Owners, listening: set[int]) -> None:
+    def _spare_logins(self, look: _Look) -> int:
+        """How many there are."""
+        owners, number, above = look.owners, 0, set(ancestors()) - {1}
+        suspects = logins.unseen_logins(owners)
+        for row in ROW.iter_unpack(look.data):
+            pids = look.holders(row)
+            names = [owners.processes.comm(pid) for pid in pids]
+            if not pids and row[PID]:
+                # Where holders do not show, a creator may: for what was accepted that of the listener, who may be dead.
+                names = [owners.processes.comm(row[PID])]
+            process = next((name for name in names if login_services.is_login_service(name, creator=bool(row[PID]))), None)
+            unseen_login = row[LPORT] == 22 or (not any(names) and row[LPORT] in look.listening and row[UID] in suspects)
+            if not pids and unseen_login:
+                process = "a process that cannot be seen"
+            elif process is None and row[PID] not in above:
+                continue
+            number += 1
+            why = f"held by {process or names[0]}, and your own login cannot be told"
+            _spare(self._logins, ends_of(row), Protection(why, lifted=True))
+        return number
+
+    def _spare_accepted(self, look: _Look) -> None:
         """No login service is known to hold one: whatever a listener accepted may be the operator's way in.
 
         But not what was started from within his own session: that cannot carry it.
         """
         family = set(ancestors()) - {1}
-        for row in ROW.iter_unpack(data):
-            if row[LPORT] not in listening:
+        within = {os.getpid(): True}  # of few processes, who may hold thousands
+        for row in ROW.iter_unpack(look.data):
+            if row[LPORT] not in look.listening:
                 continue
-            owner = owners.of(row[INODE]) if row[INODE] else None
-            pids = (owner.pids if owner is not None else None) or ()
-            if pids and all(pid == os.getpid() or not family.isdisjoint(_chain(pid)) for pid in pids):
+            pids = look.holders(row)
+            for pid in pids:
+                if pid not in within:
+                    within[pid] = not family.isdisjoint(_chain(pid))
+            if pids and all(within[pid] for pid in pids):
                 continue
-            holder = f"pid {pids[0]} {printable(owner.process or '')}" if pids and owner is not None else "a process that cannot be seen"
-            _spare(self._spared, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
+            holder = f"pid {pids[0]} {printable(look.owners.processes.comm(pids[0]) or '')}" if pids else "a process that cannot be seen"
+            _spare(self._logins, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
 
     # ---- asking
 
@@ -135,11 +163,14 @@ class Guard:
 
         Where another network namespace cannot be asked, all in there must, and the others go on.
         """
+        failures = self._follow_elsewhere(connections.batches)
         if self._hidden:  # whoever logged in since may be the operator, coming back
-            self._spare_logins(kernel.list_connections(USUAL_STATES))
+            failures.update(self._spare_hidden(connections.batches))
         found: list[dict[int, Error]] = []
-        for batch in connections.batches:
+        for place, batch in enumerate(connections.batches):
             try:
+                if place in failures:
+                    raise failures[place]
                 spared: dict[int, Error] = {**self._protected(batch)}
                 if self.rules:
                     self._protect_through(batch, spared)
@@ -150,8 +181,24 @@ class Guard:
             found.append(spared)
         return found
 
+    def _follow_elsewhere(self, batches: Sequence[Batch]) -> dict[int, Error]:
+        """What carries the session in another network namespace of the run: the batches where that cannot be looked."""
+        where, failures = [Lookups()], {}
+        for place, batch in enumerate(batches):
+            try:
+                where += [Lookups(batch.scope)] if batch.where is not None and len(batch) else []
+            except Error as error:
+                failures[place] = error
+        if self.session is not None and len(where) > 1:
+            follow_mirrors(self.session, where)
+            for row, holder in self.session.rows():
+                _spare(self._spared, ends_of(row), Protection(f"held by {holder}", lifted=True))
+            if self.session.carrier_unseen and not self._hidden:
+                self._hidden, self._why = True, self.session.carrier_unseen
+        return failures
+
     def _protected(self, batch: Batch) -> dict[int, Protected]:
-        spared = dict(self._spared)
+        spared = {**self._logins, **self._spared}
         if self.session is not None and self.session.dumped and batch.where is not None:
             self._spare_elsewhere(self.session, batch, spared)
         if self.rules:
@@ -161,8 +208,9 @@ class Guard:
         return self._among(batch, spared)
 
     def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
-        # A dump is not a snapshot: it may have missed what an ancestor holds.
-        holders = self.session.holders if self.session is not None and self.session.dumped else {}
+        # What an ancestor holds is not only what was asked of its descriptors: a further subflow of MPTCP has
+        # the socket's inode and other ends, a container's first process may serve, and a dump is no snapshot.
+        holders = self.session.holders if self.session is not None else {}
         found: dict[int, Protected] = {}
         if not spared and not holders:
             return found
@@ -197,6 +245,24 @@ class Guard:
             for row, answer in answers(rule, scope=batch.scope, among=among):
                 if answer is not False:
                     _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
+
+
+class _Look:
+    """The connections of one network namespace, who holds each, and where somebody listens.
+
+    among: rows of a selection, for a dump is no snapshot.
+    """
+
+    def __init__(self, scope: int | None, among: Iterable[Row]) -> None:
+        table = kernel.list_connections(USUAL_STATES, scope=scope)
+        self.data = table.tobytes() + b"".join(ROW.pack(*row) for row in missed(table, among, scope))
+        self.owners: Owners
+        self.listening = kernel.listening_ports(scope)
+
+    def holders(self, row: Row) -> tuple[int, ...]:
+        """Those that were seen."""
+        owner = self.owners.of(row[INODE]) if row[INODE] else None
+        return (owner.pids if owner is not None else None) or ()
 
 
 def _chain(pid: int) -> Iterator[int]:
@@ -247,6 +313,7 @@ def own_session() -> frozenset[Connection]:
     login services.  Raises Error when connections cannot be listed.
     """
     everything = select(None)
+    Rules(())  # its login lines
     found = Guard().protected(everything)
     return frozenset(batch.connection(number) for batch, spared in zip(everything.batches, found) for number in spared)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from . import rules
+
 _SHELLS = ("sshd", "sshd-session", "sshd-auth", "dropbear", "telnetd", "in.telnetd", "utelnetd", "rlogind", "in.rlogind", "in.rshd")
 _ROAMING = ("mosh-server", "etserver", "etterminal", "tailscaled", "teleport", "tmate", "tmate-ssh-serve")
 _BROWSERS = (
@@ -26,15 +28,12 @@ LOGIN_SERVICES = frozenset((*_SHELLS, *_ROAMING, *_BROWSERS, *_DESKTOPS, *_FURTH
 #: who makes their sockets, where the creator is all that is told
 LOGIN_CREATORS = LOGIN_SERVICES | {"inetd"}
 
-#: those that the host's own file adds; set when it is read (rules.py)
-added: set[str] = set()
-
 
 def is_login_service(name: str | None, *, creator: bool = False) -> bool:
     """Is a process of this name one through which people log in?  creator: it is who made the socket, where no more is told."""
-    return name is not None and (name in (LOGIN_CREATORS if creator else LOGIN_SERVICES) or name in added)
+    return name is not None and (name in (LOGIN_CREATORS if creator else LOGIN_SERVICES) or name in rules.login_names)
 
 
 def considered() -> str:
     """What was looked for, for people: the best known, and how many more."""
-    return f"{', '.join(('sshd', 'cockpit', 'xrdp', 'Xvnc', 'mosh', *sorted(added)))} and {len(LOGIN_SERVICES) - 5} more"
+    return f"{', '.join(('sshd', 'cockpit', 'xrdp', 'Xvnc', 'mosh', *sorted(rules.login_names)))} and {len(LOGIN_SERVICES) - 5} more"

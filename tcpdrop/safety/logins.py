@@ -6,15 +6,21 @@ from __future__ import annotations
 import os
 
 from ..errors import Error
-from ..system import kernel, procfs
+from ..model.four_tuple import FourTuple
+from ..system import procfs
+from ..system.lookups import Lookups
 from .login_services import is_login_service
-from .session import OwnSession, ancestors
+from .session import OwnSession, ancestors, multiplexer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..system.holders import Owners
 
     Ends = tuple[bytes, int, bytes, int]
+
+
+#: where systemd keeps the units that no file of the host's declares
+TRANSIENT = "/run/systemd/transient/"
 
 
 def may_be_ours(session: OwnSession) -> bool:
@@ -25,7 +31,7 @@ def may_be_ours(session: OwnSession) -> bool:
 def why_ours(session: OwnSession) -> str:
     """What says that the caller came by a login, in a few words; "" when nothing does."""
     if session.carrier_unseen:
-        return "who holds the other end of your connection, on this host, cannot be seen"
+        return session.carrier_unseen
     if session.unreadable:
         return "a process above this one cannot be read"
     try:
@@ -44,8 +50,10 @@ def _detached(chain: list[int]) -> str:
     """Whoever has detached himself has PID 1 for a parent, no terminal, and leaves traces.
 
     An audit session or a session scope whose login service has ended is no
-    reason: carriers.py looks for that.
+    reason: session.py looks for that.
     """
+    if multiplexer():
+        return f"{multiplexer()} says that a terminal multiplexer started it, to which anybody may be attached"
     for name in ("SUDO_USER", "SUDO_UID", "DOAS_USER"):
         if os.environ.get(name):
             return f"{name} says that somebody who logged in became another user"
@@ -59,18 +67,17 @@ def _detached(chain: list[int]) -> str:
         for part in line.split("/"):
             if part.startswith("run-") and part.endswith((".service", ".scope")):
                 return f"systemd-run(1) started it for somebody ({part})"
+            if part.endswith(".service") and os.path.exists(TRANSIENT + part):  # systemd-run --unit
+                return f"systemd-run(1) started it for somebody ({part})"
             if part.startswith("user@") and part.endswith(".service"):
                 return f"a user's own service manager started it ({part})"
     return ""
 
 
-def is_alive(ends: Ends) -> bool:
-    """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape?"""
-    laddr, lport, raddr, rport = ends
-    if laddr[4:] == bytes(12):
-        laddr, raddr = laddr[:4], raddr[:4]
+def is_alive(ends: Ends, lookups: Lookups) -> bool:
+    """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape, whatever it is bound to?"""
     try:
-        return kernel.look_up((laddr, lport, raddr, rport)) is not None
+        return bool(lookups.rows(FourTuple(*ends)))
     except (Error, ValueError):
         return False  # as far as can be told, or no tuple of a connection
 

@@ -7,7 +7,9 @@ from ..errors import Error
 from ..model.addresses import unpack
 from ..model.rows import LPORT, RADDR, RPORT, packed_addr
 from ..system import kernel
+from ..system.lookups import Lookups
 from . import logins
+from .rules import Rules
 from .session import found_for_us
 
 
@@ -31,6 +33,7 @@ def recognise() -> Recognition:
     """Look where a drop would look.  Never raises."""
     found = Recognition()
     try:
+        Rules(())  # its login lines
         session = found_for_us()
         listening = kernel.listening_ports()
         # A login is accepted; what an ancestor opened itself need not be one.
@@ -40,7 +43,8 @@ def recognise() -> Recognition:
         return found
     found.connections = sorted({_spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT]) for row in rows})
     if not rows and session.unreadable:
-        alive = [ends for ends in session.tuples if logins.is_alive(ends)]
+        lookups = Lookups()
+        alive = [ends for ends in session.tuples if logins.is_alive(ends, lookups)]
         found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
     if found.connections and not session.carrier_unseen:
         found.known = True

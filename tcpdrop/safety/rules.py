@@ -6,9 +6,11 @@
     login my-remote-shell
 
 `login` names a service through which people log in, by its process, beside
-those that are known (login_services.py).  Its rules bind the command line, Python, Ansible and Salt alike and cannot be
-lifted from there.  A file that others could have written binds nobody, so it
-is refused as a whole.
+those that are known (login_services.py).  The rules bind the command line,
+Python, Ansible and Salt alike and cannot be lifted from there.  Behind that
+file come the drop-ins, /etc/tcpdrop.conf.d/*.conf, in the order of their names;
+all rules add up.  What others could have written binds nobody: one such file,
+or the directory, refuses every drop.
 """
 
 from __future__ import annotations
@@ -18,50 +20,125 @@ import os
 import stat
 
 from ..errors import FilterError, Refused
+from ..model.addresses import printable
 
 PATH = "/etc/tcpdrop.conf"
 
+#: the services that login lines name, as the files were when they were read last
+login_names: frozenset[str] = frozenset()
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar, Union
 
     from ..filters import Filter
     from ..filters.absent import Scopes
+
+    Text = TypeVar("Text", str, bytes)
+    #: a file, the number of a line, and its filter, the name of a login service, or what is wrong
+    Line = tuple[str, int, Union[Filter, str, Refused]]
 
 
 def _own() -> Iterable[int | None]:
     return (None,)
 
 
-def rules(scopes: Scopes = _own) -> list[Filter]:
-    """The filters of the file; none without a file.  Raises Refused when it cannot be trusted or followed.
+def rules(scopes: Scopes = _own) -> list[tuple[str, Filter]]:
+    """The filters of all files, each with its file's path.  Raises Refused when one cannot be trusted or followed.
 
     scopes: the network namespaces in which what a rule names may be.
     """
+    found: list[tuple[str, Filter]] = []
+    names: set[str] = set()
+    for path, _, what in lines(scopes):
+        if isinstance(what, Refused):
+            raise what
+        if isinstance(what, str):
+            names.add(what)
+        else:
+            found.append((path, what))
+    _note(names)
+    return found
+
+
+def _note(names: Iterable[str] = ()) -> None:
+    """The files are read as a whole: a line that is not there any more names nobody."""
+    global login_names
+    login_names = frozenset(names)
+
+
+def lines(scopes: Scopes = _own) -> Iterator[Line]:
+    """What each line of each file says, or why it cannot be followed; line 0 is why a file, or the directory, cannot be trusted."""
+    yield from _lines(PATH, scopes)
+    try:
+        names = _names()
+    except Refused as error:
+        yield f"{PATH}.d", 0, error
+        return
+    for name in names:
+        if is_read(name):
+            yield from _lines(f"{PATH}.d/{name}", scopes)
+
+
+def _lines(path: str, scopes: Scopes) -> Iterator[Line]:
+    try:
+        text = _trusted(path, _lines_of)
+    except Refused as error:
+        yield path, 0, error
+        return
+    for number, line in enumerate(text, 1):
+        if line.split(b"#")[0].strip():
+            try:
+                yield path, number, _rule(path, number, line, scopes)
+            except Refused as error:
+                yield path, number, error
+
+
+def is_read(name: str) -> bool:
+    """Is a file of this name in the directory a drop-in?  Not what editors and package managers leave there."""
+    return name.endswith(".conf") and not name.startswith(".")
+
+
+def _names() -> list[str]:
+    """What the directory of drop-ins has, in the order of the bytes of the names; nothing without one.  Raises Refused."""
+    return sorted(_trusted(f"{PATH}.d", os.listdir), key=os.fsencode)
+
+
+def unread() -> list[str]:
+    """What lies in the directory and is no drop-in by its name: nobody may know that."""
+    try:
+        names = _names()
+    except Refused:
+        return []  # lines() says it
+    return [f"{PATH}.d/{name}" for name in names if not is_read(name) and not name.startswith(".")]
+
+
+def _lines_of(descriptor: int) -> list[bytes]:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.readlines()
+
+
+def _trusted(path: str, read: Callable[[int], list[Text]]) -> list[Text]:
+    """What `read` makes of a file, or of the directory, that only root could have written; [] where there is none."""
     try:
         # Not to wait for a writer, should it be a pipe.
-        descriptor = os.open(PATH, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
-        if os.path.lexists(PATH):
-            raise _refused("leads nowhere", errno.ENOENT) from None
+        if os.path.lexists(path):
+            raise _refused(path, "leads nowhere", errno.ENOENT) from None
         return []
     except OSError as error:
-        raise _refused(f"cannot be read: {error.strerror}", error.errno) from None
+        raise _refused(path, f"cannot be read: {error.strerror}", error.errno) from None
     try:
-        _check_trust(os.fstat(descriptor))
-        with open(descriptor, "rb", closefd=False) as file:
-            lines = file.readlines()
+        why = _distrust(os.fstat(descriptor), directory=path == f"{PATH}.d")
+        if why:
+            raise _refused(path, why)
+        return read(descriptor)
     except OSError as error:
-        raise error if isinstance(error, Refused) else _refused(f"cannot be read: {error.strerror}", error.errno) from None
+        raise error if isinstance(error, Refused) else _refused(path, f"cannot be read: {error.strerror}", error.errno) from None
     finally:
         os.close(descriptor)
-    found = [_rule(number, line, scopes) for number, line in enumerate(lines, 1) if line.split(b"#")[0].strip()]
-    names = {one for one in found if isinstance(one, str)}
-    if names:
-        from . import login_services  # most hosts name none
-
-        login_services.added = names
-    return [one for one in found if not isinstance(one, str)]
 
 
 class Rules:
@@ -76,43 +153,49 @@ class Rules:
         for rule in protect:
             self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{rule}': ")))
         self._stamp = _stamp()
-        # Most hosts have no such file, and one look tells that.
-        self._hosts = [] if self._stamp is _ABSENT else rules(scopes)
+        self._hosts: list[tuple[str, Filter]] = []
+        if self._stamp is _ABSENT:  # most hosts have none, and a look at either name tells that
+            _note()
+        else:
+            self._hosts = rules(scopes)
 
     def __iter__(self) -> Iterator[tuple[str, Filter]]:
-        yield from ((f"{PATH}: {rule}", rule) for rule in self._hosts)
+        yield from ((f"{printable(path)}: {rule}", rule) for path, rule in self._hosts)
         yield from self._callers
 
     def __len__(self) -> int:
         return len(self._hosts) + len(self._callers)
 
     def look_again(self) -> None:
-        """Read the file anew if it is another one by now, or was changed: a run may take hours."""
+        """Read the files anew if they are others by now, or one was changed: a run may take hours."""
         stamp = _stamp()
         if stamp != self._stamp:
             self._hosts = rules(self._scopes)
             self._stamp = stamp
 
 
-#: what _stamp() says where nothing has that name
-_ABSENT: list[tuple[int, ...]] = []
+#: what _stamp() says where nothing has either name
+_ABSENT: list[tuple[object, ...]] = []
 
 
-def _stamp() -> list[tuple[int, ...]]:
-    """Which file it is, and when it was changed; a link counts beside what it leads to."""
-    found: list[tuple[int, ...]] = []
-    for look in (os.lstat, os.stat):
-        try:
-            one = look(PATH)
-        except FileNotFoundError:
-            if look is os.lstat:
-                return _ABSENT
-            found.append((errno.ENOENT,))
-        except OSError as error:
-            found.append((error.errno or 0,))
-        else:
-            found.append((one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
-    return found
+def _stamp() -> list[tuple[object, ...]]:
+    """Which files they are, and when each was changed; a link counts beside what it leads to."""
+    paths = [PATH, f"{PATH}.d"]
+    if all(_identity(os.lstat, path) == (errno.ENOENT,) for path in paths):
+        return _ABSENT
+    try:
+        paths += (f"{PATH}.d/{name}" for name in _names())
+    except Refused:
+        pass  # lines() says it
+    return [(path, _identity(os.lstat, path), _identity(os.stat, path)) for path in paths]
+
+
+def _identity(look: Callable[[str], os.stat_result], path: str) -> tuple[int, ...]:
+    try:
+        one = look(path)
+    except OSError as error:
+        return (error.errno or 0,)
+    return (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
 
 
 def _followed(rule: Filter | str, scopes: Scopes, what: str = "") -> Filter:
@@ -127,16 +210,18 @@ def _followed(rule: Filter | str, scopes: Scopes, what: str = "") -> Filter:
     return rule
 
 
-def _check_trust(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _refused("is not a regular file")
+def _distrust(status: os.stat_result, *, directory: bool) -> str:
+    """Why it is not to be trusted, or ""."""
+    if not (stat.S_ISDIR if directory else stat.S_ISREG)(status.st_mode):
+        return "is not a directory" if directory else "is not a regular file"
     if status.st_uid != 0:
-        raise _refused(f"belongs to uid {status.st_uid}, not to root")
+        return f"belongs to uid {status.st_uid}, not to root"
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _refused(f"can be written by others than root (mode {stat.S_IMODE(status.st_mode):04o})")
+        return f"can be written by others than root (mode {stat.S_IMODE(status.st_mode):04o})"
+    return ""
 
 
-def _rule(number: int, line: bytes, scopes: Scopes) -> Filter | str:
+def _rule(path: str, number: int, line: bytes, scopes: Scopes) -> Filter | str:
     """The filter of a protect line, the name of a login line."""
     try:
         words = line.decode("utf-8").split("#")[0].split(None, 1)
@@ -146,8 +231,8 @@ def _rule(number: int, line: bytes, scopes: Scopes) -> Filter | str:
             raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
         return _followed(words[1].strip(), scopes)
     except ValueError as error:
-        raise _refused(f"line {number}: {error}") from None
+        raise _refused(path, f"line {number}: {error}") from None
 
 
-def _refused(why: str, number: int | None = None) -> Refused:
-    return Refused(f"{PATH} {why}: nothing is dropped until it is mended", errno=number)
+def _refused(path: str, why: str, number: int | None = None) -> Refused:
+    return Refused(f"{printable(path)} {why}: nothing is dropped until it is mended", errno=number)

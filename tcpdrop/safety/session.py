@@ -14,7 +14,8 @@ Processes that are no ancestors carry it too:
   carries us, and so on until nothing new is found.
 - The login service of our own audit session, or of our own session-N.scope: a
   process that has detached itself (setsid, nohup, Ansible's async) has PID 1 for
-  a parent and keeps both.  pam_loginuid(8), logind's scopes.
+  a parent and keeps both.  pam_loginuid(8), logind's scopes.  But not at a
+  terminal, which tmux may have kept from a login of one to another.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ import os
 from time import monotonic
 
 from ..errors import Error
-from ..model.four_tuple import pack_whole, split_dev
+from ..model.four_tuple import FourTuple, pack_whole, split_dev
 from ..model.rows import INODE, ROW, USUAL_STATES, ends_of, reader
 from ..system import kernel, procfs
+from ..system.lookups import Lookups
 
 #: seconds; what processes above us hold was seen so long ago at most when one connection is dropped
 FRESH = 0.1
+
+#: variables of terminals that outlive the login in which they were opened
+MULTIPLEXERS = ("TMUX", "STY", "ZELLIJ", "ABDUCO_SESSION")
 
 #: sockets; above this number one listing costs less than to ask for each
 MANY = 256
@@ -38,7 +43,7 @@ _INODES = reader(INODE)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..model.rows import Row
 
@@ -64,8 +69,8 @@ class OwnSession:
         self.tuples: set[tuple[bytes, int, bytes, int]] = set()
         #: ancestors below PID 1 whose descriptors could not be read
         self.unreadable: list[int] = []
-        #: somebody on this host holds the other end of one of these connections, and cannot be seen
-        self.carrier_unseen = False
+        #: why somebody who carries the session, on this host, cannot be seen; "" when nothing says that there is one
+        self.carrier_unseen = ""
         #: rows() had to look at the caller's own network namespace, and only there
         self.dumped = False
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
@@ -147,25 +152,29 @@ class OwnSession:
         return bool(self.tuples & {(laddr, lport, raddr, rport), (raddr, rport, laddr, lport)})
 
 
-def found_for_us() -> OwnSession:
-    """The caller's session with everything that carries it."""
+def found_for_us(lookups: Lookups | None = None) -> OwnSession:
+    """The caller's session with everything that carries it.
+
+    lookups: those that the caller has; of another network namespace, it is looked there too.
+    """
     own = OwnSession()
-    if not any(pid != 1 for pid, _ in own.holders.values()) or not own.rows():
+    if (not any(pid != 1 for pid, _ in own.holders.values()) or not own.rows()) and _is_apart():
         _add_mates(own)
-    _follow_mirrors(own)
+    if lookups is None or lookups.scope is None:
+        follow_mirrors(own, [lookups or Lookups()])
+    else:
+        follow_mirrors(own, [Lookups(), lookups])
     return own
 
 
-def _follow_mirrors(own: OwnSession) -> None:
-    """To a fixed point: who holds the other end of one of these connections is an ancestor as well."""
+def follow_mirrors(own: OwnSession, where: Sequence[Lookups]) -> None:
+    """To a fixed point: who holds the other end of one of these connections is an ancestor as well.
+
+    where: the network namespaces in which that end may be.
+    """
     followed: set[int] = set()
     while True:
-        mirrors = set()
-        for ends in _ends_to_follow(own, followed):
-            laddr, lport, raddr, rport = ends
-            other = _look_up((raddr, rport, laddr, lport))
-            if other:
-                mirrors.add(other)
+        mirrors = {inode for ends in _ends_to_follow(own, followed) for lookups in where for inode in _mirrors_of(ends, lookups)}
         mirrors -= own.holders.keys()
         if not mirrors:
             break
@@ -177,7 +186,8 @@ def _follow_mirrors(own: OwnSession) -> None:
             for pid in (owner.pids if owner is not None else None) or ():
                 if pid != os.getpid():  # a program may drop what it holds itself
                     _add_carrier(own, pid)
-            own.carrier_unseen |= owner is None
+            if owner is None:
+                own.carrier_unseen = "who holds the other end of your connection, on this host, cannot be seen"
         for inode in mirrors:
             own.holders.pop(inode, None)  # protected already, as the other end of an ancestor's
 
@@ -206,13 +216,26 @@ def _ends_to_follow(own: OwnSession, followed: set[int]) -> list[tuple[bytes, in
     return found
 
 
-def _look_up(ends: tuple[bytes, int, bytes, int]) -> int:
-    """The inode of the connection with these ends, 0 for none."""
+def _mirrors_of(ends: tuple[bytes, int, bytes, int], lookups: Lookups) -> list[int]:
+    """The inodes of the connection's other end, whatever interface that is bound to; those of sockets that somebody holds."""
     try:
-        row = kernel.look_up(ends)
+        rows = lookups.rows(FourTuple(*ends).mirror())
     except ValueError:  # a listener's, say
-        return 0
-    return row[INODE] if row is not None else 0
+        return []
+    return [row[INODE] for row in rows if row[INODE]]
+
+
+def multiplexer() -> str:
+    """The variable that says that this process was started in tmux, screen or the like; "" for none."""
+    return next((name for name in MULTIPLEXERS if os.environ.get(name)), "")
+
+
+def _is_apart() -> bool:
+    """Has this process left every terminal?  Else somebody else may be at it, who came by another login: as in tmux."""
+    try:
+        return not procfs.have_terminal() and not multiplexer()
+    except OSError:
+        return False
 
 
 def _add_mates(own: OwnSession) -> None:
@@ -222,6 +245,8 @@ def _add_mates(own: OwnSession) -> None:
         return
     from .login_services import is_login_service  # only for who has detached himself
 
+    if not procfs.exists(1):  # hidepid
+        own.carrier_unseen = "the login of your audit session or session scope cannot be seen"
     for pid in procfs.all_pids():
         try:
             if not is_login_service(procfs.command_of(pid)):
@@ -236,17 +261,18 @@ def _add_mates(own: OwnSession) -> None:
 _latest: tuple[float, object, OwnSession] | None = None
 
 
-def own() -> OwnSession:
+def own(lookups: Lookups | None = None) -> OwnSession:
     """The caller's session as it was FRESH seconds ago at most: for drops one by one, in a row.
 
     A drop of many looks once too, and takes longer than that.
     """
     global _latest
-    whose = (os.getpid(), os.getppid(), os.environb.get(b"SSH_CONNECTION"))
+    where = 0 if lookups is None else lookups.namespace()
+    whose = (os.getpid(), os.getppid(), os.environb.get(b"SSH_CONNECTION"), where)
     latest = _latest
     if latest is None or latest[1] != whose or not 0 <= monotonic() - latest[0] < FRESH:
         began = monotonic()
-        latest = _latest = (began, whose, found_for_us())
+        latest = _latest = (began, whose, found_for_us(lookups))
     return latest[2]
 
 

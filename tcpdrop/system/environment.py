@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What this host puts in the way: container, SELinux, seccomp, hidepid.  Reads /proc and /sys, Linux only.
+"""What this host puts in the way: container, SELinux, hidepid.  Reads /proc and /sys, Linux only.
 
 None is "could not be told" or "there is none"; nothing here raises.
 """
@@ -33,11 +33,6 @@ def container() -> str | None:
 def selinux() -> str | None:
     """'enforcing' or 'permissive'."""
     return {"1": "enforcing", "0": "permissive"}.get(text_of("/sys/fs/selinux/enforce").strip())
-
-
-def seccomp() -> bool:
-    """Is a filter on our system calls?  seccomp(2), proc(5)."""
-    return any(line.split() == ["Seccomp:", "2"] for line in text_of("/proc/self/status").splitlines())
 
 
 def hidepid() -> str | None:

@@ -15,8 +15,8 @@ from _struct import iter_unpack, pack, unpack
 
 from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused
-from ..model.rows import COOKIE, IFINDEX, LISTEN, LPORT, ROW, ends_of, spelled
-from .platform import HINTS, LISTING
+from ..model.rows import COOKIE, IFINDEX, LISTEN, LPORT, ROW, ends_of, is_mini, spelled
+from . import platform
 
 _UNSUPPORTED = {
     errno.EOPNOTSUPP,
@@ -25,6 +25,15 @@ _UNSUPPORTED = {
     errno.EAFNOSUPPORT,
     errno.ENOSYS,
 }
+
+#: what only the abort itself is refused with
+_AT_THE_ABORT = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL)
+
+#: what would help against these
+NO_DESCRIPTORS = {errno.EMFILE: "a higher ulimit -n helps", errno.ENFILE: "a higher sysctl fs.file-max helps"}
+
+#: before this one no socket that waits a connection out was dropped
+_ENDS_MINI = (6, 0)
 
 #: not every system has this number
 _TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
@@ -45,26 +54,45 @@ def from_os_error(error: OSError, what: str = "") -> Error:
     """What the C module raised, as one of ours."""
     step = getattr(error, "step", "")
     number = error.errno
-    hint = HINTS.get(number or 0, "")
     if number == errno.ENOENT:
-        return NotFound("not found", errno=number, what=what, step=step, hint=hint)
-    if number == errno.EPERM and step == "setns":
-        hint = "needs CAP_SYS_ADMIN, here and in the user namespace that owns it; run as root"
-        return NotPermitted("cannot enter the network namespace: not permitted", errno=number, what=what, step=step, hint=hint)
-    if number in (errno.EPERM, errno.EACCES):
-        return NotPermitted("not permitted", errno=number, what=what, step=step, hint=hint)
-    if number in _UNSUPPORTED:
-        return NotSupported("not supported", errno=number, what=what, step=step, hint=hint)
+        return NotFound("not found", errno=number, what=what, step=step)
     if number == _TWO_HAVE_IT:
         hint = "link-local on two interfaces, which this kernel does not tell apart: dropping one could hit the other"
         return Refused("two connections have this tuple", errno=number, what=what, step=step, hint=hint)
+    if number in (errno.EMFILE, errno.ENFILE):  # nor can a file of ours be opened
+        return Error(
+            f"{step}: {error.strerror}" if step else os.strerror(number), errno=number, what=what, step=step, hint=NO_DESCRIPTORS[number]
+        )
+    from .refusals import cause, refused  # only what was refused needs words
+
+    if number in (errno.EPERM, errno.EACCES):
+        text = "cannot enter the network namespace: not permitted" if step == "setns" else "not permitted"
+        return NotPermitted(text, errno=number, what=what, step=step, hint=refused(step, number))
+    if number in _UNSUPPORTED:
+        return NotSupported("not supported", errno=number, what=what, step=step, hint=refused(step, number))
     text = f"{step}: {error.strerror}" if step else str(error.strerror)
-    return Error(text, errno=number, what=what, step=step, hint=hint)
+    return Error(text, errno=number, what=what, step=step, hint=cause(step, number))
+
+
+def said_of(row: Row, error: Error) -> Error:
+    """The refusal to drop this one: an older kernel drops no mini socket, and else it can.  tcp_abort()"""
+    if (
+        error.errno == errno.EOPNOTSUPP
+        and error.step != "mptcp"
+        and is_mini(row)
+        and not platform.QUEUED
+        and platform.release() < _ENDS_MINI
+    ):
+        error.hint = "Linux drops what is in TIME_WAIT, or in FIN_WAIT2 and closed, since 6.0"
+    return error
 
 
 def error_of(number: int, what: str) -> Error:
     """What an errno from abort_rows() means."""
-    return from_os_error(OSError(number, os.strerror(number)), what)
+    error = OSError(number, os.strerror(number))
+    if number in _AT_THE_ABORT:
+        error.step = platform.ABORT  # type: ignore[attr-defined]
+    return from_os_error(error, what)
 
 
 def _ask(what: object, call: Callable[..., T], *arguments: object, **options: object) -> T:
@@ -91,7 +119,10 @@ def list_connections(
     try:
         return _ask("", _tcpdrop.list_connections, states, program, sport, dport, details=int(details), threads=threads, scope=scope)
     except NotFound as error:  # the family's module is not there
-        raise NotSupported("connections cannot be listed", errno=error.errno, step=error.step, hint=LISTING) from None
+        from .refusals import refused
+
+        why = refused(error.step, error.errno)
+        raise NotSupported("connections cannot be listed", errno=error.errno, step=error.step, hint=why) from None
 
 
 def listeners(scope: int | None = None) -> Iterator[Row]:

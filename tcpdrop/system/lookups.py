@@ -40,6 +40,13 @@ class Lookups:
     def __init__(self, scope: int | None = None) -> None:
         self.scope = scope
         self._interfaces: dict[str, int] | None = None
+        self._lists = False
+
+    def check_listing(self) -> None:
+        """Raise what nothing can be found for: a kernel without tcp_diag answers every look-up as if there were no such socket."""
+        if not (self._lists or platform.LOOKS_BY_WALK):
+            kernel.list_connections(0, scope=self.scope)
+            self._lists = True
 
     def interfaces(self, what: object = "") -> dict[str, int]:
         """Name -> index."""
@@ -47,7 +54,7 @@ class Lookups:
             found = kernel.interfaces(self.scope, what=what)
             self._interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in found.items()}
             if len(found) > MANY:
-                _crowded[self._key()] = monotonic()
+                _crowded[self.namespace()] = monotonic()
         return self._interfaces
 
     def rows(self, quad: FourTuple) -> list[Row]:
@@ -107,9 +114,10 @@ class Lookups:
         return rows + [row for row in self._each(quad, [bound]) if row[COOKIE] not in seen]
 
     def _are_many(self) -> bool:
-        return self._interfaces is None and monotonic() - _crowded.get(self._key(), -BELIEVED) < BELIEVED
+        return self._interfaces is None and monotonic() - _crowded.get(self.namespace(), -BELIEVED) < BELIEVED
 
-    def _key(self) -> int:
+    def namespace(self) -> int:
+        """A number that no other network namespace has now; 0 for the caller's own."""
         return 0 if self.scope is None else os.fstat(self.scope).st_ino
 
 

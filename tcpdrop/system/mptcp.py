@@ -11,7 +11,7 @@ import errno
 
 from ..errors import NotSupported
 from ..model.rows import COOKIE, FLAGS, INODE, ROW, ROW_MPTCP, USUAL_STATES, ends_of
-from . import kernel, platform, rights
+from . import kernel, platform, refusals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,4 +49,4 @@ def _sockets(scope: int | None) -> tuple[set[int], set[tuple[object, ...]], set[
 
 
 def unsupported(what: str) -> NotSupported:
-    return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, step="mptcp", hint=rights.MPTCP)
+    return NotSupported("not supported", errno=errno.EOPNOTSUPP, what=what, step="mptcp", hint=refusals.MPTCP)

@@ -19,29 +19,37 @@ if TYPE_CHECKING:
 
 NAMES = "/run/netns"
 _OWN = "/proc/self/ns/net"
+#: what an engine started: container:ID, pod:UID (containers.py)
+_ENGINES = ("container", "pod")
 #: the step at which it stayed unknown where a process lives: it may well be in a namespace that was read
 HIDDEN = "stat"
 
 
-def path_of(where: str) -> str:
-    """The file of a namespace: digits are a PID, with a slash it is a path, else a name.
+def path_of(where: str) -> tuple[str, int | None]:
+    """The file of a namespace, and which one it is where that is known already.
 
-    Also 'net:[4026531840]', as it is shown where it has no name.  Raises
-    ValueError when a name and a process both fit.
+    Digits are a PID, with a slash it is a path, container:ID and pod:UID what an
+    engine started, else a name.  Also 'net:[4026531840]', as it is shown where it
+    has no name.  Raises ValueError when two fit.
     """
     if not where:
         raise ValueError("a network namespace is a NAME, a PID or a PATH, not an empty text")
     where = typed_bytes(where)
     if "/" in where:
-        return where
+        return where, None
     if where.startswith("net:["):
-        return _path_with(where)
+        return _path_with(where), int(where[5:-1])
     named = f"{NAMES}/{where}"
+    kind, colon, prefix = where.partition(":")
+    if colon and kind in _ENGINES and not os.path.exists(named):
+        from . import containers  # few are asked for so
+
+        return containers.path_of(kind, prefix) or (named, None)
     if not is_number(where):
-        return named
+        return named, None
     if os.path.exists(named):
         raise ValueError(f"'{where}' is a process and also a network namespace: write {named} or /proc/{where}/ns/net")
-    return f"/proc/{where}/ns/net"
+    return f"/proc/{where}/ns/net", None
 
 
 def _path_with(label: str) -> str:
@@ -73,12 +81,15 @@ class Namespace:
         if where is not None:
             check_supported()
         self.where = where
-        self.path = None if where is None else path_of(str(where))
+        known: int | None = None
+        self.path: str | None = None
+        if where is not None:
+            self.path, known = path_of(str(where))
         self.label = label
         #: it is one of all: that another than our own is gone by the next look is no error
         self.found = False
         #: which one it is, once that was seen
-        self._inode = int(str(where)[5:-1]) if str(where).startswith("net:[") else inode
+        self._inode = known if inode is None else inode
 
     @property
     def is_open(self) -> bool:
@@ -111,13 +122,12 @@ class Namespace:
             inode = _inode(f"/proc/self/fd/{descriptor}")
         except OSError as error:
             return self._open_other(_why(error, path, name))
-        if inode is None:
+        if inode is None or self._inode not in (None, inode):
             os.close(descriptor)
-            raise Error(f"'{name}' is no network namespace, or none any more", errno=errno.EINVAL, step="open")
-        if self._inode not in (None, inode):
-            os.close(descriptor)
-            if self.found:  # its process has ended, or went elsewhere
+            if self.found:  # its process has ended or went elsewhere, its name was taken away between two looks
                 return self._open_other(Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open"))
+            if inode is None:
+                raise Error(f"'{name}' is no network namespace, or none any more", errno=errno.EINVAL, step="open")
             raise Error(f"network namespace '{name}' is another one by now", errno=errno.ESTALE, step="open")
         self._inode = inode
         return descriptor
@@ -141,7 +151,9 @@ class Namespace:
 
     def again(self) -> Namespace:
         """The same one, for a run of its own, whose descriptor nobody else closes."""
-        return Namespace(self.where, self.label, inode=self._inode)
+        same = Namespace(self.where, self.label, inode=self._inode)
+        same.found = self.found
+        return same
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -185,6 +197,8 @@ def _why(error: OSError, path: str, name: str) -> Error:
     gone = rest and process.startswith("/proc/") and not os.path.exists(process)
     if isinstance(error, FileNotFoundError) or gone:
         hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
+        if name.partition(":")[0] in _ENGINES:
+            hint = "no process that can be seen is in one whose id begins so: docker ps, podman ps and crictl ps show ids, not names"
         return Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open", hint=hint)
     if isinstance(error, PermissionError):
         hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"

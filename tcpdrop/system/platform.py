@@ -31,8 +31,6 @@ CREATION_TIMES = _SUNOS
 HELD_BY_ENDS = _SUNOS
 #: there are zones, and an abort may name one
 ZONES = _SUNOS
-#: a socket keeps its identity when it listens, and an abort by identity would take it
-LISTENER_KEEPS_COOKIE = _LINUX
 #: no two sockets have the same cookie; elsewhere those made in one tick by one process do
 COOKIES_ARE_UNIQUE = _LINUX
 #: the ports given to clients, where the system is not asked: illumos' default of smallest_anon_port and up
@@ -48,6 +46,9 @@ HAS_CAUTIONS = _SUNOS
 #: probe() asks for the right too; elsewhere a filter on the socket mark does
 PROBE_ASKS_RIGHT = _SUNOS
 
+#: the step at which the kernel refuses to abort a connection
+ABORT = "TCP_IOC_ABORT_CONN" if _SUNOS else "destroy"
+
 _RIGHT = "needs the privilege sys_ip_config, as root has it; a zone that shares its IP stack never does: drop from the global zone"
 _STRUCTURE = (
     "this kernel has no TCP_IOC_ABORT_CONN, or one with another structure; illumos and Solaris 8 to 10 have the one "
@@ -59,8 +60,8 @@ _HEADERS = (
     "what it was stands in the build's output (pip install -v), please report it"
 )
 
-#: what listing needs
-LISTING = "the kernel needs INET_DIAG and INET_TCP_DIAG" if _LINUX else "netstat reads the same tables: does it work?"
+#: what to look at where connections cannot be listed, and the errno does not say why
+LISTING = "ss -t asks the same: does it work?" if _LINUX else "netstat reads the same tables: does it work?"
 
 #: errno -> what it means and what to do, in one clause, where the number alone says too little
 HINTS: dict[int, str] = {}

@@ -244,16 +244,29 @@ def descriptors_of(pid: int) -> Iterator[tuple[str, str]]:
 def links_of(pid: int) -> Iterator[str]:
     """What each descriptor of a process is, in every thread that has a table of its own.
 
-    /proc/PID/fd shows the table of the first thread alone, and nothing once that has ended.
+    /proc/PID/fd shows the table of the first thread alone.  Once that has ended it has none, and its
+    directory is root's alone: the others' are still their user's, and a process without others holds nothing.
     """
-    for _, link in _descriptors(f"/proc/{pid}/fd"):
-        yield link
+    ended = False
+    try:
+        for _, link in _descriptors(f"/proc/{pid}/fd"):
+            yield link
+    except PermissionError:
+        ended = _first_thread_has_ended(pid)
+        if not ended:
+            raise
     for tid in kernel.thread_tables(pid):
         try:
             for _, link in _descriptors(f"/proc/{pid}/task/{tid}/fd"):
                 yield link
         except (FileNotFoundError, ProcessLookupError):
             continue  # the thread has ended: it holds nothing any more
+    if ended and not _first_thread_has_ended(pid):  # one of the others took its place: execve(2)
+        raise PermissionError(errno.EPERM, "another program since")
+
+
+def _first_thread_has_ended(pid: int) -> bool:
+    return _stat(pid)[0] in (b"Z", b"X")
 
 
 def _descriptors(path: str) -> Iterator[tuple[str, str]]:

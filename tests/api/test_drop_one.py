@@ -359,7 +359,7 @@ def test_an_unknown_failure_names_its_step(monkeypatch, holder):
         raise error
 
     monkeypatch.setattr(_tcpdrop, "lookup_each", lookup)
-    with pytest.raises(tcpdrop.Error, match=r": recv: No buffer space available$") as caught:
+    with pytest.raises(tcpdrop.Error, match=r": recv: No buffer space available \(the kernel is short of memory: try again\)$") as caught:
         tcpdrop.drop_one(pair.local, pair.remote)
     assert type(caught.value) is tcpdrop.Error
     assert (caught.value.errno, caught.value.step) == (errno.ENOBUFS, "recv")

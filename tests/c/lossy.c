@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 
 static int
 mode(const char *name)
@@ -53,8 +54,9 @@ recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *from,
 		next = (ssize_t (*)(int, void *, size_t, int, struct sockaddr *,
 		    socklen_t *))dlsym(RTLD_NEXT, "recvfrom");
 	got = next(fd, buf, size, flags, from, length);
-	/* Only the socket of a batch asks for short answers. */
-	if (got < 0 || !mode("all") ||
+	/* Only the socket of a batch asks for short answers, and that dumps too. */
+	if (got < (ssize_t)sizeof(struct nlmsghdr) || !mode("all") ||
+	    ((const struct nlmsghdr *)buf)->nlmsg_type != NLMSG_ERROR ||
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &is) != 0 ||
 	    domain != AF_NETLINK ||
 	    getsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &capped, &is) != 0 ||
@@ -79,6 +81,7 @@ sendto(int fd, const void *buf, size_t size, int flags,
 		next = (ssize_t (*)(int, const void *, size_t, int,
 		    const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "sendto");
 	if (mode("unsent") &&
+	    ((const struct nlmsghdr *)buf)->nlmsg_type == SOCK_DESTROY &&
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &is) == 0 &&
 	    domain == AF_NETLINK &&
 	    getsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &capped, &is) == 0 &&

@@ -5,6 +5,9 @@
  * Each SOCK_DESTROY handed to a netlink socket is taken out of what is sent and
  * answered, at the next receive, as such a kernel answers: EOPNOTSUPP, whether
  * or not there is such a socket, and also without NLM_F_ACK.  The rest passes.
+ *
+ * NO_DIAG=2 is a kernel without tcp_diag instead, and NO_DIAG=95 one without
+ * inet_diag: so a dump is answered, and whatever names a socket with ENOENT.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
@@ -40,8 +44,25 @@ is_netlink(int fd)
 	    domain == AF_NETLINK;
 }
 
+/* The errno of a kernel that refuses this request; 0: it passes. */
+static int
+refused_with(int fd, const struct nlmsghdr *request)
+{
+	const char *all = getenv("NO_DIAG");
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+
+	if (all == NULL)
+		return request->nlmsg_type == SOCK_DESTROY ? EOPNOTSUPP : 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0)
+		abort();
+	if (protocol != NETLINK_SOCK_DIAG)
+		return 0;
+	return request->nlmsg_type == TCPDIAG_GETSOCK ? atoi(all) : ENOENT;
+}
+
 static void
-refuse(int fd, const struct nlmsghdr *request)
+refuse(int fd, const struct nlmsghdr *request, int error)
 {
 	struct answer *one = calloc(1, sizeof(*one)), **at = &answers;
 
@@ -51,7 +72,7 @@ refuse(int fd, const struct nlmsghdr *request)
 	one->message.header.nlmsg_len = sizeof(one->message);
 	one->message.header.nlmsg_type = NLMSG_ERROR;
 	one->message.header.nlmsg_seq = request->nlmsg_seq;
-	one->message.error.error = -EOPNOTSUPP;
+	one->message.error.error = -error;
 	one->message.error.msg = *request;
 	pthread_mutex_lock(&lock);
 	while (*at != NULL)
@@ -69,13 +90,15 @@ take_out(int fd, const unsigned char *from, size_t size, unsigned char *to)
 	while (size >= sizeof(struct nlmsghdr)) {
 		struct nlmsghdr header;
 		size_t step;
+		int error;
 
 		memcpy(&header, from, sizeof(header));
 		step = NLMSG_ALIGN((size_t)header.nlmsg_len);
 		if (step < sizeof(header) || step > size)
 			break;
-		if (header.nlmsg_type == SOCK_DESTROY) {
-			refuse(fd, &header);
+		error = refused_with(fd, &header);
+		if (error != 0) {
+			refuse(fd, &header, error);
 		} else {
 			memcpy(to + kept, from, step);
 			kept += step;

@@ -95,7 +95,11 @@ def test_the_manual_has_every_key_of_top():
     from tcpdrop.cli.top.screen import HELP
     from tcpdrop.cli.top.view import View
 
-    known = {key for key in App(View(None), None, None, interval=1)._moves if isinstance(key, str) and key.isprintable() and key != " "}
+    known = {
+        key
+        for key in App(View(None), None, None, interval=1, search=None)._moves
+        if isinstance(key, str) and key.isprintable() and key != " "
+    }
     said = " ".join(line[4:] for line in section("TOP") if line.startswith(".It ")).replace(r"\&", "")
     for key in known | {"q"}:
         assert key in said.split() or (key.isdigit() and "1 No to Cm 9" in said), key
@@ -211,7 +215,7 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
     file.write_text(text, encoding="utf-8")
     file.chmod(0o644)
     monkeypatch.setattr(rules, "PATH", str(file))
-    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    monkeypatch.setattr(rules, "_distrust", lambda status, directory: "")
     found = rules.rules()
     assert len(found) >= 7
     for port in ("2049", "3260", "7788", "2379", "6443"):
@@ -220,7 +224,7 @@ def test_the_examples_of_the_configuration_are_rules(where, tmp_path, monkeypatc
 
 def test_the_example_file_as_it_is_protects_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(rules, "PATH", str(EXAMPLE))
-    monkeypatch.setattr(rules, "_check_trust", lambda status: None)
+    monkeypatch.setattr(rules, "_distrust", lambda status, directory: "")
     assert rules.rules() == []
 
 
@@ -324,14 +328,27 @@ def test_the_exit_statuses_of_the_readme():
 
 
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [*sorted(ROOT.glob("*.md")), ROOT / "contrib" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_a_form_for_a_bug_asks_for_what_check_says():
+    """And what is secret has a way of its own."""
+    yaml = pytest.importorskip("yaml")
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    asked = {}
+    for form in forms:
+        body = yaml.safe_load(form.read_text(encoding="utf-8")).get("body", [])
+        asked[form.stem] = {part["attributes"].get("label"): part.get("validations", {}).get("required") for part in body}
+    assert asked["bug"]["tcpdrop check --json"] is True and asked["idea"]["tcpdrop check --json"] is True
+    assert "SECURITY.md" in forms[0].read_text(encoding="utf-8")
+    assert "tcpdrop check --json" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+
 def test_only_documentation_addresses():
     """RFC 5737 and 3849, loopback, and private ones where a page quotes history."""
-    for name in ("tcpdrop.8", "tcpdrop.conf.example", "api.md"):
+    for name in ("tcpdrop.8", "tcpdrop.conf.example", "api.md", "equivalents.md"):
         text = (ROOT / "docs" / name).read_text(encoding="utf-8")
         for address in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text):
             assert address.startswith(("192.0.2.", "198.51.100.", "203.0.113.", "127.", "0.0.0.0")), f"{name}: {address}"

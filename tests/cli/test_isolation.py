@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from support.command import COMMAND, run, tcpdrop, words
+from support.services import NO_PORT
 
 STRAY = ("tcpdrop.py", "argparse.py", "socket.py", "errno.py", "struct.py", "json.py", "sitecustomize.py", "usercustomize.py")
 
@@ -85,7 +86,7 @@ def test_arguments_arrive_as_they_were_typed():
     """Through sh, and nothing is split or expanded."""
     assert "'a b *': not a host name" in tcpdrop("a b *", "1", "127.0.0.1", "2").err
     assert r"'$(id)\n': not a host name" in tcpdrop("$(id)\n", "1", "127.0.0.1", "2").err
-    assert "'`id`' is neither a port" in tcpdrop("127.0.0.1", "`id`", "127.0.0.1", "2").err
+    assert f"'`id`' {NO_PORT}" in tcpdrop("127.0.0.1", "`id`", "127.0.0.1", "2").err
 
 
 # ---- the fast path
@@ -148,6 +149,19 @@ def test_what_is_slow_is_loaded_when_it_is_needed():
     """The control: names do need the resolver, and JSON its module."""
     assert "socket" in imported("localhost", "1", "127.0.0.1", "2")[1]
     assert "json" in imported("--json", "127.0.0.1", "1", "127.0.0.1", "2")[1]
+
+
+#: what only a person at a terminal is shown
+FOR_PEOPLE = {f"tcpdrop.cli.{name}" for name in ("top", "colours", "hostnames", "choosing", "meant", "help")} | {"curses", "threading"}
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("command", ["list", "list -p", "list -r", "list --jsonl", "drop -n", "drop --yes"])
+def test_a_script_loads_nothing_that_people_are_shown(holder, command):
+    pair = holder.pair()
+    status, found = imported(*command.split(), f"lport {pair.lport} rport {pair.rport}")
+    assert status == 0
+    assert not found & FOR_PEOPLE
 
 
 def test_importing_the_package_is_cheap():

@@ -20,10 +20,11 @@ import tcpdrop as api
 from tcpdrop import cli
 from tcpdrop.cli import fields, options
 from tcpdrop.cli import list as list_command
-from tcpdrop.cli.width import width
+from tcpdrop.cli.width import squeezed
 from tcpdrop.model.addresses import unpack
 from tcpdrop.model.connection import JSON_KEYS
 from tcpdrop.model.rows import LADDR, RADDR, packed_addr
+from tcpdrop.model.spellings import Lines
 
 pytestmark = pytest.mark.privileged
 
@@ -139,9 +140,66 @@ def test_a_terminal_s_columns_count_what_it_gives_a_character():
     class One:
         pids, process = (1,), "日本"
 
-    wide = fields.columns([One()], ["process", "pids"], width)
+    wide = fields.columns([One()], ["process", "pids"], room=80)
     assert wide == ["PROCESS  PIDS", "日本     1"]
     assert fields.columns([One()], ["process", "pids"]) == ["PROCESS  PIDS", "日本       1"]
+
+
+class Row:
+    """What a table asks of a connection."""
+
+    def __init__(self, local, remote, pids=(812,), process="nginx"):
+        self.state_name, self.local, self.remote, self.pids, self.process = "ESTABLISHED", local, remote, pids, process
+
+
+USUAL = Row("192.0.2.10:443", "203.0.113.77:51234")
+LONGEST = Row("255.255.255.255:65535", "255.255.255.255:65535", (4194304,), "systemd-resolve")
+IPV6 = Row("[2001:db8:1111:2222:3333:4444:5555:6666]:443", "[2001:db8:1111:2222:3333:4444:5555:7777]:51000")
+
+
+def test_ipv4_with_its_holder_fits_eighty_columns():
+    assert len(fields.columns([USUAL], list(fields.WITH_HOLDERS), room=80)[1]) <= 80
+    assert max(map(len, fields.columns([USUAL, LONGEST], list(fields.WITH_HOLDERS), room=80))) <= 79
+
+
+def test_a_long_row_widens_no_other_and_is_not_cut():
+    """Whoever copies an end back means that one."""
+    alone = fields.columns([USUAL, LONGEST], list(fields.WITH_HOLDERS), room=80)
+    head, usual, longest, ipv6 = fields.columns([USUAL, LONGEST, IPV6], list(fields.WITH_HOLDERS), room=80)
+    assert [head, usual, longest] == alone
+    assert ipv6.split() == ["ESTABLISHED", IPV6.local, IPV6.remote, "812", "nginx"]
+    lines = Lines()
+    assert lines.read(head) is None
+    for text, row in ((usual, USUAL), (longest, LONGEST), (ipv6, IPV6)):
+        (ends,) = lines.read(text).readings
+        assert [f"[{end.host}]:{end.port}" if ":" in end.host else f"{end.host}:{end.port}" for end in ends] == [row.local, row.remote]
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2, 3, 10, 21, 40, 47, 80])
+def test_where_an_end_must_be_cut_its_port_is_seen(columns):
+    """top has no room to widen a row: a tilde in the midst is no address."""
+    text = squeezed(IPV6.local, columns)
+    assert len(text) <= columns
+    if columns >= 10:
+        assert text.startswith("[2001"[: columns // 2 - 1]) and text.endswith("]:443")
+    assert ("~" in text) == (0 < columns < len(IPV6.local))
+
+
+def test_what_scripts_read_stands_below_its_title():
+    """Every row of a column is as wide as its widest: --from, cut and awk count characters."""
+    head, *rows = fields.columns([USUAL, IPV6], list(fields.WITH_HOLDERS))
+    assert all(row[head.index(title) - 1] == " " != row[head.index(title)] for row in rows for title in head.split()[1:])
+
+
+@pytest.mark.only_on("linux", reason="who holds a socket")
+def test_namespaces_stand_in_a_table_of_all(holder, other_namespace):
+    theirs, _ = other_namespace
+    ports = fresh_ports()
+    pairs = [one.pair(**ports) for one in (holder, theirs)]
+    done = tcpdrop("list", "-p", "--netns", "all", "lport", str(pairs[0].lport), "rport", str(pairs[0].rport))
+    head, *rows = done.out.splitlines()
+    assert head.split()[-1] == "NETNS"
+    assert len({row.split()[-1] for row in rows}) == 2
 
 
 @pytest.mark.only_on("linux", reason="measures of tcp_info")

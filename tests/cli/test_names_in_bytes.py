@@ -3,11 +3,11 @@
 
 import io
 import json
-import subprocess
 import sys
 
 import pytest
 from support.command import tcpdrop
+from support.named import named  # noqa: F401 - a fixture
 
 import tcpdrop as package
 from tcpdrop import cli
@@ -15,32 +15,8 @@ from tcpdrop.model.addresses import spelled_bytes, typed_bytes
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="who holds a socket")]
 
-CODE = """
-import ctypes, socket, sys
-ctypes.CDLL(None).prctl(15, bytes.fromhex(sys.argv[1]), 0, 0, 0)
-listener = socket.create_server(("127.0.0.1", 0))
-ends = socket.create_connection(listener.getsockname()), listener.accept()[0]
-print(listener.getsockname()[1], flush=True)
-input()
-"""
-NAMES = {
-    "latin-1": (b"caf\xe9", "caf\\udce9"),
-    "cut inside a character": ("éééééééé".encode(), "ééééééé\\udcc3"),
-    "japanese": ("日本".encode(), "日本"),
-    "bytes alone": (b"\xff\xfe", "\\udcff\\udcfe"),
-}
 
-
-@pytest.fixture(params=NAMES)
-def named(request):
-    """(the port, the spelling) of a process of this name."""
-    raw, spelling = NAMES[request.param]
-    with subprocess.Popen([sys.executable, "-c", CODE, raw.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield int(process.stdout.readline()), spelling
-        process.communicate("\n")
-
-
-def test_every_output_has_the_one_spelling(named):
+def test_every_output_has_the_one_spelling(named):  # noqa: F811
     port, spelling = named
     connection = package.connections(f"lport {port}", owners=True)[0]
     row = connection.as_dict()
@@ -50,7 +26,7 @@ def test_every_output_has_the_one_spelling(named):
     assert tcpdrop("list", "-o", "process", f"lport {port}", env={"LC_ALL": "C.UTF-8"}).out.splitlines()[1].strip() == spelling
 
 
-def test_what_is_shown_can_be_typed_back(named):
+def test_what_is_shown_can_be_typed_back(named):  # noqa: F811
     port, spelling = named
     for chosen in (
         [f"lport {port} and comm {spelling}"],
@@ -62,14 +38,14 @@ def test_what_is_shown_can_be_typed_back(named):
     assert tcpdrop("list", "-c", f"lport {port} and comm {spelling}x", env={"LC_ALL": "C.UTF-8"}).out != "1\n"
 
 
-def test_a_drop_is_told_whatever_the_name(named):
+def test_a_drop_is_told_whatever_the_name(named):  # noqa: F811
     port, _ = named
     (result,) = package.drop(f"lport {port}")
     assert json.dumps(result.as_dict(), ensure_ascii=False).encode("utf-8")
     assert result.outcome == "dropped"
 
 
-def test_a_stream_that_lacks_a_character_replaces_it(named, monkeypatch):
+def test_a_stream_that_lacks_a_character_replaces_it(named, monkeypatch):  # noqa: F811
     port, spelling = named
     with io.TextIOWrapper(io.BytesIO(), encoding="latin-1") as stream:
         monkeypatch.setattr(sys, "stdout", stream)

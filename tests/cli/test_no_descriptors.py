@@ -4,7 +4,7 @@
 import sys
 
 import pytest
-from support.command import line, run, words
+from support.command import COMMAND, line, run, words
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="it drops on Linux")]
 
@@ -27,3 +27,27 @@ def test_no_descriptors_to_be_had(holder, limit, form):
     if done.status:
         assert pair.alive()
         assert line(pair) not in done.out
+        assert "ulimit -n" in done.err or "protected" in done.err
+
+
+def test_the_reason_is_one_line():
+    """Not even a file of ours can be opened."""
+    for args in (["list"], ["drop", "lport 1"], ["127.0.0.1", "1", "127.0.0.1", "2"], ["check"]):
+        done = run(sys.executable, "-I", "-c", STARVED, "3", *args)
+        assert (done.status, done.out, done.err.count("\n")) == (3, "", 1), done
+        assert done.err.startswith("tcpdrop: /") and done.err.endswith("Too many open files (a higher ulimit -n helps)\n")
+
+
+def test_none_is_left_for_another_namespace(other_namespace):
+    holder, _ = other_namespace
+    done = run(sys.executable, "-I", "-c", STARVED, "4", "list", "--netns", str(holder.pid))
+    assert (done.status, done.out) == (3, "")
+    assert "Too many open files (a higher ulimit -n helps)" in done.err
+
+
+def test_the_shell_that_starts_the_command_needs_eleven(holder):
+    """Fewer it answers by itself, before anything of ours runs; the page of troubles says so."""
+    pair = holder.pair()
+    done = run("sh", "-c", f"ulimit -n 12; exec {COMMAND} {line(pair)}")
+    assert (done.status, done.out) == (0, f"{line(pair)}: dropped\n"), done
+    assert run("sh", "-c", f"ulimit -n 8; exec {COMMAND} --version").status in (2, 3, 127)

@@ -7,21 +7,21 @@ import sys
 import pytest
 from support import unsupported
 from support.command import line, run, tcpdrop, words
-from support.rights import missing
+from support.rights import refused
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 
 def test_without_the_right_it_says_which_and_where(holder, powerless):
     pair = holder.pair()
-    assert tcpdrop(*words(pair), wrapper=powerless) == (3, "", f"{line(pair)}: not permitted ({missing(powerless)})\n")
+    assert tcpdrop(*words(pair), wrapper=powerless) == (3, "", f"{line(pair)}: not permitted ({refused(powerless)})\n")
     assert pair.alive()
 
 
 def test_a_dry_run_shows_without_the_right(holder, powerless):
     """Law 8: the selection is shown without any right, then the refusal that the real run would meet."""
     pair = holder.pair()
-    refusal = f"tcpdrop: the real run would be refused: not permitted ({missing(powerless)})\n"
+    refusal = f"tcpdrop: the real run would be refused: not permitted ({refused(powerless)})\n"
     assert tcpdrop("-n", *words(pair), wrapper=powerless) == (3, f"{line(pair)}: would drop\n", refusal)
     done = tcpdrop("-n", "--json", *words(pair), wrapper=powerless)
     assert (done.status, done.err) == (3, refusal)
@@ -31,7 +31,8 @@ def test_a_dry_run_shows_without_the_right(holder, powerless):
 @pytest.mark.only_on("linux", reason="an option of that kernel")
 def test_a_dry_run_on_a_kernel_that_cannot(holder, no_destroy):
     pair = holder.pair()
-    refusal = "tcpdrop: the real run would be refused: not supported (this kernel is built without CONFIG_INET_DIAG_DESTROY)\n"
+    why = "destroy: EOPNOTSUPP; this kernel is built without CONFIG_INET_DIAG_DESTROY"
+    refusal = f"tcpdrop: the real run would be refused: not supported ({why})\n"
     assert tcpdrop("-n", "--method=destroy", *words(pair), env=no_destroy) == (3, f"{line(pair)}: would drop\n", refusal)
 
 
@@ -60,7 +61,7 @@ def test_a_kernel_that_cannot_says_so(holder, no_destroy):
     assert tcpdrop("--method=destroy", *words(pair), env=no_destroy) == (
         3,
         "",
-        f"{line(pair)}: not supported (this kernel is built without CONFIG_INET_DIAG_DESTROY)\n",
+        f"{line(pair)}: not supported (destroy: EOPNOTSUPP; this kernel is built without CONFIG_INET_DIAG_DESTROY)\n",
     )
     assert pair.alive()
 

@@ -245,6 +245,45 @@ def test_saved_rows_on_standard_input_are_exact_and_not_asked_for(service):
     assert one.alive() == 0
 
 
+# ---- --ask
+
+
+def saved_rows(one):
+    return tcpdrop("list", "--jsonl", f"lport {one.port}").out.encode()
+
+
+@pytest.mark.parametrize(("answers", "status", "left"), [("y\n", 0, 0), ("n\n", 4, 3), ("l\ny\n", 0, 0), ("i\ny\nn\nn\n", 0, 2)], ids=repr)
+def test_saved_rows_are_asked_about_where_that_is_wished(service, answers, status, left):
+    """Standard input carries them: the terminal of the session answers."""
+    one = service(3)
+    with Terminal("drop", "--from", "-", "--ask", saved=saved_rows(one)) as terminal:
+        terminal.expect("Drop 3: ").type(answers)
+        assert terminal.end()[0] == status
+    assert ("ESTABLISHED" in terminal.seen) == (answers[0] in "li")
+    assert one.alive() == left
+
+
+def test_one_match_is_asked_about_where_that_is_wished(service):
+    one = service(1)
+    with Terminal("drop", "--ask", f"lport {one.port}") as terminal:
+        assert terminal.expect("Drop 1: ").type("\n").end()[0] == 4
+    assert one.alive() == 1
+
+
+@pytest.mark.parametrize("more", [[], ["-n"]], ids=["for good", "dry run"])
+def test_where_nobody_can_be_asked_nothing_is_dropped(service, more):
+    """Cron, a daemon: the session has no terminal.  A dry run says the same."""
+    one = service(1)
+    done = tcpdrop("drop", "--ask", *more, f"lport {one.port}", start_new_session=True)
+    assert done.status == 4
+    assert "--ask: there is no terminal to ask at" in done.err
+    assert one.alive() == 1
+
+
+def test_ask_and_yes_exclude_each_other():
+    assert tcpdrop("drop", "--ask", "--yes", "lport 1") == (2, "", "tcpdrop: --yes and --ask exclude each other\n")
+
+
 def test_a_bound_is_checked_before_anything_is_asked(service):
     one = service(3)
     with Terminal("drop", "--max-drops=2", f"lport {one.port}") as terminal:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.command import line, needs, run, tcpdrop, words
 from support.holder import Pair
+from support.services import NO_PORT
 
 import tcpdrop as package
 
@@ -145,7 +146,7 @@ def test_an_error_of_ours_is_a_failure_upstream(pair, form):
     for text in (broken.out, listed + broken.out):
         done = tcpdrop("drop", "--from", "-", stdin=None, input=text.encode())
         assert (done.status, done.out) == (3, "")
-        assert done.err.startswith("tcpdrop: --from: the command that was to name the connections failed: 'x' is neither a port")
+        assert done.err.startswith(f"tcpdrop: --from: the command that was to name the connections failed: 'x' {NO_PORT}")
     assert pair.alive()
 
 

@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.command import COMMAND, run, words
+from support.command import COMMAND, NOBODY, needs, run, words
 from support.screen import Window
+from support.wait import until
 
-pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="live rows by cookie, on real sockets")]
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
 DOWN, UP, PAGE_DOWN, PAGE_UP, HOME, END = "\x1b[B", "\x1b[A", "\x1b[6~", "\x1b[5~", "\x1b[7~", "\x1b[8~"
 
@@ -32,6 +34,7 @@ def servers(*pairs):
     return f"lport {','.join(str(pair.lport) for pair in pairs)} rport {','.join(str(pair.rport) for pair in pairs)}"
 
 
+@pytest.mark.only_on("linux", reason="names of processes, and what was moved")
 def test_rows_say_state_ends_process_and_rates(holder):
     pair = holder.pair()
     with top(servers(pair)) as window:
@@ -41,6 +44,20 @@ def test_rows_say_state_ends_process_and_rates(holder):
         window.until(lambda text: re.search(rf"{holder.pid} \S+ +0 +0$", text, re.M))
         assert window.press("q").end() == 0
         assert window.is_whole()
+
+
+@pytest.mark.only_on("sunos", reason="tells who made a socket, and counts no bytes")
+def test_what_this_system_does_not_tell_is_left_empty(holder):
+    pair = holder.pair()
+    with top(servers(pair)) as window:
+        window.until(
+            lambda text: re.search(rf"ESTABLISHED 127\.0\.0\.1:{pair.lport} +127\.0\.0\.1:{pair.rport} +{holder.pid}$", text, re.M)
+        )
+        window.press("f\x15").press("comm x").until("cannot be answered").press("\x1b").until("1 connection ")
+        for key in "123456789":
+            window.press(key).until(f"by {['rate', 'state', 'local', 'remote', 'process', 'recvq', 'sendq', 'idle', 'age'][int(key) - 1]}")
+        assert window.row_of(f":{pair.lport} ")
+        assert window.press("q").end() == 0
 
 
 def test_a_new_row_is_marked_and_an_ended_one_fades_one_look(holder):
@@ -67,6 +84,18 @@ def test_the_filter_is_edited_live_with_its_error_below(holder):
         window.press("\x1b").until(lambda text: "2 connections" in text and "'bogus'" not in text)  # as it was
         window.press("f\x15" + f"lport {other.lport}\r").until("1 connection ")
         assert window.rows()[1] == f"filter: lport {other.lport}"
+        assert window.press("q").end() == 0
+
+
+def test_a_long_filter_shows_its_end_while_it_is_typed(holder):
+    one = holder.pair()
+    with top(servers(one)) as window:
+        window.until("1 connection ").press("f").press(
+            f" and not ( lport 1 or lport 2 or lport 3 or rport 4 or rport 5 ) and lport {one.lport}"
+        )
+        window.until(lambda text: window.rows()[1].endswith(f" and lport {one.lport}"))
+        assert window.screen.cursor.x == len(window.rows()[1])
+        window.press("\r").until("1 connection ")
         assert window.press("q").end() == 0
 
 
@@ -169,6 +198,15 @@ def test_the_cursor_pages_and_searches(holder):
         assert window.press("q").end() == 0
 
 
+@pytest.mark.only_on("linux", reason="names of processes")
+def test_the_holder_is_searched_as_well(holder):
+    pair = holder.pair()
+    with top(servers(pair)) as window:
+        window.until(f" {holder.pid} ").press(f"/{holder.pid}\r/no such name\r").until("'no such name' is in no row")
+        window.press(f"/{holder.pid}\r").until(lambda text: "is in no row" not in text)
+        assert window.press("q").end() == 0
+
+
 def test_all_that_is_known_of_a_row_and_the_keys(holder):
     pair = holder.pair()
     with top(servers(pair)) as window:
@@ -190,6 +228,18 @@ def test_every_size_is_drawn_and_resizing_works(holder, size):
         assert window.press("q").end() == 0
 
 
+def painted(window):
+    return bool(re.search(rb"\x1b\[[0-9;]*3[0-7]m", window.raw))
+
+
+@pytest.mark.parametrize("env", [{"LINES": "5", "COLUMNS": "20"}, {"COLUMNS": "100000"}, {"LINES": "x"}], ids=str)
+def test_the_terminal_s_size_is_the_terminal_s_own(holder, env):
+    """Of these curses would stay so small, or end the process."""
+    with top(servers(holder.pair()), env=env) as window:
+        window.until(lambda text: window.rows()[-1].endswith("? keys  q"))
+        assert window.press("q").end() == 0
+
+
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "vt100"}, {"LC_ALL": "C"}], ids=str)
 def test_without_colours_or_characters_it_is_legible(holder, env):
     pair = holder.pair()
@@ -197,8 +247,28 @@ def test_without_colours_or_characters_it_is_legible(holder, env):
         window.until(f":{pair.lport} ").press(" ").until("1 marked")
         assert window.row_of(r"^\* ")
         if "NO_COLOR" in env:
-            assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", window.raw)
+            assert not painted(window)
         assert window.press("q").end() == 0
+
+
+def test_a_terminal_whose_own_colours_cannot_be_had_back(holder, tmp_path):
+    """It has colours and no way back to its own (op): it is drawn without any."""
+    if shutil.which("tic") is None:
+        pytest.skip("no tic here")
+    entry = r"half|colours without op, colors#8, pairs#64, setaf=\E[3%p1%dm, setab=\E[4%p1%dm, use=vt100,"
+    subprocess.run(["tic", "-x", "-o", tmp_path, "-"], input=entry, text=True, check=True, capture_output=True)
+    pair = holder.pair()
+    with top(servers(pair), env={"TERM": "half", "TERMINFO": str(tmp_path)}) as window:
+        window.until(f":{pair.lport} ").press(" ").until("1 marked")
+        assert window.press("q").end() == 0
+
+
+@pytest.mark.parametrize(("color", "env", "expected"), [("auto", {}, True), ("never", {}, False), ("always", {"NO_COLOR": "1"}, True)])
+def test_colours_as_they_are_wished(holder, color, env, expected):
+    with top(servers(holder.pair()), "--color", color, env=env) as window:
+        window.until("1 connection ").press(" ").until("1 marked")
+        assert window.press("q").end() == 0
+        assert painted(window) == expected
 
 
 def test_hostile_names_do_no_harm(holder):
@@ -242,9 +312,38 @@ def test_ones_own_session_is_shown_as_you_and_cannot_be_marked(holder):
 def test_what_a_rule_protects_says_why(holder):
     kept, other = holder.pair(), holder.pair()
     with top(servers(kept, other), "--protect", f"lport {kept.lport}") as window:
-        window.until("2 connections").press("a").until("2 marked").press("d").until("Drop 1: ").press("y")
-        window.until(": dropped").until("protected (by --protect")
+        window.until("2 connections").press("a").until("1 marked; 1 by a rule not").press("d").until("Drop 1: ").press("y")
+        window.until(": dropped").until("1 connection ")
         assert kept.alive() and dropped(other)
+        window.press(" ").until(f"not marked: by --protect 'lport {kept.lport}'")
+        window.press("i").until(f"protected_by    by --protect 'lport {kept.lport}'").press("x")
+        window.until(lambda text: f"\nby --protect 'lport {kept.lport}'" in text)  # it is at the cursor
+        window.press("d").until("protected (by --protect")
+        assert kept.alive()
+        assert window.press("q").end() == 0
+
+
+@pytest.mark.only_on("linux", reason="the right and its name")
+def test_who_may_drop_nothing_is_told_all_of_the_reason(holder):
+    pair = holder.pair()
+    wrapper = needs(*NOBODY)
+    with top(servers(pair), command=(shutil.which(wrapper[0]), *wrapper[1:], COMMAND)) as window:
+        window.until("1 connection ").press("d").until("not permitted")
+        window.until(lambda text: "CAP_NET_ADMIN" in text and "sudo" in text)
+        assert pair.alive()
+        assert window.press("q").end() == 0
+
+
+def test_many_keys_are_not_drawn_one_by_one(holder):
+    """Where the operator's login cannot be told, what must live is asked of everything that is there: not at each key."""
+    pairs = [holder.pair() for _ in range(40)]
+    with top(servers(*pairs), env={"SUDO_USER": "alice"}) as window:
+        window.until("40 connections").until(str(holder.pid)).press("3").until("by local")
+        drawn = len(window.raw)
+        window.press((DOWN + UP) * 300 + END)
+        last = max(pair.lport for pair in pairs)
+        window.until(lambda text: window.row_of(f":{last} "))
+        assert len(window.raw) - drawn < 30_000  # each of 600 draws would move the cursor by some 200 bytes
         assert window.press("q").end() == 0
 
 
@@ -277,6 +376,19 @@ def test_a_signal_leaves_the_terminal_whole(holder, number):
         assert pair.alive()
 
 
+@pytest.mark.parametrize("at", ["the question", "a filter", "a page"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_wherever_it_waits(holder, number, at):
+    pair = holder.pair()
+    keys, seen = {"the question": ("d", "[y/N]"), "a filter": ("f", "Enter: keep"), "a page": ("?", "any key: back")}[at]
+    with top(servers(pair)) as window:
+        window.until("1 connection ").press(keys).until(seen)
+        os.kill(window.process.pid, number)
+        assert window.end() == 128 + number
+        assert window.is_whole()
+        assert pair.alive()
+
+
 def test_it_stops_and_comes_back(holder):
     """^Z and fg, in a shell with job control."""
     pair = holder.pair()
@@ -286,6 +398,20 @@ def test_it_stops_and_comes_back(holder):
         assert re.search(r"(?<!-)icanon", window.text()) and re.search(r"(?<!-)echo\b", window.text())
         window.press("\n").until(f":{pair.lport} ").press("?").until("dry run on and off")
         window.press("x").until(f":{pair.lport} ").press("q").until("ended 0")
+
+
+def test_a_stop_while_it_draws_is_not_lost(holder):
+    """^S holds its output, so it waits in the midst of a draw, while curses ignores SIGTSTP; ^Z lets the output go on."""
+    pair = holder.pair()
+    shell = ("/bin/bash", "-c", 'set -m; "$@"; echo stopped; read line; fg; echo ended $?', "bash", COMMAND)
+    with top(servers(pair), command=shell) as window:
+        window.until(f":{pair.lport} ").press("\x13")
+        pid = os.tcgetpgrp(window.master)
+        until(lambda: "poll" not in Path(f"/proc/{pid}/wchan").read_text(encoding="ascii"), "it to wait for its output")
+        time.sleep(0.3)  # a look is no wait that long
+        assert "poll" not in Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+        window.press("\x1a").until("stopped")
+        window.press("\n").until(f":{pair.lport} ").press("q").until("ended 0")
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "nohup"])

@@ -6,6 +6,7 @@ import json
 import pytest
 from support.answers import forbid
 from support.command import tcpdrop
+from support.services import NO_PORT
 
 from tcpdrop import cli
 
@@ -39,22 +40,22 @@ PORTS = {
     "00": "out of range",
     "": "a port is missing behind",
     "*": "'*' is a wildcard, and this form drops one connection",
-    "any": "'any' is neither a port nor a TCP service name",
-    "no-such-service": "'no-such-service' is neither a port nor a TCP service name",
-    "+80": "neither a port nor a TCP service name",
-    "8 0": "neither a port nor a TCP service name",
-    ",80": "neither a port nor a TCP service name",
-    "80\n": r"'80\n' is neither a port nor a TCP service name",
-    "8_0": "neither a port nor a TCP service name",
-    "8e1": "neither a port nor a TCP service name",
-    "0x50": "neither a port nor a TCP service name",
-    "80.0": "neither a port nor a TCP service name",
-    "80,81": "neither a port nor a TCP service name",
-    "80-90": "neither a port nor a TCP service name",
-    "\N{ARABIC-INDIC DIGIT EIGHT}": "'\N{ARABIC-INDIC DIGIT EIGHT}' is neither a port nor a TCP service name",
-    "\N{SUPERSCRIPT TWO}": "'\N{SUPERSCRIPT TWO}' is neither a port nor a TCP service name",
-    "\udcff": r"'\udcff' is neither a port nor a TCP service name",
-    "\x1b[31m": r"'\x1b[31m' is neither a port nor a TCP service name",
+    "any": f"'any' {NO_PORT}",
+    "no-such-service": f"'no-such-service' {NO_PORT}",
+    "+80": NO_PORT,
+    "8 0": NO_PORT,
+    ",80": NO_PORT,
+    "80\n": rf"'80\n' {NO_PORT}",
+    "8_0": NO_PORT,
+    "8e1": NO_PORT,
+    "0x50": NO_PORT,
+    "80.0": NO_PORT,
+    "80,81": NO_PORT,
+    "80-90": NO_PORT,
+    "\N{ARABIC-INDIC DIGIT EIGHT}": f"'\N{ARABIC-INDIC DIGIT EIGHT}' {NO_PORT}",
+    "\N{SUPERSCRIPT TWO}": f"'\N{SUPERSCRIPT TWO}' {NO_PORT}",
+    "\udcff": rf"'\udcff' {NO_PORT}",
+    "\x1b[31m": rf"'\x1b[31m' {NO_PORT}",
 }
 
 
@@ -193,7 +194,7 @@ TWO = {
     "10.0.0.1:0": "port 0 is out of range",
     "10.0.0.1.70000": "port 70000 is out of range",
     "10.0.0.1\x1b": "'10.0.0' is not an address",
-    "10.0.0.1:1\x1b": r"'1\x1b' is neither a port nor a TCP service name",
+    "10.0.0.1:1\x1b": rf"'1\x1b' {NO_PORT}",
 }
 
 

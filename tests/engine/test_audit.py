@@ -170,7 +170,7 @@ def test_without_a_further_thread_the_drop_is_told(holder, monkeypatch):
     monkeypatch.setattr(audit, "start_new_thread", refuse)
     report = package.drop(f"lport {pair.lport}", syslog=True)
     assert report.counts == {"dropped": 1}
-    assert report.warning.endswith("the log takes nothing just now: 1 of 1 lines were not written")
+    assert report.warning.endswith("no thread is to be had for the log: 1 of 1 lines were not written")
 
 
 def test_without_memory_after_the_drop_it_is_told(holder, monkeypatch, capsys):

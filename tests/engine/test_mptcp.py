@@ -12,7 +12,7 @@ from support.holder import Holder, Pair
 from support.wait import until
 
 from tcpdrop import _tcpdrop
-from tcpdrop.model.rows import COOKIE, INODE, LPORT, ROW, USUAL_STATES
+from tcpdrop.model.rows import COOKIE, INODE, LPORT, ROW, RPORT, USUAL_STATES, spelled
 from tcpdrop.system import mptcp
 
 PROTOCOL = 262
@@ -127,26 +127,42 @@ def test_what_nobody_has_accepted_cannot_be_dropped(mp):
 
 
 @pytest.fixture
-def two(mp):
-    """A connection of two subflows: the pair, and the row of the further one."""
+def paths():
+    """A further subflow from another address for each MPTCP connection."""
     for command in ("limits set subflows 2", "endpoint add 127.0.0.77 dev lo subflow"):
         done = run("ip", "mptcp", *command.split())
         if done.status:
             pytest.skip(f"ip mptcp: {done.err.strip()}")
-    try:
-        listener, client = mp.listener("mptcp"), mp.socket("mptcp")  # a further one is accepted by a listener too
-        client.call("connect", listener.name())
-        pair = Pair(client, listener.accept(), mp.pid)
-        pair.alive()
-        (own,) = [row for row in rows() if row[LPORT] == pair.lport]
+    yield
+    run("ip", "mptcp", "endpoint", "flush")
 
-        def further():
-            return [row for row in rows() if row[INODE] == own[INODE] and row[COOKIE] != own[COOKIE]]
 
-        until(further, "a second subflow")
-        yield pair, further()[0]
-    finally:
-        run("ip", "mptcp", "endpoint", "flush")
+@pytest.fixture
+def two(mp, paths):
+    """A connection of two subflows: the pair, and the row of the further one."""
+    listener, client = mp.listener("mptcp"), mp.socket("mptcp")  # a further one is accepted by a listener too
+    client.call("bind", ("127.0.0.5", 0))  # each end of each subflow has an address of its own, as between two hosts
+    client.call("connect", listener.name())
+    pair = Pair(client, listener.accept(), mp.pid)
+    pair.alive()
+    return pair, further(pair.lport)
+
+
+def further(lport):
+    """The row of the further subflow, of the connection whose first has this local port."""
+
+    def others():
+        (own,) = [row for row in rows() if row[LPORT] == lport]
+        return [row for row in rows() if row[INODE] == own[INODE] and row[COOKIE] != own[COOKIE]]
+
+    return until(others, "a second subflow")[0]
+
+
+def lose_first(lport, row):
+    done = run("ip", "mptcp", "endpoint", "delete", "id", "0", "127.0.0.5")
+    if done.status:
+        pytest.skip(f"ip mptcp: {done.err.strip()}")
+    until(lambda: lport not in {one[LPORT] for one in rows() if one[INODE] == row[INODE]}, "the first subflow to go")
 
 
 def test_a_further_subflow_is_not_the_connection(two):
@@ -160,6 +176,56 @@ def test_a_further_subflow_is_not_the_connection(two):
     # Together with the first it is selected, and goes with it.
     assert tcpdrop(*which[:2], f"{pair.lport},{row[LPORT]}").out.count(": dropped\n") == 2
     assert pair.peer.errno("recv", 1) == errno.ECONNRESET
+
+
+@pytest.fixture
+def rest(two):
+    """A connection that has lost its first subflow: the pair, and the row of the one that is left."""
+    pair, row = two
+    lose_first(pair.lport, row)
+    assert pair.alive()
+    return pair, row
+
+
+@pytest.mark.parametrize("victim", ["client", "server"])
+@pytest.mark.parametrize("form", ["classic", "drop", "all"])
+def test_what_is_left_when_the_first_subflow_is_lost_is_the_connection(rest, mp, form, victim):
+    """There is no first by which it could be dropped."""
+    pair, row = rest
+    (row,) = [one for one in rows() if row[LPORT] == one[LPORT if victim == "client" else RPORT]]
+    spared = [mp.pair(), mp.pair("mptcp")]  # beside it
+    exactly = ["lport", str(row[LPORT]), "rport", str(row[RPORT])]
+    rules = [f"--protect=port {one.lport}" for one in spared]
+    how = {"classic": spelled(row).split(), "drop": ["drop", *exactly], "all": ["drop", "--all", "--yes", *rules]}[form]
+    dry = tcpdrop("-n", *how)
+    assert (dry.status, f"{spelled(row)}: would drop\n" in dry.out) == (0, True), dry
+    assert pair.alive()
+    done = tcpdrop("--json", *how)
+    assert done.status == 0, done
+    (entry,) = [entry for entry in entries(done) if entry["local_port"] == row[LPORT] and entry["remote_port"] == row[RPORT]]
+    sees = {"ENOTCONN"} if form != "all" else {"ENOTCONN", "ECONNRESET"}  # of both ends either is the victim
+    assert (entry["outcome"], entry["method"], entry["victim_sees"] in sees) == ("dropped", "descriptor", True)
+    ends = {end.errno("recv", 1) for end in (pair.sock, pair.peer)}
+    assert ends == {errno.ENOTCONN, errno.ECONNRESET}
+    assert all(one.alive() for one in spared)
+
+
+def test_the_rest_of_ones_own_session_is_spared(mp, paths):
+    """An ancestor holds the connection, and no subflow has its ends any more."""
+    listener = mp.listener("mptcp")
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, PROTOCOL) as ours:
+        ours.bind(("127.0.0.5", 0))
+        ours.connect(listener.name())
+        peer = listener.accept()
+        ours.sendall(b"x")
+        peer.call("recv", 1)
+        row = further(ours.getsockname()[1])
+        lose_first(ours.getsockname()[1], row)
+        for how in (spelled(row).split(), ["drop", "lport", str(row[LPORT])]):
+            done = tcpdrop(*how)
+            assert (done.status, "protected (held by pid" in done.err) == (4, True), done
+        ours.sendall(b"x")
+        assert peer.call("recv", 1) == b"x"
 
 
 def test_a_rule_that_names_a_further_subflow_protects_the_first(two):

@@ -94,7 +94,7 @@ CASES = {
     "a rule by mark": (["ip rule add fwmark 7 prohibit"], ["ip -6 rule add fwmark 7 prohibit"], True, True),
     "a rule by user": (["ip rule add uidrange 0-0 unreachable"], ["ip -6 rule add uidrange 0-0 unreachable"], False, False),
     "a rule by another user": (["ip rule add uidrange 7-9 unreachable"], ["ip -6 rule add uidrange 7-9 unreachable"], True, True),
-    "a rule by protocol": (["ip rule add ipproto tcp blackhole"], ["ip -6 rule add ipproto tcp blackhole"], False, False),
+    "a rule by protocol": (["ip rule add ipproto 6 blackhole"], ["ip -6 rule add ipproto 6 blackhole"], False, False),
     "a rule by type of service": (["ip rule add tos 0x10 prohibit"], ["ip -6 rule add tos 0x10 prohibit"], None, None),
 }
 
@@ -176,7 +176,7 @@ def test_rules_by_port(lan, family, end):
     """Two connections that differ in nothing but their ports."""
     _, _, one = lan.connect(family)
     _, _, other = lan.connect(family)
-    lan.on_near(f"ip {'-6' if family == 'inet6' else '-4'} rule add ipproto tcp {end} {one[1 if end == 'sport' else 3]} blackhole")
+    lan.on_near(f"ip {'-6' if family == 'inet6' else '-4'} rule add ipproto 6 {end} {one[1 if end == 'sport' else 3]} blackhole")
     agrees(lan, {one: False, other: True})
 
 

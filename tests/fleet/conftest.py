@@ -6,11 +6,12 @@ import os
 import pytest
 from support import engine
 from support.holder import Holder, fresh_ports
+from support.named import named
 from support.sshd import login, server
 
 from tcpdrop import _tcpdrop
 
-__all__ = ["ansible", "login", "server", "service"]  # fixtures
+__all__ = ["ansible", "login", "named", "server", "service"]  # fixtures
 
 
 def pytest_collection_modifyitems(items):

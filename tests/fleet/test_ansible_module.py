@@ -2,10 +2,12 @@
 """The modules of the collection, each in a process of its own: parameters, refusals, results."""
 
 import errno
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support import private
 from support.command import NOBODY, needs
 from support.crowd import Crowd
 from support.engine import module, modules
@@ -100,6 +102,49 @@ def test_a_wrong_value_is_refused_with_the_parameters_name(service):
     assert lives(pairs)
 
 
+#: what YAML and Jinja make of what was written, and whether it still selects the one connection
+DELIVERED = [
+    ({"local_port": "PORT"}, True),
+    ({"local_port": "1, PORT "}, True),
+    ({"local_port": "PORT-PORT"}, True),
+    ({"user": [0]}, True),
+    ({"states": None, "user": None, "filter": None}, True),
+    ({"rate": "5", "max_drops": "1", "return_limit": "1"}, True),
+    ({"process": 123}, False),
+    ({"remote_addr": []}, False),
+]
+
+
+def test_values_as_they_are_delivered(service):
+    port, pairs = service()
+    texts = [json.dumps({"local_port": port, **given}).replace("PORT", str(port)) for given, _ in DELIVERED]
+    calls = [("tcp_drop", json.loads(text)) for text in texts]
+    for (given, selects), done in zip(DELIVERED, modules(*calls, check=True)):
+        assert (done.status, done.result["matched"]) == (0, int(selects)), (given, done.result)
+    assert lives(pairs)
+
+
+def test_a_range_as_yaml_reads_it(service):
+    """A colon makes it another number; that is the engine's, and the page says how to write it."""
+    yaml = pytest.importorskip("yaml", reason="no ansible-core here (make test-ansible installs it)")
+    assert yaml.safe_load("20:25") == 1225
+    port, pairs = service()
+    done = module("tcp_drop", local_port=yaml.safe_load(f'["{port}-{port}"]'))
+    assert done.result["counts"] == {"dropped": 1}
+    assert cut(pairs)
+
+
+def test_a_name_that_is_no_utf8(named):
+    """Through JSON there and back: one spelling, which selects as well."""
+    port, spelling = named
+    done = module("tcp_connection_info", local_port=[port], process=[spelling])
+    assert [row["process"] for row in done.result["connections"]] == [spelling]
+    done = module("tcp_drop", local_port=[port], filter=f"comm {spelling}", protect=f"comm {spelling}")
+    assert (done.status, done.result["counts"]) == (0, {"protected": 1})
+    done = module("tcp_drop", local_port=[port], process=[spelling])
+    assert (done.status, done.result["counts"]) == (0, {"dropped": 1})
+
+
 def test_all_and_a_selection_exclude_each_other(service):
     port, pairs = service()
     assert "all=True does not go with a selection" in refused(all=True, local_port=[port])
@@ -189,6 +234,15 @@ def test_all(service):
     assert done.result["counts"]["protected"] == 2  # and its other end
     assert lives(pairs[:1])
     assert pairs[1].peer.errno("recv", 1) in (errno.ECONNRESET, errno.ECONNABORTED)  # it was dropped itself, or its other end
+
+
+def test_a_drop_in_of_the_host_binds(service, tmp_path):
+    port, pairs = service(1)
+    wrapper = private.etc(tmp_path, drop_ins={"nfs.conf": f"protect lport {port}\n"})
+    done = module("tcp_drop", wrapper=wrapper, local_port=[port])
+    (row,) = done.result["connections"]
+    assert (row["outcome"], row["protected_by"]) == ("protected", f"by /etc/tcpdrop.conf.d/nfs.conf: lport {port}")
+    assert lives(pairs)
 
 
 def test_a_protecting_text_is_one_filter(service):

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 import pytest
@@ -147,11 +147,43 @@ def test_a_target_without_the_library(ansible, service, bare):
     assert lives(pairs)
 
 
+def mitogen():
+    """The environment in which Mitogen runs the play; its engine is a process of its own on the target, and runs modules itself."""
+    found = util.find_spec("ansible_mitogen")
+    if found is None:
+        pytest.skip("no Mitogen here (make .venv/.ansible installs it)")
+    plugins = Path(found.origin).parent / "plugins" / "strategy"
+    return {"ANSIBLE_STRATEGY_PLUGINS": str(plugins), "ANSIBLE_STRATEGY": "mitogen_linear"}
+
+
+def test_mitogen(ansible, service):
+    port, pairs = service(2)
+    preview = {**drop(local_port=[port]), "check_mode": True}
+    played = ansible.play(tasks(preview, info(local_port=[port]), drop(local_port=[port])), env=mitogen())
+    assert played.status == 0, played.out + played.err
+    assert [step.result["msg"] for step in played.steps] == ["2 would drop", "2 connections match", "2 dropped"]
+    assert cut(pairs)
+
+
+def test_mitogen_and_the_library_in_another_python(ansible, service, bare):
+    """It cannot start the module anew, and says where the library is."""
+    wrapper = needs(*opt_tcpdrop(sys.prefix))
+    port, pairs = service()
+    variables = {"ansible_python_interpreter": str(bare)}
+    said = failure(ansible.play(drop(local_port=[port]), wrapper=wrapper, variables=variables, env=mitogen()))
+    assert said == (
+        f"tcpdrop is in /opt/tcpdrop/bin/python3 and not in the interpreter of the play, {bare}, "
+        "and Mitogen cannot change over: set ansible_python_interpreter to the first"
+    )
+    assert lives(pairs)
+
+
 def old_python():
     """A Python older than the library's oldest, on which this engine still starts modules; None where there is none."""
     from ansible.module_utils import basic
 
-    oldest = getattr(basic, "_PY_MIN", (3, 6))
+    oldest = getattr(basic, "_PY_MIN", None)
+    oldest = oldest if isinstance(oldest, tuple) else (3, 6)  # up to 2.16 it says whether this one will do
     if oldest >= (3, 9):
         pytest.skip(f"Ansible {metadata.version('ansible-core')} starts no module on a Python older than {oldest[0]}.{oldest[1]}")
     version = "3.6" if oldest <= (3, 6) else "3.8"

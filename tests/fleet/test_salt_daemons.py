@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -161,3 +162,32 @@ def test_a_state_over_the_fleet(fleet, holder):
     assert done.status != 0
     assert len(done.answer) == 1
     assert pair.alive()
+
+
+def test_the_answer_arrives_whatever_a_process_is_called(fleet, named):
+    """Over msgpack to the master, which takes no lone surrogate: it was dropped, and the answer never came."""
+    port, spelling = named
+    done = fleet("one", "tcpdrop.connections", f"local_port={port}")
+    assert [row["process"] for row in done.answer["one"]["connections"]] == [spelling], done.text
+    done = fleet("one", "tcpdrop.drop", f"local_port={port}", "filter=comm *")
+    assert done.answer["one"]["counts"] == {"dropped": 1}, done.text
+
+
+@pytest.mark.parametrize("at_most", [1, 2])
+def test_the_whole_fleet_before_the_first_drop(fleet, holder, at_most):
+    """The page's own lines, but for the batch, which the tests above have: both minions see the one connection, which counts twice."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "fleet.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+    pair = holder.pair()
+    salt = shlex.join([str(minions.program("salt")), "-c", str(fleet.master)])
+    lines = re.sub("^salt ", f"{salt} ", lines, flags=re.M)
+    lines = (
+        lines.replace("'db*'", "'*'")
+        .replace("5432", str(pair.lport))
+        .replace("all > 200", f"all > {at_most}")
+        .replace("-b 10% --failhard ", "")
+    )
+    done = run("sh", "-c", lines, timeout=120)
+    assert done.out.splitlines()[:3] == ["one: 1", "two: 1", "all: 2"], done
+    assert (done.status == 0) == (at_most == 2), done
+    assert aborted(pair) if at_most == 2 else pair.alive()

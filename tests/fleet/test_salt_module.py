@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import minions
+from support import minions, private
 from support.command import NO_CAPABILITIES, needs, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def key(pair):
 
 def test_an_entry_point_is_all_that_salt_needs(salt):
     assert salt.ask("functions").keys() == FUNCTIONS
-    assert salt.ask("states").keys() == {"tcpdrop.absent", "tcpdrop.mod_watch"}
+    assert salt.ask("states").keys() == {"tcpdrop.absent", "tcpdrop.mod_watch", "tcpdrop.ruled"}
     assert Path(salt.ask("file", "tcpdrop.drop")).parent == minions.modules() / "_modules"
 
 
@@ -177,6 +177,14 @@ def test_a_hundred_unless_more_is_typed(salt, holder):
     assert aborted(pairs[0], pairs[-1])
 
 
+def test_a_drop_in_of_the_host_binds(conf, holder, tmp_path):
+    pair = holder.pair()
+    wrapper = private.etc(tmp_path, drop_ins={"nfs.conf": f"protect lport {pair.lport}\n"})
+    done = minions.answer(minions.call(conf, "tcpdrop.drop", f"local_port={pair.lport}", wrapper=wrapper))
+    assert done["counts"] == {"protected": 1}
+    assert pair.alive()
+
+
 def test_what_is_protected_stays_and_is_told(salt, holder):
     kept, pair = holder.pair(), holder.pair()
     protect = [f"lport {kept.lport},{kept.rport}"]
@@ -212,6 +220,14 @@ def test_a_watch(salt, holder):
         ({"local_port": 1, "netns": "nowhere"}, "nowhere"),
         ({"local_prot": 1}, "'local_prot' is not known here; the selectors are local_addr, local_port, "),
         ({"filter": "lport and"}, "filter: expected a port"),
+        ({"filter": 0}, "filter: a text, not '0'"),
+        ({"filter": ""}, "filter: an empty string is no filter"),
+        ({"process": True}, "process cannot be of type bool"),
+        ({"process": None}, "process is None; leave a selector out"),
+        ({"local_port": 1, "netns": ""}, "not an empty text"),
+        ({"local_port": 1, "max_drops": ""}, "max_drops: a whole number, not ''"),
+        ({"local_port": 1, "rate": ""}, "rate: a whole number, not ''"),
+        ({"local_port": 1, "protect": ""}, "protect: an empty string is no filter"),
         ({"local_port": 1, "protect": "comm"}, "protect: "),
         ({"states": "LISTEN"}, "LISTEN is no connection"),
         ({"local_port": "http s"}, "local_port: "),
@@ -227,6 +243,32 @@ def test_wrong_arguments_in_one_line(salt, holder, arguments, said):
     state = salt.absent(**arguments)
     assert (state["result"], state["changes"], state["comment"]) == (False, {}, str(caught.value))
     assert pair.alive()
+
+
+def test_values_as_they_are_delivered(salt, holder):
+    """What YAML and a command line of Salt's make of what was written."""
+    pair = holder.pair()
+    port = pair.lport
+    for given in (
+        {"local_port": port},
+        {"local_port": f"1, {port}"},
+        {"local_port": f"{port}-{port}"},
+        {"local_port": port, "user": 0},
+        {"local_port": port, "max_drops": "1", "rate": "5", "return_limit": "1", "netns": None, "protect": None, "reason": 12},
+    ):
+        assert salt("tcpdrop.drop", test=True, **given)["counts"] == {"would_drop": 1}, given
+    for words in (f"local_port={port}", f"local_port=1,{port}", f"local_port=[{port}]", f"local_port='{port}-{port}'"):
+        assert salt.ask("line", ["tcpdrop.count", words]) == 1, words
+    assert salt.ask("line", ["tcpdrop.count", "process=123"]) == 0
+    assert pair.alive()
+
+
+def test_a_name_that_is_no_utf8(salt, named):
+    """Through JSON there and back; test_salt_daemons.py has msgpack."""
+    port, spelling = named
+    assert [row["process"] for row in salt("tcpdrop.connections", local_port=port)["connections"]] == [spelling]
+    assert salt("tcpdrop.summary", by="process", local_port=port)["counts"] == {spelling: 1}
+    assert salt("tcpdrop.drop", local_port=port, process=spelling)["counts"] == {"dropped": 1}
 
 
 def test_an_empty_list_matches_nothing(salt, holder):
@@ -356,15 +398,15 @@ def test_a_system_that_is_not_ours(tmp_path, holder):
     assert pair.alive()
 
 
-def without_the_library(place):
-    """Salt's Python with all its packages but tcpdrop: a command for salt-call."""
+def without_the_library(place, prefix=None):
+    """Salt's Python with all its packages but tcpdrop: a command for salt-call.  prefix: where that Python believes to be."""
     site = Path(run(minions.program("python3"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").out.strip())
     place.mkdir()
     for entry in site.iterdir():
         if not entry.name.startswith("tcpdrop"):
             (place / entry.name).symlink_to(entry)
-    code = f"import sys; sys.path.append({str(place)!r}); from salt.scripts import salt_call; sys.exit(salt_call())"
-    return (minions.program("python3"), "-I", "-S", "-c", code)
+    code = f"import sys; sys.path.append({str(place)!r}); sys.prefix = {str(prefix)!r} if {prefix is not None} else sys.prefix; "
+    return (minions.program("python3"), "-I", "-S", "-c", code + "from salt.scripts import salt_call; sys.exit(salt_call())")
 
 
 def test_a_python_without_the_library(tmp_path, holder):
@@ -376,5 +418,16 @@ def test_a_python_without_the_library(tmp_path, holder):
     for words in (["tcpdrop.check"], [*STATE, f"local_port={pair.lport}"]):
         done = minions.call(conf, *words, program_=missing)
         assert said(done, "tcpdrop is not importable by Salt's Python ")
-        assert "(No module named 'tcpdrop'); install its wheel there, with salt-pip" in done.out + done.err
+        how = f"install its wheel there: {minions.program('python3')} -m pip install ./tcpdrop-*.whl"
+        assert f"(No module named 'tcpdrop'); {how}" in done.out + done.err
     assert pair.alive()
+
+
+def test_a_onedir_salt_without_the_library(tmp_path):
+    """Only there is a salt-pip."""
+    conf = minions.configure(tmp_path / "conf", module_dirs=[str(minions.modules())])
+    pip = tmp_path / "salt-pip"
+    pip.write_text("#!/bin/sh\n")
+    pip.chmod(0o755)
+    done = minions.call(conf, "tcpdrop.check", program_=without_the_library(tmp_path / "site", tmp_path))
+    assert said(done, f"install its wheel there: {pip} install ./tcpdrop-*.whl")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command finds its library wherever it was installed; each place is installed to for real."""
 
+import ast
 import json
 import os
 import shutil
@@ -23,6 +24,9 @@ def stray(tmp_path):
     place.mkdir()
     for name in ("tcpdrop", "errno", "os", "struct", "sitecustomize", "usercustomize", "socket"):
         (place / f"{name}.py").write_text(f"raise SystemExit('{name} ran')\n", encoding="utf-8")
+    for name in ("readlink", "env", "sh", "dirname", "python"):
+        (place / name).write_text(f"#!/bin/sh\necho {name} ran\n", encoding="utf-8")
+        (place / name).chmod(0o755)
     return {
         "cwd": place,
         "env": {
@@ -104,6 +108,134 @@ def test_a_venv_whose_python_is_gone(tmp_path, wheels, works, version):
     assert done.err.count("\n") == 1
 
 
+def test_a_venv_that_was_moved(tmp_path, wheels, works):
+    venv(tmp_path / "before")
+    pip(tmp_path / "before/bin/python3", "install", "--no-deps", wheels["own"])
+    (tmp_path / "before").rename(tmp_path / "behind")
+    works(tmp_path / "behind/bin/tcpdrop", tmp_path / "behind")
+
+
+def test_a_venv_in_a_directory_of_another_encoding(tmp_path, wheels, version):
+    pip(venv(tmp_path / "venv") / "bin/python3", "install", "--no-deps", wheels["own"])
+    place = (tmp_path / "venv").rename(tmp_path / "caf\udce9")
+    # From 3.13 on CPython itself loads nothing from there.
+    tried = run(place / "bin/python3", "-I", "-c", "try: import tcpdrop._tcpdrop\nexcept UnicodeError: print('no')")
+    assert (tried.status, tried.err) == (0, "")
+    for locale in ("C", "POSIX", "C.UTF-8", "en_US.ISO-8859-1"):
+        assert run(place / "bin/tcpdrop", "--version", env={"LC_ALL": locale}) == (0, f"tcpdrop {version}\n", "")
+        done = run(place / "bin/tcpdrop", "demo", env={"LC_ALL": locale})
+        if tried.out:
+            assert (done.status, done.out, done.err.count("\n")) == (3, "", 1), done
+            assert done.err.endswith("/tcpdrop): install tcpdrop elsewhere\n")
+        else:
+            assert done.status == 0, done
+
+
+def test_nothing_of_the_environment(tmp_path, wheels, works, version):
+    """No HOME, no PATH worth the name, and a working directory that is gone."""
+    place = venv(tmp_path / "venv")
+    pip(place / "bin/python3", "install", "--no-deps", wheels["own"])
+    (tmp_path / "link").symlink_to(place / "bin/tcpdrop")
+    for command in (place / "bin/tcpdrop", tmp_path / "link"):
+        for name in ("PATH=/nonexistent", "PATH=", "A=b"):
+            assert run("env", "-i", name, command, "--version") == (0, f"tcpdrop {version}\n", "")
+            assert run("env", "-i", name, command, "demo").status == 0
+        (tmp_path / "gone").mkdir()
+        done = run("sh", "-c", f"cd gone && rmdir ../gone && exec {command} --version", cwd=tmp_path)
+        assert (done.status, done.out) == (0, f"tcpdrop {version}\n"), done
+
+
+@pytest.fixture
+def two(tmp_path, wheels):
+    """A prefix after an upgrade of Python: our library in the directory of either, one of them of an old version of ours."""
+    pip(BASE, "install", "--no-deps", "--prefix", tmp_path / "prefix", wheels["abi3"])
+    command = next((tmp_path / "prefix").rglob("bin/tcpdrop"))
+    new = next(command.parents[1].glob("lib*/python3*/*-packages/tcpdrop"))
+    old = command.parents[1] / "lib/python3.1/site-packages/tcpdrop"
+    shutil.copytree(new, old)
+    (old / "__init__.py").write_text('__version__ = "0.0.old"\n', encoding="utf-8")
+    return command, {"old": next(old.glob("_tcpdrop.*so")), "new": next(new.glob("_tcpdrop.*so"))}
+
+
+@pytest.mark.parametrize("last", ["old", "new"])
+def test_of_two_libraries_the_one_that_was_installed_last(two, version, last):
+    command, modules = two
+    for name, module in modules.items():
+        os.utime(module, (1, 2 if name == last else 1))
+    done = run(command, "--version", env={"PATH": f"{BASE.parent}:{os.environ['PATH']}"})
+    assert done == (0, f"tcpdrop {version if last == 'new' else '0.0.old'}\n", "")
+
+
+def test_of_two_libraries_the_one_whose_python_is_here(two, version):
+    command, modules = two
+    os.utime(modules["new"], (1, 1))
+    modules["old"].rename(modules["old"].with_name("_tcpdrop.cpython-31-x86_64-linux-gnu.so"))
+    done = run(command, "--version", env={"PATH": f"{BASE.parent}:{os.environ['PATH']}"})
+    assert done == (0, f"tcpdrop {version}\n", "")
+
+
+def test_each_sh(tmp_path, wheels, stray, version):
+    """Which of them is called sh is the system's choice; ksh is that of SunOS."""
+    place = venv(tmp_path / "venv")
+    pip(place / "bin/python3", "install", "--no-deps", wheels["own"])
+    (tmp_path / "link").symlink_to(place / "bin/tcpdrop")
+    shells = [words for words in ("dash", "bash --posix", "busybox sh", "ksh", "mksh", "yash") if shutil.which(words.split()[0])]
+    assert shells
+    for words in shells:
+        for command in (place / "bin/tcpdrop", tmp_path / "link"):
+            done = run(shutil.which(words.split()[0]), *words.split()[1:], command, "--version", **stray)
+            assert done == (0, f"tcpdrop {version}\n", ""), words
+
+
+def test_a_python_that_became_another_under_a_venv(tmp_path, wheels, version):
+    """Its bin/python3.N is a link to what is a later one now: the module for all works on, the module for one says so."""
+    others = [name for name in ("python3.9", "python3.10", "python3.12", "python3.13") if name != BASE.name]
+    found = [path for name in others for path in Path(sys.base_prefix).parent.glob(f"*/bin/{name}")]
+    later = [path for path in found if run(path, "-I", "-c", "pass").status == 0]
+    if not later:
+        pytest.skip(f"no other CPython beside {sys.base_prefix}")
+    for kind in ("abi3", "own"):
+        place = venv(tmp_path / kind)
+        pip(place / "bin/python3", "install", "--no-deps", wheels[kind])
+        for link in (place / "bin").glob("python*"):
+            link.unlink()
+            link.symlink_to(later[-1])
+        assert run(place / "bin/tcpdrop", "--version") == (0, f"tcpdrop {version}\n", "")
+        done = run(place / "bin/tcpdrop", "demo")
+        if kind == "abi3":
+            assert done.status == 0, done
+        else:
+            assert (done.status, done.out, done.err.count("\n")) == (3, "", 1), done
+            assert done.err.endswith(": install tcpdrop with that Python\n")
+
+
+OLD = "import sys; sys.version_info = (3, 8, 20, 'final', 0); exec(compile(open(sys.argv[1]).read(), sys.argv[1], 'exec'))"
+
+
+def test_a_python_that_is_too_old():
+    """RHEL 8 calls 3.6 python3: what stands before the question can be read there."""
+    text = (ROOT / "bin/tcpdrop").read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 6))
+    done = run(BASE, "-I", "-c", OLD, ROOT / "bin/tcpdrop")
+    assert done == (3, "", f"tcpdrop: {BASE} is CPython 3.8, and 3.9 or newer is needed: install it with that\n")
+
+
+def test_root_leaves_nothing_in_a_user_s_directory(tmp_path, wheels):
+    """uv compiles nothing: what Python would keep of its own, under sudo, the user could not take away."""
+    if os.geteuid():
+        pytest.skip("needs root, and another user")
+    place = venv(tmp_path / "venv")
+    pip(place / "bin/python3", "install", "--no-deps", "--no-compile", wheels["own"])
+    if run("chown", "-R", "--no-dereference", "65534", place).status:
+        pytest.skip("root has no other user here")
+    before = set(place.rglob("*"))
+    assert run(place / "bin/tcpdrop", "demo").status == 0
+    assert set(place.rglob("*")) == before
+    os.chown(next(place.glob("lib*/python3*/site-packages")), 0, 0)
+    assert run(place / "bin/tcpdrop", "--version").status == 0
+    assert set(place.rglob("*")) != before, "the control: what is root's own is kept"
+
+
 def test_editable(tmp_path, source, works):
     place = venv(tmp_path / "venv", "--system-site-packages", python=sys.executable)
     for need in ("setuptools", "_distutils_hack", "wheel"):  # what builds, in the venv of these tests
@@ -181,11 +313,13 @@ def test_user_under_sudo(tmp_path, wheels, version, system_python):
 
 
 @pytest.fixture
-def overlaid():
+def overlaid(tmp_path):
     """Run a script of sh where /usr and /root may be written to, and nobody sees it."""
     layer = "mount -t overlay -o lowerdir={0},upperdir=$new{0}/up,workdir=$new{0}/work none {0}"
     places = ("/usr", "/opt")
-    script = "set -e; new=$(mktemp -d); mount -t tmpfs none $new\n"
+    new = tmp_path / "layers"
+    new.mkdir()
+    script = f"set -e; new={new}; mount -t tmpfs none $new\n"
     script += "\n".join(f"mkdir -p $new{place}/up $new{place}/work; {layer.format(place)}" for place in places)
     script += "\ntouch /usr/local/bin/.ours  # root of a user namespace may mount, but these are not its own"
     needs("unshare", "-m", "sh", "-c", script)
@@ -236,6 +370,27 @@ set +e
 /usr/local/sbin/tcpdrop --version
 echo $?
 """
+
+
+NOEXEC = """
+mount -t tmpfs -o noexec none /opt
+{system} -m venv --without-pip /opt/tcpdrop
+{python} -m pip --python /opt/tcpdrop/bin/python3 --quiet install --no-deps {wheel}
+set +e
+/opt/tcpdrop/bin/tcpdrop --version 2>/dev/null
+echo $?
+sh /opt/tcpdrop/bin/tcpdrop --version
+sh /opt/tcpdrop/bin/tcpdrop list
+echo $?
+"""
+
+
+def test_where_nothing_may_be_executed(overlaid, wheels, system_python, version):
+    """The shell's own word, and by sh the loader's in a line."""
+    done = overlaid(NOEXEC.format(system=system_python, python=sys.executable, wheel=wheels["abi3"]))
+    assert done.out == f"126\ntcpdrop {version}\n3\n", done
+    assert done.err.count("\n") == 1
+    assert "_tcpdrop.abi3.so: failed to map segment" in done.err
 
 
 def test_a_copy_of_a_venv_s_command_says_what_to_type(overlaid, wheels, system_python):

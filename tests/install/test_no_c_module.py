@@ -31,6 +31,13 @@ def test_a_zipapp_says_that_it_cannot(package, tmp_path, words, version):
 
 
 @pytest.mark.parametrize("words", FORMS, ids=" ".join)
+def test_the_wheel_itself_says_that_it_cannot(wheels, words):
+    done = run(sys.executable, "-m", "tcpdrop", *words, env={"PYTHONPATH": str(wheels["own"])})
+    assert (done.status, done.out) == (3, "")
+    assert done.err == f"tcpdrop: a C module cannot be loaded from an archive ({wheels['own']}/tcpdrop): install the wheel\n"
+
+
+@pytest.mark.parametrize("words", FORMS, ids=" ".join)
 def test_the_source_tree_says_what_to_type(package, words):
     (package / "setup.py").touch()
     done = run(sys.executable, "-m", "tcpdrop", *words, cwd=package)

@@ -171,10 +171,22 @@ def test_a_table_without_one_end_is_refused():
 
 
 def test_a_row_that_does_not_stand_below_its_header_is_refused():
-    lines = Lines()
-    assert lines.read("LOCAL        REMOTE") is None
-    with pytest.raises(ValueError, match="do not stand below the header's"):
-        lines.read("10.0.0.1:8000  10.0.0.2:33062")
+    for header, row in (
+        ("PROCESS  LOCAL        REMOTE", "tmux: server  10.0.0.1:80  10.0.0.2:33062"),
+        ("LOCAL        REMOTE", "10.0.0.1:8000  10.0.0.2:33062  7"),
+        ("STATE  LOCAL        REMOTE", "10.0.0.1:8000  10.0.0.2:33062"),
+    ):
+        lines = Lines()
+        assert lines.read(header) is None
+        with pytest.raises(ValueError, match="do not stand below the header's"):
+            lines.read(row)
+
+
+def test_a_terminal_s_row_whose_ends_are_long_is_read_by_its_words():
+    """It moves the rest of its line, and is read back as it was copied."""
+    ends = "[2001:db8:1111:2222:3333:4444:5555:6666]:443 [2001:db8:1111:2222:3333:4444:5555:7777]:51000"
+    (found,) = read(f"STATE       LOCAL                 REMOTE                PIDS    PROCESS\nESTABLISHED {ends} 812     tmux: server")
+    assert found == ("2001:db8:1111:2222:3333:4444:5555:6666", "443", "2001:db8:1111:2222:3333:4444:5555:7777", "51000")
 
 
 def test_a_table_ends_with_a_blank_line():

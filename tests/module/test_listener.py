@@ -5,21 +5,25 @@ Linux answers a look-up of a vanished four-tuple with the listener of its local
 port, and a destroy without a cookie closes that.
 """
 
+import contextlib
 import ctypes
 import errno
 import socket
 import sysconfig
+import threading
+from array import array
 from pathlib import Path
 
 import pytest
 from support import broken, procnet
 from support.checks import mapped, refuses, row_of, rows
+from support.crowd import Crowd
 from support.holder import fresh_ports
 from support.wait import until
 
 import tcpdrop
 from tcpdrop import _tcpdrop
-from tcpdrop.model.rows import COOKIE, LISTEN
+from tcpdrop.model.rows import CONNECTION_STATES, COOKIE, LISTEN, LPORT, ROW
 
 pytestmark = pytest.mark.privileged
 
@@ -194,17 +198,81 @@ def test_this_bench_would_see_a_broken_abort(holder, run, mutant, family):
     refuses(errno.ENOENT, row_of, service.gone)
 
 
+def disconnect(sock):
+    """connect(AF_UNSPEC): no connection any more, and the same socket.  connect(2)"""
+    assert ctypes.CDLL(None).connect(sock.fileno(), bytes(16), 16) == 0
+
+
+class Victim:
+    """A connection on a port of its own, which may become a listener on that port."""
+
+    def __init__(self, server):
+        self.sock, self.port = socket.socket(), fresh_ports()["client_port"]  # one that was asked for stays when the connection goes
+        self.sock.bind(("127.0.0.1", self.port))
+        self.sock.connect(server.getsockname())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+
+    def listen(self):
+        disconnect(self.sock)
+        self.sock.listen()
+
+    def listens(self):
+        return len(procnet.listeners(self.port)) == 1
+
+
+@pytest.mark.only_on("linux", reason="a socket keeps its cookie")
+def test_a_row_whose_socket_listens_by_now_is_refused_by_the_module_itself():
+    with socket.create_server(("127.0.0.1", 0)) as server, Victim(server) as one, Victim(server) as other:
+        table = _tcpdrop.list_connections(CONNECTION_STATES)
+        ports = [ROW.unpack_from(raw)[LPORT] for raw in table]
+        one.listen()
+        answers = _tcpdrop.abort_rows(table, array("I", [ports.index(one.port), ports.index(other.port)]).tobytes())
+        assert list(memoryview(answers).cast("i")) == [errno.ENOENT, 0]
+        assert one.listens()
+
+
+def listens_meanwhile():
+    """Drop 12,000 between two; the last becomes a listener as soon as the first goes.  (Was that in time?, its answer, does it listen?)"""
+    with Crowd(12000) as crowd, socket.create_server(("127.0.0.1", 0)) as server, Victim(server) as first, Victim(server) as last:
+        table = _tcpdrop.list_connections(CONNECTION_STATES)
+        ports = [ROW.unpack_from(raw)[LPORT] for raw in table]
+        others = [place for place, port in enumerate(ports) if crowd.port <= port < crowd.port + crowd.ports]
+        wanted = array("I", [ports.index(first.port), *others, ports.index(last.port)]).tobytes()
+        late = []
+
+        def become_one():
+            with contextlib.suppress(ConnectionAbortedError):
+                first.sock.recv(1)
+            late.append(last.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+            last.listen()
+
+        thread = threading.Thread(target=become_one)
+        thread.start()
+        answers = list(memoryview(_tcpdrop.abort_rows(table, wanted, threads=1)).cast("i"))
+        thread.join()
+        assert answers[:-1] == [0] * (len(others) + 1)
+        return not any(late), answers[-1], last.listens()
+
+
+@pytest.mark.only_on("linux", reason="a socket keeps its cookie")
+def test_a_connection_that_listens_once_the_drops_have_begun_is_spared():
+    """What listens is looked for again and again while many are dropped."""
+    seen = until(lambda: next((one for one in [listens_meanwhile()] if one[0]), None), "a thread that comes to run in time", 60)
+    assert seen == (True, errno.ENOENT, True)
+
+
 @pytest.mark.only_on("linux", reason="a socket keeps its cookie")
 def test_a_connection_that_listens_by_now_is_spared():
     """After connect(AF_UNSPEC) and listen() it is the same socket with the same cookie: the kernel would destroy it."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as victim:
-        number = fresh_ports()["client_port"]  # a port that was asked for stays when the connection goes
-        victim.bind(("127.0.0.1", number))
-        victim.connect(server.getsockname())
-        chosen = tcpdrop.connections(f"lport {number}")
+    with socket.create_server(("127.0.0.1", 0)) as server, Victim(server) as victim:
+        chosen = tcpdrop.connections(f"lport {victim.port}")
         assert len(chosen) == 1
-        assert ctypes.CDLL(None).connect(victim.fileno(), bytes(16), 16) == 0
         victim.listen()
         assert tcpdrop.drop(chosen).counts == {"gone": 1}
-        with socket.create_connection(("127.0.0.1", number)):
+        with socket.create_connection(("127.0.0.1", victim.port)):
             pass

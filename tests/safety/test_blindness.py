@@ -24,6 +24,7 @@ VIEWS = 10_000
 NAMES = ("sshd", "nginx", "redis", "worker")
 PATHS = ("/system.slice/nginx.service", "/system.slice/ssh.service", "/user.slice/user-7.slice")
 CGROUPS = {"/a": frozenset((1, 2)), "/b": frozenset((3,))}
+OTHER_CGROUPS = {"/a": frozenset((3, 4)), "/b": frozenset((1, 2, 4))}
 INTERFACES = {"lo": 1, "eth0": 2}
 EPHEMERAL = (40000, 50000)
 
@@ -118,6 +119,7 @@ def view(dice, host):
         cgroups=True,
     )
     facts._cgroup_ids.update({path: None if lost() else ids for path, ids in CGROUPS.items()})
+    facts._other_cgroups.update({path: None if lost() else ids - {dice.choice((3, 4))} for path, ids in OTHER_CGROUPS.items()})
     rows = []
     for row in host.rows:
         row = list(row)
@@ -188,6 +190,7 @@ def test_who_sees_everything_is_as_certain_as_before(every_process_exists):
             full.processes._comms[pid], full.processes._uids[pid], full.processes._cgroups[pid] = name, uids, path
         facts = Facts(listeners=host.listeners, ephemeral=EPHEMERAL, interfaces=INTERFACES, owners=full, cgroups=True)
         facts._cgroup_ids.update(CGROUPS)
+        facts._other_cgroups.update(OTHER_CGROUPS)
         node = expression(dice)
         for row in map(tuple, host.rows):
             if host.held[row[INODE]][1] == "tables" and row[INODE] and host.answer(node, row) is not None:

@@ -272,6 +272,43 @@ def test_a_login_that_comes_between_two_rounds_is_spared(holder):
     assert again.alive()
 
 
+# ---- other network namespaces
+
+
+@pytest.fixture
+def elsewhere(other_namespace):
+    """inside(command), here(command): wrappers into the other namespace, and back into ours; and who holds what there."""
+    there, _ = other_namespace
+    inside = needs("nsenter", f"--net=/proc/{there.pid}/ns/net")
+    return there, inside, ("nsenter", f"--net=/proc/{os.getpid()}/ns/net")
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_what_carries_the_session_in_another_namespace_is_spared(elsewhere):
+    """A login rides on another one there, and the command has gone to a third place: ip netns exec."""
+    there, inside, here = elsewhere
+    listener = there.listener()
+    with Login(listener.name(), wrapper=inside) as outer:
+        carrier = listener.accept()
+        with Login(listener.name(), wrapper=inside) as inner:
+            listener.accept()
+            ends = [*outer.remote, *outer.local]
+            for form in (["drop", f"rport {outer.local[1]}"], [str(word) for word in ends]):
+                done = inner.run(f"--netns={there.pid}", *form, wrapper=(*here, *BARE))
+                assert (done.status, f"protected (held by pid {there.pid} " in done.err) == (4, True), done
+            assert outer.alive() and carrier.errno("send", b"x") == 0
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_where_a_login_cannot_be_told_those_of_another_namespace_count(elsewhere, monkeypatch, holder_is_a_login_service):
+    there, _, _ = elsewhere
+    pair = there.pair()
+    report = package.drop(f"lport {pair.lport}", netns=there.pid)
+    assert report.counts == {"protected": 1}
+    assert "of login services are protected" in report.warning
+    assert pair.alive()
+
+
 # ---- what no process holds
 
 

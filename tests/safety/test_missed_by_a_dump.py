@@ -37,9 +37,10 @@ def test_a_socket_that_the_rules_dump_missed_is_spared(holder, blind, family, ru
     assert pair.alive()
 
 
+@pytest.mark.parametrize("device", [None, b"lo"], ids=["", "bound"])
 @pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
-def test_a_mirror_that_the_rules_dump_missed_counts(holder, blind, family):
-    pair = holder.pair(family)
+def test_a_mirror_that_the_rules_dump_missed_counts(holder, blind, family, device):
+    pair = holder.pair(family, device=device)
     blind(pair.rport, pair.lport)
     report = tcpdrop.drop(f"lport {pair.lport}", protect=f"lport {pair.rport}")
     assert report.counts == {"protected": 1}

@@ -77,9 +77,9 @@ class Login:
     `local` and `remote` are the ends of its connection to `address`.
     """
 
-    def __init__(self, address, *, device="", env=None):
+    def __init__(self, address, *, device="", env=None, wrapper=()):
         self._process = subprocess.Popen(
-            [sys.executable, "-I", LOGIN, address[0], str(address[1]), device],
+            [*wrapper, sys.executable, "-I", LOGIN, address[0], str(address[1]), device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **(env or {})},

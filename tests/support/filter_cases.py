@@ -95,6 +95,7 @@ def facts(draw):
         cgroups=True,
     )
     known._cgroup_ids.update(CGROUPS, **{"/none": None})
+    known._other_cgroups.update({"/a": draw(st.sampled_from([None, frozenset([1, 9])])), "/b": frozenset([1, 7]), "/none": None})
     return known
 
 

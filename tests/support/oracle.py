@@ -151,8 +151,10 @@ def unit(node, row, info, facts):
 
 
 def cgroup(node, row, info, facts):
-    ids = facts.cgroup_ids(node.args[0])
-    return None if ids is None or not row[rows.FLAGS] & rows.ROW_CGROUP else row[rows.CGROUP] in ids
+    ids, others = facts._cgroup_ids[node.args[0]], facts._other_cgroups[node.args[0]]
+    if ids is None or not row[rows.FLAGS] & rows.ROW_CGROUP:
+        return None
+    return True if row[rows.CGROUP] in ids else False if others is not None and row[rows.CGROUP] in others else None
 
 
 def kernel(node, row, info, facts):

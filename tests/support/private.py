@@ -13,8 +13,11 @@ WANTED = ("passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache", "localtime
 SCRIPT = 'mount --make-rprivate / && mount --bind "$1" /etc && shift && exec "$@"'
 
 
-def etc(tmp_path, text=None, *, mode=0o644, owner=None):
-    """A wrapper for a command that finds this text in /etc/tcpdrop.conf (None: no such file)."""
+def etc(tmp_path, text=None, *, mode=0o644, owner=None, drop_ins=None):
+    """A wrapper for a command that finds this text in /etc/tcpdrop.conf (None: no such file).
+
+    drop_ins: name -> text of what lies in /etc/tcpdrop.conf.d, None for no such directory.
+    """
     needs("unshare", "--mount")
     place = Path(tmp_path, "etc")
     if not place.exists():
@@ -30,6 +33,13 @@ def etc(tmp_path, text=None, *, mode=0o644, owner=None):
         if owner is not None:
             os.chown(file, owner, owner)
         file.chmod(mode)
+    if drop_ins is not None:
+        below = place / "tcpdrop.conf.d"
+        below.mkdir(mode=0o755)
+        below.chmod(0o755)
+        for name, content in drop_ins.items():
+            (below / name).write_text(content, encoding="utf-8")
+            (below / name).chmod(0o644)
     return ("unshare", "--mount", "sh", "-c", SCRIPT, "sh", str(place))
 
 

@@ -6,6 +6,7 @@ import os
 from support.command import COMMAND, NO_CAPABILITIES, NOBODY
 
 from tcpdrop import _tcpdrop
+from tcpdrop.system import platform
 
 WHO = {"nobody": NOBODY, "root without capabilities": NO_CAPABILITIES}
 
@@ -15,6 +16,11 @@ def advice(wrapper):
     if wrapper == NOBODY:
         return f"run as root: sudo {COMMAND}"
     return "uid 0 is not enough here, as in a container without --cap-add NET_ADMIN"
+
+
+def refused(wrapper):
+    """The same behind the call that is refused, and its errno."""
+    return f"{platform.ABORT}: EPERM; {missing(wrapper)}"
 
 
 def missing(wrapper):

@@ -70,6 +70,10 @@ class Window:
         os.close(self._slave)
         self._slave = None
 
+    def show(self, text):
+        """What stood on the screen before the command."""
+        self._stream.feed(text.encode())
+
     def read(self, seconds):
         end = time.monotonic() + seconds
         while self.master is not None and (left := end - time.monotonic()) > 0:

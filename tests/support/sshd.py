@@ -16,7 +16,7 @@ from tcpdrop.system import procfs
 CONFIG = """\
 ListenAddress 127.0.0.1:{port}
 HostKey {place}/host_key
-AuthorizedKeysFile {place}/user_key.pub
+AuthorizedKeysFile {keys}
 PidFile none
 PermitRootLogin yes
 PubkeyAuthentication yes
@@ -26,6 +26,7 @@ UsePAM no
 StrictModes no
 UseDNS no
 MaxStartups 100
+Subsystem sftp internal-sftp
 """
 
 # sshd wants /run/sshd: it gets a /run of its own, and the host's stays as it is.
@@ -47,19 +48,24 @@ def absent():
 
 
 class Server:
-    """An sshd on a high port of loopback; the keys are thrown away with `place`."""
+    """An sshd on a high port of loopback; the keys are thrown away with `place`.
 
-    def __init__(self, place):
+    sudoer: an ordinary user (support/sudoer.py) may log in as well, and become root.
+    """
+
+    def __init__(self, place, *, sudoer=None):
         self.place = place
         for name in ("host_key", "user_key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", place / name], check=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         config = place / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, place=place), encoding="utf-8")
+        keys = sudoer.may_log_in_with(place / "user_key.pub") if sudoer else place / "user_key.pub"
+        config.write_text(CONFIG.format(port=self.port, place=place, keys=keys), encoding="utf-8")
         sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         with open(place / "sshd.log", "wb") as log:
-            self.process = subprocess.Popen([*OWN_RUN, sshd, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stderr=log)
+            wrapper = sudoer.wrapper if sudoer else OWN_RUN
+            self.process = subprocess.Popen([*wrapper, sshd, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stderr=log)
         try:
             until(self._answers, "sshd to listen")
         except AssertionError:

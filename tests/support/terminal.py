@@ -10,8 +10,13 @@ import time
 
 from support.command import COMMAND
 
-#: make the terminal on stderr the controlling one, then become the command
-LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+#: make the terminal on stderr the controlling one, listen to its end (which nohup does not), then become the command
+LAUNCH = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Terminal:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from support.command import line
 from support.holder import Holder
 from support.wait import until
 
@@ -116,6 +117,24 @@ def test_one_that_ended_is_not_there(two):
     assert (len(found), [error for error in found.unread if error.outcome != "gone"]) == (1, [])
 
 
+def test_a_name_that_is_taken_away_between_two_looks(two, names, capsys, monkeypatch):
+    """`ip netns del` unmounts the file, and then removes it: what was found by it is not there, and that is no failure."""
+    one, other, second = two
+    real = netns.namespaces
+
+    def found(where):
+        spaces = real(where)
+        second.stop()
+        (names[0] / "two").unlink()
+        (names[0] / "two").touch()
+        return spaces
+
+    monkeypatch.setattr(netns, "namespaces", found)
+    status, out, err = command(capsys, "list", "-c", "--netns", "all", ports(one, other))
+    assert (status, out) == (0, "1\n"), err
+    assert err == f"tcpdrop: 'two' is no network namespace: its file in {names[0]} is stale\n"
+
+
 def test_a_process_that_ended_is_no_want_of_rights(monkeypatch):
     """The kernel says EACCES of a process that ends while its namespace is looked up."""
     ended = subprocess.Popen(["true"])
@@ -151,12 +170,54 @@ def test_rows_of_one_that_ended_are_gone_and_the_others_dropped(two, names, caps
     else:
         status, out, err = command(capsys, "drop", "--no-syslog", "--json", "--from", str(file))
         counts = json.loads(out)["summary"]["counts"]
-    # A name alone that is no more says nothing of the namespace that had it.
-    fate = "gone" if how in ("python", "number") else "failed"
-    assert (counts, one.state()) == ({"dropped": 1, fate: 1}, None)
+    assert (counts, one.state()) == ({"dropped": 1, "gone": 1}, None)
     if how != "python":
-        assert status == (0 if fate == "gone" else 3)
-        assert f"tcpdrop: {other.lport}" not in err and (fate == "gone" or "no network namespace 'two'" in err)
+        assert status == 0
+        assert f"tcpdrop: {other.lport}" not in err
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_name_that_is_no_more_says_nothing_of_the_connections(two, names, capsys, tmp_path, form):
+    """`ip netns del` takes the name alone: what lives on is not gone, and where it is stands there."""
+    one, other, second = two
+    file = tmp_path / "rows"
+    arguments = ("--json",) if form == "json" else ()
+    file.write_text(command(capsys, "list", "--netns", "all", *arguments, ports(one, other))[1])
+    (names[0] / "two").unlink()
+    label = os.readlink(f"/proc/{second.pid}/ns/net")
+    status, out, err = command(capsys, "drop", "--no-syslog", "--json", "--from", str(file))
+    assert (status, json.loads(out)["summary"]["counts"]) == (3, {"dropped": 1, "failed": 1})
+    what = "it lives on" if form == "json" else "there is one with these ends"
+    assert f"{line(other)}: no network namespace 'two' ({what} in {label}: --netns '{label}')\n" in err
+    assert (one.state(), other.state()) == (None, "ESTABLISHED")
+    status, out, err = command(capsys, "drop", "--no-syslog", "-y", "--netns", label, ports(other))
+    assert (status, other.state()) == (0, None)
+
+
+def test_where_not_every_namespace_can_be_seen_nothing_is_gone_for_certain(two, names, capsys, tmp_path, monkeypatch):
+    one, other, second = two
+    file = tmp_path / "rows"
+    file.write_text(command(capsys, "list", "--netns", "all", "--json", ports(one, other))[1])
+    second.stop()
+    (names[0] / "two").unlink()
+    hidden = tcpdrop.NotPermitted("which network namespace 1 process is in may not be seen", errno=errno.EACCES, step=netns.HIDDEN)
+    monkeypatch.setattr(netns, "unseen", lambda: [hidden])
+    status, out, err = command(capsys, "drop", "--no-syslog", "--json", "--from", str(file))
+    assert (status, json.loads(out)["summary"]["counts"]) == (3, {"dropped": 1, "failed": 1})
+    assert "(whether it lives on cannot be told: which network namespace 1 process is in may not be seen)" in err
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_file_of_which_nothing_is_left(two, names, capsys, tmp_path, form):
+    """Its only namespace has ended: all of it is gone, status 1, and the dry run says the same."""
+    _, other, second = two
+    file = tmp_path / "rows"
+    file.write_text(command(capsys, "list", "--netns", "all", *(("--json",) if form == "json" else ()), ports(other))[1])
+    second.stop()
+    (names[0] / "two").unlink()
+    for dry in ((), ("-n",)):
+        status, out, _ = command(capsys, "drop", *dry, "--no-syslog", "--json", "--from", str(file))
+        assert (status, json.loads(out)["summary"]["counts"]) == (1, {"gone": 1})
 
 
 def test_a_right_that_is_missing_in_one(two, monkeypatch):

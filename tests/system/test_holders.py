@@ -219,3 +219,50 @@ def test_the_cgroup_of_a_socket_is_a_directory():
         assert len(matching(chosen, table, facts)) == 1
         assert not matching(Filter("cgroup /no/such"), table, facts)
         assert not matching(Filter("not cgroup /no/such"), table, facts)
+
+
+@pytest.fixture
+def cgroup():
+    """A cgroup with another below it; skips where none can be made."""
+    place = next((place for place, _ in procfs.mounts_of("cgroup2") if os.access(place, os.W_OK)), None)
+    if place is None or os.geteuid():
+        pytest.skip("no cgroup2 here that can be written")
+    above = f"{place}/tcpdrop-{os.getpid()}"
+    try:
+        os.makedirs(f"{above}/below")
+    except OSError as error:
+        pytest.skip(f"no cgroup can be made here: {error}")
+    yield place, above
+    for path in (f"{above}/below", above):
+        if os.path.isdir(path):
+            os.rmdir(path)
+
+
+def move(pid, cgroup):
+    with open(f"{cgroup}/cgroup.procs", "w", encoding="ascii") as file:
+        file.write(str(pid))
+
+
+def test_where_a_cgroup_was_that_has_ended_nothing_tells(cgroup):
+    """A socket keeps the cgroup that it was made in, also when its process has moved and that is no more."""
+    place, above = cgroup
+    name = f"/{os.path.basename(above)}"
+
+    def answers(text):
+        chosen = Filter(f"state established and lport {c.port} and {text}")
+        facts = gather(chosen.needs())
+        rows, unsure = decide(chosen, owners_table(plan_for(chosen, facts)), facts)
+        return len(rows), unsure
+
+    move(os.getpid(), f"{above}/below")
+    try:
+        c = Child()
+    finally:
+        move(os.getpid(), place)
+    with c:
+        move(c.process.pid, place)
+        assert (answers(f"cgroup {name}"), answers(f"not cgroup {name}")) == ((1, 0), (0, 0))
+        os.rmdir(f"{above}/below")
+        assert (answers(f"cgroup {name}"), answers(f"not cgroup {name}")) in {((0, 1), (0, 1)), ((0, 0), (0, 1))}
+    with Child() as c:
+        assert (answers(f"cgroup {name}"), answers(f"not cgroup {name}")) == ((0, 0), (1, 0))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support.command import COMMAND, run
+from support.command import COMMAND, NOBODY, needs, run
 
 import tcpdrop
 from tcpdrop import Filter
@@ -75,9 +75,9 @@ sys.stdin.read()
 
 
 class Held:
-    def __init__(self, code):
+    def __init__(self, code, wrapper=()):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BEGIN + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+            [*wrapper, sys.executable, "-c", BEGIN + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
         )
         said = self.process.stdout.readline()
         if "no " in said:
@@ -128,6 +128,24 @@ def test_every_thread_with_a_table_of_its_own_is_looked_at(elsewhere):
     assert (len(missed), missed.undecidable) == (0, 0)
     report = tcpdrop.drop(f"lport {elsewhere.port}", protect=f"pid {elsewhere.pid}")
     assert report.counts == {"protected": 1} and elsewhere.alive()
+
+
+#: gives up the capability by which NOBODY reads the interpreter
+HELPLESS = """
+import ctypes
+assert ctypes.CDLL(None).capset(ctypes.byref((ctypes.c_uint32 * 2)(0x20080522, 0)), ctypes.byref((ctypes.c_uint32 * 6)())) == 0
+"""
+
+
+@pytest.mark.real_root
+@pytest.mark.parametrize("way", WAYS)
+def test_an_ordinary_user_finds_his_own(way):
+    """The directory of a first thread that has ended is root's, those of the others are his."""
+    with Held(HELPLESS + WAYS[way], needs(*NOBODY)) as held:
+        look = f"found = tcpdrop.connections('pid {held.pid} and lport {held.port}', owners=True)"
+        lines = ["import tcpdrop", look, HELPLESS, look, "print(found[0].pids)"]  # the first look loads what it needs
+        done = run(*NOBODY, sys.executable, "-c", "\n".join(lines))
+        assert (done.status, done.out) == (0, f"({held.pid},)\n"), done
 
 
 @pytest.mark.parametrize("text", ["kernel", "not kernel", "comm {name}", "not comm {name}", "comm *", "not pid {pid}", "not mine"])

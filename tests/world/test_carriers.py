@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from support.command import COMMAND
+from support.command import COMMAND, NEARLY_NOBODY, needs
+from support.holder import Holder
 from support.sshd import login, server  # noqa: F401 - fixtures
 from support.wait import until
 
@@ -48,6 +49,31 @@ def test_ssh_inside_ssh(server, login, holder, how):  # noqa: F811
     assert pair.state() is None and other.end()[0] == 255
 
 
+BOUND = """
+import os, select, socket, sys
+with socket.socket() as sock:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    sock.connect(("127.0.0.1", int(sys.argv[1])))
+    while True:
+        for one in select.select([0, sock], [], [])[0]:
+            data = sock.recv(65536) if one is sock else os.read(0, 65536)
+            if not data:
+                sys.exit()
+            os.write(1, data) if one is sock else sock.sendall(data)
+"""
+
+
+def test_ssh_inside_ssh_whose_client_is_bound_to_a_device(server, login, holder, tmp_path):  # noqa: F811
+    """As in a VRF: the kernel finds that end only with the device's number."""
+    one, pair, relay = login(), holder.pair(), tmp_path / "relay.py"
+    relay.write_text(BOUND)
+    status, said = does(one, within(server, f"env -i {DROP}", "-o", f"ProxyCommand={sys.executable} -I {relay} {server.port}"))
+    assert status == 0, said
+    assert one.alive(), said
+    assert f"{one.server}: protected" in said
+    assert pair.state() is None
+
+
 def test_three_deep_and_over_a_port_forward(server, login, holder):  # noqa: F811
     """A jump: the innermost connection is carried by the forwarding process of the login before it."""
     one, pair = login(), holder.pair()
@@ -73,12 +99,62 @@ def test_who_has_become_root_and_detached_himself_is_not_cut(server, login, hold
     assert "protected" in said and pair.state() is None, said
 
 
+#: how a command comes to stand below PID 1 with nothing of its caller's environment; the programs themselves are
+#: not here: what they leave is (a process named atd, a cgroup, a transient unit of systemd's)
+LEFT = {
+    "at": "cp $(readlink -f /bin/sh) {place}/atd && {place}/atd -c 'sh {job}; true'",
+    "systemd-run": "sh {job}",
+    "systemd-run --unit": "sh {job}",
+    "systemd-run --user": "sh {job}",
+    "a daemon": "sh {job}",
+}
+CGROUPS = {
+    "systemd-run": "/system.slice/run-u7.service",
+    "systemd-run --unit": "/system.slice/nightly.service",
+    "systemd-run --user": "/user.slice/user-1000.slice/user@1000.service/app.slice/run-u9.service",
+    "a daemon": "/system.slice/daily.service",
+}
+#: in a mount namespace of its own: $1 becomes this process's cgroup, and nightly.service a transient unit
+SEEN = """
+mount --make-rprivate / && mount -t tmpfs none /run && mkdir -p /run/systemd/transient && : > /run/systemd/transient/nightly.service &&
+mount --bind "$1" /proc/$$/cgroup && shift && exec "$@"
+"""
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_what_was_started_for_somebody_does_not_cut_him(server, login, holder, tmp_path, how):  # noqa: F811
+    """A daemon is the control: nobody stands behind that, and everything is dropped."""
+    one, pair, out = login(), holder.pair(), tmp_path / "out"
+    seen = ""
+    if how in CGROUPS:
+        (tmp_path / "cgroup").write_text(f"0::{CGROUPS[how]}\n")
+        wrapper = ("unshare", "--mount", "sh", "-c", SEEN, "sh", str(tmp_path / "cgroup"))
+        needs(*wrapper)
+        seen = shlex.join(wrapper)
+    (tmp_path / "job").write_text(told(f"{seen} {DROP}", out) + "\n")
+    detached = shlex.quote(f"sleep 0.3; {LEFT[how].format(place=tmp_path, job=tmp_path / 'job')}")
+    does(one, f"env -i PATH=$PATH setsid -f sh -c {detached} < /dev/null > /dev/null")
+    until(out.exists, "the detached command", 30)
+    said = out.read_text()
+    assert pair.state() is None, said
+    spared = how != "a daemon"
+    assert one.alive() == spared, said
+    assert (f"{one.server}: protected" in said) == ("cannot tell which connection carries your session" in said) == spared, said
+
+
 # ---- a way in that no list knows
 
 
 SERVICE = """
 import ctypes, os, pty, socket, sys, time
-name, go, script = sys.argv[1:]
+name, go, script, audit, terminal = sys.argv[1:]
+if audit:  # what pam_loginuid(8) does at a login
+    try:
+        with open("/proc/self/loginuid", "w") as file:
+            file.write("0")
+    except OSError as error:
+        print(f"no audit here: {error}", flush=True)
+        sys.exit()
 service = os.fork()
 if service == 0:  # it accepts, and is no ancestor of the shell that it carries
     ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)
@@ -95,6 +171,8 @@ if os.fork() == 0:
         time.sleep(0.05)
     while not os.path.exists(go):
         time.sleep(0.05)
+    if not terminal:
+        os.execvp("sh", ["sh", "-c", script])
     pid, fd = pty.fork()
     if pid == 0:
         os.execvp("sh", ["sh", "-c", script])
@@ -111,11 +189,16 @@ os.kill(service, 9)
 
 
 class Service:
-    def __init__(self, name, go, script):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVICE, name, go, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
-        )
-        self.port = int(self.process.stdout.readline())
+    """A service that accepts one connection, and beside it a shell that neither holds it nor descends from who does."""
+
+    def __init__(self, name, go, script, *, audit=False, terminal=True):
+        argv = [sys.executable, "-c", SERVICE, name, go, script, "1" if audit else "", "1" if terminal else ""]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+        said = self.process.stdout.readline()
+        if "no audit" in said:
+            self.__exit__()
+            pytest.skip(said.strip())
+        self.port = int(said)
 
     def __enter__(self):
         return self
@@ -140,5 +223,89 @@ def test_a_shell_beside_a_service_that_accepted_its_way_in(holder, tmp_path, nam
         assert "status 4" in said and "protected (" in said and "your own login cannot be told" in said, said
         if name == "my-own-remote":
             assert "no login service that is known" in said and "'login NAME' in /etc/tcpdrop.conf" in said, said
+        assert client.errno("send", b"x") == 0
+        client.close()
+
+
+class Other:
+    """One more login of the same service, whose client is a process of its own."""
+
+    CODE = """
+import ctypes, socket, sys
+ctypes.CDLL(None).prctl(15, b"sshd", 0, 0, 0)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+accepted = server.accept()[0]
+sys.stdin.read()
+"""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+        )
+        self.port = int(self.process.stdout.readline())
+        self.holder = Holder()
+        self.client = self.holder.socket()
+        self.client.call("connect", ("127.0.0.1", self.port))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.holder.stop()
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+@pytest.mark.parametrize(("terminal", "variable"), [(True, ""), (False, "TMUX=x"), (False, "STY=x")], ids=["terminal", "tmux", "screen"])
+def test_a_terminal_that_outlives_its_login_may_be_anothers(holder, tmp_path, terminal, variable):
+    """tmux, begun in one login that is still there and attached from another: the audit session is the first one's."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    script = told(f"env -u SSH_CONNECTION -u TMUX -u STY {variable} {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+    with Other() as other, Service("sshd", port, script, audit=True, terminal=terminal) as service:
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(f"{other.port},{service.port}")
+        (tmp_path / "port.part").rename(port)
+        until(out.exists, "the command", 30)
+        said = out.read_text()
+        assert "status 4" in said and "your own login cannot be told" in said, said
+        assert other.client.errno("send", b"x") == 0 and client.errno("send", b"x") == 0
+        client.close()
+
+
+def test_who_has_detached_himself_is_told_by_the_audit_session(holder, tmp_path):
+    """No terminal, no variable: the login of the same audit session is spared, and no other."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    script = told(f"env -i {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+    with Other() as other, Service("sshd", port, script, audit=True, terminal=False) as service:
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(f"{other.port},{service.port}")
+        (tmp_path / "port.part").rename(port)
+        until(out.exists, "the command", 30)
+        said = out.read_text()
+        assert "status 0" in said and "protected (held by pid" in said, said
+        assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
+        client.close()
+
+
+def test_a_login_of_ones_own_audit_session_that_cannot_be_seen(holder, tmp_path):
+    """hidepid=2: /proc shows a user his own processes, and sshd is root's."""
+    needs("unshare", "--mount", "sh", "-c", "mount -t proc -o hidepid=2 proc /proc")
+    out, port = tmp_path / "out", tmp_path / "port"
+    job = shlex.quote(f'{COMMAND} drop --no-syslog --yes lport "$1"; echo status $?')
+    apart = shlex.join(["exec", "setsid", "-f", *NEARLY_NOBODY, "sh", "-c"])
+    hidden = shlex.quote(f'mount -t proc -o hidepid=2 proc /proc; {apart} {job} sh "$1"')
+    script = f"env -u SSH_CONNECTION unshare --mount sh -c {hidden} sh $(cat {port}) > {out} 2>&1"
+    with Service("sshd", port, script, audit=True, terminal=False) as service:
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", service.port))
+        (tmp_path / "port.part").write_text(str(service.port))
+        (tmp_path / "port.part").rename(port)
+        until(lambda: out.exists() and "status" in out.read_text(), "the command", 30)
+        said = out.read_text()
+        assert "status 4" in said and "cannot tell which connection carries your session" in said, said
         assert client.errno("send", b"x") == 0
         client.close()

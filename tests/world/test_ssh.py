@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The main job on a real OpenSSH: logins are cut one by one or all at once, and the one it is typed over lives."""
 
+import re
 import shutil
 import subprocess
 
 import pytest
 from support import procnet
 from support.command import COMMAND, NEARLY_NOBODY, needs, run, tcpdrop
+from support.screen import Window
 from support.wait import until
+
+from tcpdrop.system import procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 FELT = pytest.mark.only_on("linux", reason="the client of a login that is cut hears of it")
@@ -246,3 +250,42 @@ def test_an_ancestry_that_cannot_be_read_spares_sshd(login, holder):
     assert one.alive()
     assert other.alive()
     assert both_ends(one)
+
+
+# ---- on the whole screen
+
+
+@FELT
+def test_top_inside_a_login_cuts_the_others_and_shows_its_own_as_you(server, login):
+    other = login()
+    ssh, *rest = server.argv(f"exec {COMMAND} top --no-syslog --interval 200ms state established lport {server.port}")
+    with Window(command=(shutil.which(ssh), "-tt", *rest)) as window:
+        window.until("2 connections").until(lambda text: window.row_of(r" you\b"))
+        window.press("a").until("1 marked; 1 of your own session not")
+        window.press("d").until("Drop 1: ").press("y").until(": dropped").until("1 connection ")
+        assert other.end()[0] == 255
+        window.press(" ").until(re.compile(r"not marked: held by pid \d+ sshd").search)
+        window.press("d").until("protected (held by pid ").press("\r").until("protected (held by pid ")
+        window.press("?").until("dry run on and off").press("x").until("1 connection ")  # it lives
+        assert window.press("q").end() == 0
+        assert b"\x1b[?47l" in window.raw
+
+
+@FELT
+def test_top_ends_with_its_login(server, login):
+    """The client is killed: no screen goes on without anybody at it."""
+    ssh, *rest = server.argv(f"exec {COMMAND} top --no-syslog lport {server.port}")
+    with Window(command=(shutil.which(ssh), "-tt", *rest)) as window:
+        window.until("1 connection ")
+        (pid,) = [pid for pid in procfs.all_pids() if f"lport {server.port}".encode() in _arguments(pid) and b"tcpdrop" in _arguments(pid)]
+        window.process.kill()
+        until(lambda: not procfs.exists(pid), "top to end", timeout=20)
+
+
+def _arguments(pid):
+    """What a process that is no ssh was started with, words apart by blanks."""
+    try:
+        words = procfs.read(f"/proc/{pid}/cmdline").replace(b"\0", b" ")
+    except OSError:
+        return b""
+    return b"" if b"ssh" in words.split(b" ")[0] else words

@@ -38,7 +38,7 @@ def test_the_own_process_s_is_dropped_and_another_user_s_is_not(mine, holder, no
     for dry in (["-n"], []):
         done = tcpdrop(*dry, *words(other), wrapper=nobody)
         assert done.status == 3
-        assert "not permitted (needs CAP_NET_ADMIN in the user namespace that owns network namespace net:[" in done.err
+        assert "not permitted (destroy: EPERM; needs CAP_NET_ADMIN in the user namespace that owns network namespace net:[" in done.err
         assert "run as root: sudo " in done.err
     assert other.alive()
 
@@ -54,7 +54,7 @@ def test_each_connection_of_a_selection_has_its_own_outcome(mine, holder, nobody
         assert {found[pair.lport]["outcome"] for pair in own} == {word}
         assert {(found[pair.lport]["outcome"], found[pair.lport]["errno"]) for pair in other} == {("not_permitted", errno.EPERM)}
         for pair in other:
-            assert f"{line(pair)}: not permitted (needs CAP_NET_ADMIN" in done.err
+            assert f"{line(pair)}: not permitted (destroy: EPERM; needs CAP_NET_ADMIN" in done.err
     assert all(pair.alive() for pair in other)
     assert not any(pair.state() for pair in own)
 

@@ -10,7 +10,11 @@ The selectors are those of every part of tcpdrop: ``local_addr``, ``local_port``
 each a value, a list, or values with commas between. All that are given must
 match, and ``filter`` as well, which is the language of ``tcpdrop list``. An
 empty list matches nothing; null is an error. ``netns`` names a network
-namespace (Linux).
+namespace (Linux). Write a range of ports with a dash and in quotes, ``'20-25'``:
+YAML reads ``20:25`` as one number to base 60, which is port 1225.
+
+A process's name is bytes. Those that are no UTF-8 come back as ``\\udcNN``, and
+are taken so.
 
 What is listed or dropped comes back under the keys of ``tcpdrop list --json``.
 The connections between the minion and its master are spared, and so are the
@@ -303,9 +307,17 @@ def _library():
         from tcpdrop import drop, keep_dropping  # noqa: F401
     except (ImportError, SyntaxError) as error:  # SyntaxError: a Python that is too old
         raise CommandExecutionError(
-            "tcpdrop is not importable by Salt's Python {} ({}); install its wheel there, with salt-pip".format(sys.executable, error)
+            "tcpdrop is not importable by Salt's Python {} ({}); install its wheel there: {} install ./tcpdrop-*.whl".format(
+                sys.executable, error, _pip()
+            )
         ) from error
     return tcpdrop
+
+
+def _pip():
+    """What installs into Salt's Python here: only onedir packages have a salt-pip; over salt-ssh it is the target's own Python."""
+    beside = os.path.join(sys.prefix, "salt-pip")
+    return beside if os.access(beside, os.X_OK) else sys.executable + " -m pip"
 
 
 def _find(tcpdrop, filter, kwargs, **how):
@@ -323,6 +335,9 @@ def _selection(kwargs):
             raise CommandExecutionError("'{}' is not known here; the selectors are {} and netns".format(name, ", ".join(SELECTORS)))
         if isinstance(value, str) and name != "netns":
             given[name] = value.split(",")
+        if name == "process":  # a name of digits comes as a number from a command line of Salt's
+            each = given[name] if isinstance(given[name], list) else [value]
+            given[name] = value if value is None else [str(one) if type(one) is int else one for one in each]
     return given
 
 
@@ -337,6 +352,8 @@ def _filter(tcpdrop, name, text):
     """The Filter of this text, or None; a mistake is told with the parameter's name."""
     if text is None:
         return None
+    if not isinstance(text, str):
+        raise CommandExecutionError("{}: a text, not '{}'".format(name, text))
     try:
         return tcpdrop.Filter(text)
     except (TypeError, ValueError) as error:

@@ -68,6 +68,36 @@ def absent(name, **kwargs):
     return ret
 
 
+def ruled(name):
+    """
+    The rules of the host can be followed; changes nothing
+
+    Fails, with each line that is wrong, where ``/etc/tcpdrop.conf`` or a drop-in
+    cannot be read or trusted: nothing can be dropped on such a host.
+
+    name
+        A label.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' state.single tcpdrop.ruled name=rules
+    """
+    ret = {"name": name, "changes": {}, "result": True, "comment": "the rules can be followed"}
+    try:
+        found = __salt__["tcpdrop.check"]()
+    except CommandExecutionError as error:
+        # Before the first run there is no library to ask; test=True says what it would be.
+        ret["result"] = None if __opts__["test"] else False
+        ret["comment"] = error.error
+        return ret
+    if not found["rules"]:
+        ret["result"] = False
+        ret["comment"] = "; ".join(found["problems"])
+    return ret
+
+
 def mod_watch(name, sfun=None, **kwargs):
     """
     The same, after something that the state watches has changed

@@ -19,7 +19,6 @@ from ...filters.selection import select
 from ...model.connection import Connection, Owner
 from ...safety.guard import Guard
 from ...safety.rules import Rules
-from ...system.holders import scan
 from ...system.netns import scopes_of
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
@@ -27,6 +26,7 @@ from ..selectors import check_zone, filter_of, protecting, seconds
 from ..signals import AtOnce, Interrupted, Stop
 from ..streams import Streams
 from .look import Look
+from .search import Search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +35,11 @@ if TYPE_CHECKING:
     from ...engine.outcome import Report
     from ...filters import Filter
     from ...model.table import Connections
-    from ...system.holders import Owners as Holders
 
 #: seconds between two looks
 INTERVAL = 2.0
-#: the operator's session is looked for again after so many looks
-AGAIN = 5
-#: seconds after which holders are looked for again, or later where that takes long
-HOLDERS_AGAIN = 4.0
+#: seconds after which the operator's session is looked for again to be shown, or later where that takes long
+AGAIN = 10.0
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
@@ -70,7 +67,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     sitting = Sitting(parsed, fixed, protect, method)
     try:
         with AtOnce():
-            sit(sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run"))
+            sit(sitting, text, interval or INTERVAL, dry_run=parsed.flag("dry_run"), colours=parsed.coloured(terminal=True))
     except Interrupted as signal:
         return 128 + signal.number
     except curses.error as error:
@@ -85,6 +82,15 @@ def _terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)) and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def _whys(guard: Guard, connections: Connections) -> dict[int, str]:
+    """The number of each that must live -> why."""
+    found, start = {}, 0
+    for batch, spared in zip(connections.batches, guard.protected(connections)):
+        found.update({start + number: why.hint or why.message for number, why in spared.items()})
+        start += len(batch)
+    return found
+
+
 class Sitting:
     """What the screen asks of the system."""
 
@@ -94,10 +100,10 @@ class Sitting:
         self._protect = protect
         self._method = method
         self._look: Look | None = None
-        self._looks = 0
-        self._holders: Holders | None = None
-        self._holders_due = 0.0
+        self.search = Search()
         self._session: Guard | None = None
+        self._session_due = 0.0
+        self._logins: dict[Connection, str] | None = None
         self._counts: dict[str, int] = {}
         self._unlogged = ""
         self.status = DONE
@@ -108,60 +114,60 @@ class Sitting:
         found = None
         if both:
             found = all_of(both)
-        if self._looks % AGAIN == 0:
+        if time.monotonic() >= self._session_due:
             self._session = None
-        self._looks += 1
         connections = select(found, where=self._parsed.text("netns"), details=True, droppable=True)
         self._look = Look(connections, self._look)
         return self._look
 
     def holder(self, connection: Connection) -> Owner:
         """Who holds it, as far as that was found by now."""
-        found = None if self._holders is None or not connection.inode else self._holders.of(connection.inode)
-        return connection.owner if found is None else found
+        return self.search.of(connection.inode) or connection.owner
 
     def process(self, inode: int) -> str | None:
-        found = None if self._holders is None or not inode else self._holders.of(inode)
-        return None if found is None else found.process
-
-    def find_holders(self) -> bool:
-        """Read every process's descriptors: seldom enough to cost a twentieth of the time at most."""
-        began = time.monotonic()
-        if began < self._holders_due:
-            return False
-        self._holders = scan()
-        took = time.monotonic() - began
-        self._holders_due = began + max(took * 20, HOLDERS_AGAIN)
-        return True
+        return self.search.names.get(inode)
 
     def spared(self, connections: Connections) -> dict[int, str]:
         """Which of them carry the operator's own session, and by whom that is told."""
         if self._parsed.flag("include_self"):
             return {}
         if self._session is None:
-            self._session = Guard()
-        found, start = {}, 0
-        for batch, spared in zip(connections.batches, self._session.protected(connections)):
-            found.update({start + number: why.hint for number, why in spared.items()})
-            start += len(batch)
-        return found
+            began = time.process_time()
+            self._session, self._logins = Guard(), None
+            # Where the login cannot be told each answer rests on a look at all that is there: it is asked for once.
+            if self._session.warning and self._look is not None:
+                everything = self._look.connections
+                self._logins = {everything[number]: why for number, why in _whys(self._session, everything).items()}
+            self._session_due = time.monotonic() + max(AGAIN, 20 * (time.process_time() - began))
+        if self._logins is None:
+            return _whys(self._session, connections)
+        return {number: self._logins[one] for number, one in enumerate(connections) if one in self._logins}
+
+    def protected(self, connections: Connections) -> dict[int, str]:
+        """Which of them a drop would spare, and why: also by rules, each of which asks for all that is there."""
+        return _whys(self._guard(), connections)
+
+    def _guard(self) -> Guard:
+        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
+        return Guard(include_self=self._parsed.flag("include_self"), rules=rules)
 
     def drop(self, victims: Connections, dry_run: bool, approve: Callable[[Connections], bool]) -> Report:
         """As `tcpdrop drop` does it.  Raises Error with nothing dropped."""
 
         def ask(connections: Connections) -> None:
-            if not approve(connections):
-                raise Refused("not confirmed: nothing was dropped")
+            with AtOnce():  # whoever is asked may leave
+                if not approve(connections):
+                    raise Refused("not confirmed: nothing was dropped")
 
-        rules = Rules(self._protect, lambda: scopes_of(self._parsed.text("netns")))
-        guard = Guard(include_self=self._parsed.flag("include_self"), rules=rules)
         with Stop() as stop:
-            work = Run(guard, dry_run=dry_run, method=self._method, stopped=stop)
+            work = Run(self._guard(), dry_run=dry_run, method=self._method, stopped=stop)
             work.round(victims, None if dry_run else ask)
             if not dry_run:
                 work.verify(lambda: still_there(work.report))
         if not dry_run:
             self._audit(work.report)
+        if stop.number:
+            raise Interrupted(stop.number)
         return work.report
 
     def _audit(self, report: Report) -> None:

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from ...engine.outcome import Report
     from ...model.table import Connections
     from . import Sitting
+    from .search import Search
 
     #: drops these; asks with the victims before the first one.  Raises Error with nothing dropped
     Drop = Callable[[Connections, bool, Callable[[Connections], bool]], Report]
 
 ESCAPE, ENTER, BACKSPACE = "\x1b", ("\n", "\r", curses.KEY_ENTER), ("\x7f", "\b", curses.KEY_BACKSPACE)
+
+#: seconds until it is asked again whether holders were found
+SOON = 0.1
 
 #: a key that comes back at once this often without a person: the terminal has died
 DEAD = 20
@@ -40,14 +44,20 @@ class TerminalGone(Exception):
     """Nobody can press a key any more."""
 
 
-def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:
+def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool, colours: bool) -> None:
     """One sitting, from the first look to q."""
 
     def work(window: curses.window) -> None:
         view = View(
-            sitting.select, filter_text=text, holder=sitting.holder, process=sitting.process, spared=sitting.spared, dry_run=dry_run
+            sitting.select,
+            filter_text=text,
+            holder=sitting.holder,
+            process=sitting.process,
+            spared=sitting.spared,
+            protected=sitting.protected,
+            dry_run=dry_run,
         )
-        App(view, Screen(window), sitting.drop, interval=interval, find_holders=sitting.find_holders).run()
+        App(view, Screen(window, colours=colours), sitting.drop, interval=interval, search=sitting.search).run()
 
     try:
         _on_screen(work)
@@ -57,6 +67,13 @@ def sit(sitting: Sitting, text: str, interval: float, *, dry_run: bool) -> None:
 
 def _on_screen(work: Callable[[curses.window], None]) -> None:
     """With the terminal in curses' hands, and given back whatever comes: curses.wrapper(), which would turn colours on."""
+    try:
+        told = all(os.get_terminal_size(1))
+    except OSError:
+        told = False
+    if told:  # a size of the environment's would hold whatever it is, and one that is absurd would end the process
+        for name in ("LINES", "COLUMNS"):
+            os.environ.pop(name, None)
     window = curses.initscr()
     try:
         curses.noecho()
@@ -73,15 +90,12 @@ def _on_screen(work: Callable[[curses.window], None]) -> None:
 class App:
     """One sitting."""
 
-    def __init__(
-        self, view: View, screen: Screen, drop: Drop, *, interval: float, find_holders: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, view: View, screen: Screen, drop: Drop, *, interval: float, search: Search) -> None:
         self.view = view
         self.screen = screen
         self._drop = drop
         self._interval = interval
-        #: looks for holders if it is time to; True when there is something new to draw
-        self._find_holders = find_holders
+        self._search = search
         self._searched = ""
         self._empty = 0
         self._moves: dict[object, Callable[[], None]] = {
@@ -97,8 +111,8 @@ class App:
             "S": lambda: view.sort_next(-1),
             "r": lambda: view.sort_by(view.order),
             **{str(number): lambda order=order: view.sort_by(order) for number, order in enumerate(ORDERS, 1)},  # type: ignore[misc]
-            "N": self._search_on,
-            "/": self._search,
+            "N": self._look_on_for,
+            "/": self._look_for,
             "f": self._edit_filter,
             "i": self._info,
             "o": lambda: self._read("what became of each", view.outcomes or ["nothing was dropped yet"], from_end=True),
@@ -112,8 +126,11 @@ class App:
         """Until q."""
         self._look()
         due = time.monotonic() + self._interval
+        ahead: str | int | None = None
         while True:
-            key = self._key(due - time.monotonic())
+            key, ahead = ahead, None
+            if key is None:
+                key = self._key(min(due - time.monotonic(), SOON if self._search.busy else self._interval))
             if key == "q":
                 return
             if key is None:
@@ -121,13 +138,23 @@ class App:
                     if not self.view.paused:
                         self._look()
                     due = time.monotonic() + self._interval
+                elif self._search.go_on():
+                    self._draw()
                 continue
-            if key == curses.KEY_RESIZE:
-                curses.update_lines_cols()
-            elif key in self._moves:
-                self.view.message = ""
+            self._press(key)
+            ahead = self.screen.key(0)  # a key that is held comes faster than a slow terminal is drawn
+            if ahead is None or time.monotonic() >= due:
+                self._draw()
+
+    def _press(self, key: str | int) -> None:
+        if key == curses.KEY_RESIZE:
+            curses.update_lines_cols()
+        elif key in self._moves:
+            self.view.message = ""
+            try:
                 self._moves[key]()
-            self._draw()
+            except Error as error:  # a rule that cannot be followed by now, say
+                self.view.message = str(error)
 
     def _key(self, seconds: float) -> str | int | None:
         """The next key.  Raises TerminalGone where there can be none."""
@@ -154,7 +181,7 @@ class App:
                 raise
             self.view.message = str(error)
         self._draw()
-        if self._find_holders():  # after the rows are to be seen: it may take longer than they did
+        if self._search.go_on():
             self._draw()
 
     def _draw(self, prompt: str | None = None, *, editing: bool = False) -> None:
@@ -197,13 +224,13 @@ class App:
         if text is None or self.view.filter_error:
             self.view.set_filter(before)
 
-    def _search(self) -> None:
+    def _look_for(self) -> None:
         text = self._type("", lambda text: None, lambda text: f"/{text}")
         if text:
             self._searched = text
-            self._search_on()
+            self._look_on_for()
 
-    def _search_on(self) -> None:
+    def _look_on_for(self) -> None:
         self.view.search(self._searched)
 
     # ---- reading
@@ -215,11 +242,10 @@ class App:
         line = next((line for line in self.view.lines() if line.identity == identity), None)
         if line is None:
             return
-        facts: dict[str, object] = line.connection.as_dict()
+        facts: dict[str, object] = {"protected_by": self.view.why_protected(identity) or "nothing", **line.connection.as_dict()}
         if facts["pids"] is None:
             facts["pids"], facts["process"] = line.owner.pids, line.owner.process
-        facts["protected_by"] = line.spared or None
-        shown = [f"{name:<15} {'unknown' if value is None else printable(str(value))}" for name, value in facts.items()]
+        shown = [f"{name:<15} {_said(value)}" for name, value in facts.items()]
         self._read(str(line.connection), shown)
 
     def _read(self, title: str, lines: list[str], *, from_end: bool = False) -> None:
@@ -270,6 +296,15 @@ class App:
             key = self._key(3600)
             if key is not None and key != curses.KEY_RESIZE:
                 return key in ("y", "Y")
+
+
+def _said(value: object) -> str:
+    """A fact, for people."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value))
 
 
 def _fate(outcome: str, error: Error | None) -> str:

@@ -8,11 +8,11 @@ Meaning never rests on colour alone: marks, "you" and "ended" are words and sign
 from __future__ import annotations
 
 import curses
-import os
 import time
+from signal import SIG_BLOCK, SIG_SETMASK, SIGTSTP, pthread_sigmask
 
 from ...model.addresses import printable
-from ..width import cut, fit, width
+from ..width import cut, fit, squeezed, width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,22 +50,25 @@ KEYS = "space mark  a all  d drop  f filter  / search  i info  n dry run  ? keys
 class Screen:
     """Draws; and reads keys."""
 
-    def __init__(self, window: curses.window) -> None:
+    def __init__(self, window: curses.window, *, colours: bool) -> None:
         self.window = window
         window.keypad(True)
         curses.set_escdelay(25)  # milliseconds that Escape waits for the rest of a key
-        self._colours = self._start_colours()
+        self._colours = self._start_colours(wanted=colours)
         #: the widest local and remote end so far: columns do not jump at each look
         self._ends = [15, 15]
 
     @staticmethod
-    def _start_colours() -> dict[str, int]:
+    def _start_colours(*, wanted: bool) -> dict[str, int]:
         """meaning -> attribute; legible without any colour."""
         plain = {"you": curses.A_UNDERLINE, "new": curses.A_BOLD, "ended": curses.A_DIM, "marked": curses.A_BOLD, "bad": curses.A_BOLD}
-        if os.environ.get("NO_COLOR") or not curses.has_colors():
+        if not (wanted and curses.has_colors()):
             return plain
         curses.start_color()
-        curses.use_default_colors()
+        try:
+            curses.use_default_colors()
+        except curses.error:  # a terminal that has no way back to its own
+            return plain
         colours = {"you": curses.COLOR_CYAN, "new": curses.COLOR_GREEN, "marked": curses.COLOR_YELLOW, "bad": curses.COLOR_RED}
         for number, (meaning, colour) in enumerate(colours.items(), 1):
             curses.init_pair(number, colour, -1)
@@ -89,7 +92,8 @@ class Screen:
         lines = view.lines()
         view.drawn(lines)
         self._put(0, _title(view), curses.A_BOLD)
-        self._put(1, f"filter: {view.filter_text}" if view.filter_text or editing else "filter: (f to type one)")
+        typed = _end_of(view.filter_text, self.size[1] - 10) if editing else view.filter_text
+        self._put(1, f"filter: {typed}" if view.filter_text or editing else "filter: (f to type one)")
         self._put(2, view.filter_error, self._colours["bad"])
         columns = self._columns(lines)
         self._put(3, "  " + " ".join(fit(title, size, right=right) for title, size, right, _ in columns), curses.A_REVERSE)
@@ -97,10 +101,10 @@ class Screen:
         for height, line in enumerate(lines[: self.page(view)]):
             text = _flag(line) + " " + " ".join(fit(read(line), size, right=right) for _, size, right, read in columns)
             self._put(ABOVE + height, text, self._attribute(line) | (curses.A_REVERSE if line.identity == at and not line.ended else 0))
-        self._draw_foot(view, prompt)
+        self._draw_foot(view, prompt, next((view.reason(line) for line in lines if line.identity == at), ""))
         if editing:
-            self._move(1, min(self.size[1] - 1, len("filter: ") + width(printable(view.filter_text))))
-        self.window.refresh()
+            self._move(1, min(self.size[1] - 1, len("filter: ") + width(typed)))
+        self._refresh()
 
     def _columns(self, lines: list[Line]) -> list[Column]:
         for line in lines:
@@ -108,16 +112,19 @@ class Screen:
             self._ends = [max(size, len(str(end))) for size, end in zip(self._ends, ends)]
         return _columns_for(self.size[1], self._ends, netns=any(line.connection.netns is not None for line in lines))
 
-    def _draw_foot(self, view: View, prompt: str | None) -> None:
-        bottom = self.size[0] - 1
+    def _draw_foot(self, view: View, prompt: str | None, why: str) -> None:
+        """What became of the last ones; a message, or why the row at the cursor must live; the prompt, or the keys."""
+        bottom, columns = self.size[0] - 1, self.size[1] - 1
         kept = view.outcomes[-min(OUTCOMES, len(view.outcomes)) :] if view.outcomes else []
         for number, text in enumerate(reversed(kept)):
             self._put(bottom - BELOW + 1 - number - 1, text, 0 if text.endswith((": dropped", ": would drop")) else self._colours["bad"])
-        self._put(bottom - 1, view.message, self._colours["bad"])
-        self._put(
-            bottom,
-            prompt if prompt is not None else KEYS,
-        )
+        # What must be read to its end covers the rows above, half of them at most; of a question the end.
+        most = max(1, bottom // 2)
+        foot = [KEYS] if prompt is None else _wrapped(prompt, columns)[-most:]
+        message = _wrapped(view.message or why, columns)[:most]
+        looks = [self._colours["bad" if view.message else "you"]] * len(message) + [0] * len(foot)
+        for number, (text, look) in enumerate(zip(reversed([*message, *foot]), reversed(looks))):
+            self._put(bottom - number, fit(text, columns), look)
 
     def _attribute(self, line: Line) -> int:
         if line.ended:
@@ -134,7 +141,15 @@ class Screen:
             self._put(1 + height, line)
         more = f"  {first + 1}-{min(len(lines), first + room)} of {len(lines)}" if len(lines) > room else ""
         self._put(self.size[0] - 1, f"any key: back{more}", curses.A_REVERSE)
-        self.window.refresh()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """curses ignores SIGTSTP while it writes, and a ^Z of that moment would be lost: what is held back is not."""
+        held = pthread_sigmask(SIG_BLOCK, {SIGTSTP})
+        try:
+            self.window.refresh()
+        finally:
+            pthread_sigmask(SIG_SETMASK, held)
 
     def _put(self, height: int, text: str, attribute: int = 0) -> None:
         rows, columns = self.size
@@ -163,6 +178,27 @@ class Screen:
             return self.window.get_wch()
         except curses.error:
             return None
+
+
+def _end_of(text: str, columns: int) -> str:
+    """What is being typed, as it prints: its end must be seen."""
+    text = printable(text)
+    if width(text) <= columns:
+        return text
+    while text and width(text) > columns - 1:
+        text = text[1:]
+    return f"~{text}"
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """The lines of a text that must be read to its end."""
+    lines = [""]
+    for word in printable(text).split():
+        if lines[-1] and width(lines[-1]) + 1 + width(word) > columns:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return lines
 
 
 def _title(view: View) -> str:
@@ -201,8 +237,8 @@ def _columns_for(columns: int, ends: list[int], *, netns: bool) -> list[Column]:
     left -= process + 1
     chosen: list[Column] = [
         ("STATE", 11, False, lambda line: line.connection.state_name),
-        ("LOCAL", sizes[0], False, lambda line: str(line.connection.local)),
-        ("REMOTE", sizes[1], False, lambda line: str(line.connection.remote)),
+        ("LOCAL", sizes[0], False, lambda line: squeezed(str(line.connection.local), sizes[0])),
+        ("REMOTE", sizes[1], False, lambda line: squeezed(str(line.connection.remote), sizes[1])),
         ("PROCESS", process, False, _process),
         *wanted,
     ]

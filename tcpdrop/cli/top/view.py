@@ -52,12 +52,18 @@ class View:
         holder: Callable[[Connection], Owner] = lambda connection: connection.owner,
         process: Callable[[int], str | None] = lambda inode: None,
         spared: Callable[[Connections], dict[int, str]] = lambda some: {},
+        protected: Callable[[Connections], dict[int, str]] = lambda some: {},
         dry_run: bool = False,
     ) -> None:
         self._select = select
         self._holder = holder
         self._process = process
         self._spared = spared
+        self._protected = protected
+        #: number in this look -> why it must live, "" for not at all, as far as they were on the screen
+        self._asked: dict[int, str] = {}
+        #: of those that were asked about, why they must live
+        self._reasons: dict[Identity, str] = {}
         self.filter_text = ""
         self._filter: Filter | None = None
         #: under the line of the filter: what is wrong with it
@@ -85,6 +91,7 @@ class View:
         """Look again, and keep the cursor on its connection."""
         at = self.at_cursor()
         self.look = self._select(self._filter)
+        self._asked = {}
         self.marks &= self.look.numbers.keys()
         self._ended = [
             (height, line) for height, line in enumerate(self._on_screen) if not line.ended and line.identity not in self.look.numbers
@@ -131,8 +138,25 @@ class View:
     def _why_spared(self, numbers: list[int]) -> dict[int, str]:
         """number in the look -> why it must live, for those of these that are the operator's own."""
         assert self.look is not None  # noqa: S101 - refresh() comes first
-        ascending = sorted(numbers)
-        return {ascending[at]: why for at, why in self._spared(self.look.connections.choose(ascending)).items()}
+        unasked = sorted(number for number in numbers if number not in self._asked)
+        if unasked:
+            found = self._spared(self.look.connections.choose(unasked))
+            self._asked.update((number, found.get(at, "")) for at, number in enumerate(unasked))
+        return {number: self._asked[number] for number in numbers if self._asked[number]}
+
+    def why_protected(self, identity: Identity) -> str:
+        """Why a drop would spare it; "" where it would not.  Asks all rules, so at a key only."""
+        assert self.look is not None  # noqa: S101 - refresh() comes first
+        why = "".join(self._protected(self.look.connections.choose([self.look.numbers[identity]])).values())
+        if why:
+            self._reasons[identity] = why
+        else:
+            self._reasons.pop(identity, None)
+        return why
+
+    def reason(self, line: Line) -> str:
+        """Why this one must live, as far as that was asked."""
+        return line.spared or self._reasons.get(line.identity, "")
 
     def drawn(self, lines: list[Line]) -> None:
         """These were shown: what ends until the next look fades where it stood."""
@@ -171,7 +195,8 @@ class View:
         for step in range(1, number + 1):
             at = (self.cursor + step) % number
             connection = look.connection(self._sorted[at])
-            shown = f"{connection.local} {connection.remote} {connection.state_name} {connection.process or ''}"
+            owner = self._holder(connection)
+            shown = f"{connection.local} {connection.remote} {connection.state_name} {owner.pids or ''} {owner.process or ''}"
             if wanted in shown.lower():
                 self.go_to(at)
                 return True
@@ -223,23 +248,26 @@ class View:
         if identity in self.marks:
             self.marks.discard(identity)
         else:
-            why = self._why_spared([self.look.numbers[identity]])
+            why = self.why_protected(identity)
             if why:
-                self.message = f"not marked: {next(iter(why.values()))}"
+                self.message = f"not marked: {why}"
                 return
             self.marks.add(identity)
         self.move(1)
 
     def mark_all(self) -> None:
-        """Whatever matches and is not the operator's own; once more, nothing."""
+        """Whatever matches and must not live; once more, nothing."""
         if self.look is None:
             return
         if self.marks:
             self.marks.clear()
             return
-        spared = self._spared(self.look.connections)
+        own, spared = self._spared(self.look.connections), self._protected(self.look.connections)
+        self._reasons = {self.look.identities[number]: why for number, why in spared.items()}
         self.marks = {identity for number, identity in enumerate(self.look.identities) if number not in spared}
-        self.message = f"{len(self.marks)} marked" + (f"; {len(spared)} of your own session not" if spared else "")
+        kept = [f"{len(own)} of your own session"] if own else []
+        kept += [f"{len(spared) - len(own)} by a rule"] if len(spared) > len(own) else []
+        self.message = f"{len(self.marks)} marked" + (f"; {' and '.join(kept)} not" if kept else "")
 
     def victims(self) -> set[Identity]:
         """What d would drop: the marked rows, else the one at the cursor."""

@@ -47,6 +47,13 @@ for harm in "rm -rf .venv/lib" "ln -sf /nowhere .venv/bin/python3" "rm .venv/.ma
 done
 
 [ "$what" = test ] || exit 0
+if [ "$who" = user ]; then
+	echo "== what root made is root's to remove: one line says so"
+	run sudo chown -R root:root .venv build
+	if run ./try; then exit 1; fi
+	[ "$(grep -c '^another user made .venv build here' /tmp/said)" = 1 ]
+	run sudo chown -R $user: .venv build
+fi
 echo "== ./try test"
 run ./try test
 say '^Type next' | tail -40

@@ -9,5 +9,12 @@ python3 -m venv /opt/drop
 /opt/drop/bin/pip install --quiet --disable-pip-version-check --no-index --find-links /src/dist tcpdrop
 export PATH=/opt/drop/bin:$PATH
 in_netns sh /src/debian/tests/drop
+mkdir /hidden
+mv /usr/bin/python3* /hidden # as when the distribution takes it away
+status=0
+said=$(/opt/drop/bin/tcpdrop --version 2>&1) || status=$?
+mv /hidden/* /usr/bin
+[ "$status" = 3 ]
+expr "$said" : 'tcpdrop: no python3\.[0-9]* here, for which the library in .* was built: install either again$' >/dev/null
 pip uninstall --quiet --yes tcpdrop
 nothing_left

@@ -1,3 +1,5 @@
+# Copyright (c) The tcpdrop authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """The parameters that both modules take."""
 
@@ -16,7 +18,9 @@ options:
     type: list
     elements: str
   local_port:
-    description: Ports of this host's end, ranges like V(8000-8099), or names of services.
+    description:
+      - Ports of this host's end, ranges like V("8000-8099"), or names of services.
+      - Write a range with a dash and in quotes. YAML reads V(20:25) as one number to base 60, which is port 1225.
     type: list
     elements: str
   remote_addr:
@@ -24,7 +28,7 @@ options:
     type: list
     elements: str
   remote_port:
-    description: Ports of the other end, ranges, or names of services.
+    description: Ports of the other end, ranges, or names of services, as in O(local_port).
     type: list
     elements: str
   states:
@@ -40,6 +44,7 @@ options:
   process:
     description:
       - Names of such processes, as C(ps -o comm) shows them; V(*), V(?) and V([...]) are patterns.
+      - Bytes that are no UTF-8 are written C(\udcNN), here and in what is returned.
       - Other users' processes can be seen by root only. What cannot be seen does not match.
     type: list
     elements: str

@@ -119,7 +119,7 @@ outcome:
 from itertools import islice
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcpdrop.net.plugins.module_utils.library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
 
 
 def main():

@@ -190,8 +190,8 @@ outcome:
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcpdrop.net.plugins.module_utils.library import SELECTION, fail, filter_of, limit_of, load, selection
-from ansible_collections.tcpdrop.net.plugins.module_utils.tally import Tally
+from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._tally import Tally
 
 MAX_DROPS = 100
 

@@ -1,3 +1,5 @@
+# Copyright (c) The tcpdrop authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """What a run did, connection by connection, in bounded memory: all are counted, the first few are kept."""
 

@@ -1,3 +1,5 @@
+# Copyright (c) The tcpdrop authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """The way from a module to the tcpdrop library of the target.
 
@@ -47,9 +49,20 @@ def load(module):
         if not has_respawned():
             found = probe_interpreters_for_module([path for path in INTERPRETERS if path != sys.executable], "tcpdrop")
             if found:
-                respawn_module(found)
+                start_anew(module, found)
         module.fail_json(msg=missing_required_lib("tcpdrop", reason="by this module (%s)" % error, url="docs/fleet.md of tcpdrop"))
     return tcpdrop
+
+
+def start_anew(module, interpreter):
+    """Run this module in another interpreter, and end as it ends."""
+    try:
+        respawn_module(interpreter)
+    except AttributeError:  # Mitogen runs modules in a process of its own, which knows nothing of how to start one
+        module.fail_json(
+            msg="tcpdrop is in %s and not in the interpreter of the play, %s, and Mitogen cannot change over: "
+            "set ansible_python_interpreter to the first" % (interpreter, sys.executable)
+        )
 
 
 def selection(module):
