@@ -23,6 +23,24 @@ SUNOS_VENV ?= .venv-sunos
 # Processes start slowly in a user-mode kernel: there what only that can prove.
 UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_own_connection or check_and_demo
 
+# The kernels that Debian serves, and what of the suite asks the kernel.  An emulated
+# machine is a twentieth as fast: no thousands of sockets, no compiler.
+KERNELS ?= bullseye,bookworm,trixie,sid
+KERNEL_TESTS := $(addprefix tests/module/test_,abort.py abort_rows.py listener.py states.py list_connections.py) \
+	$(addprefix tests/engine/test_,descriptor.py mptcp.py many.py peer_told.py reused_tuples.py) \
+	$(addprefix tests/system/test_,namespaces.py all_namespaces.py interfaces.py routes.py lookups.py) \
+	tests/filters/test_kernel_filter.py tests/engine/test_without_destroy.py::test_an_older_kernel_that_ends_nothing_in_time_wait_is_named_as_that
+KERNEL_CHOICE := not 20000 and not 8000 and not long_chains and not broken and not soak and not test_ports and not program
+KERNEL_SHORT := tests/module/test_abort.py
+
+# Python's files alone, of any machine: the emulated one has a Python and a compiler.
+BIG_ENDIAN := .venv-big-endian
+BIG_ENDIAN_TESTS := tests/module tests/model/test_columns.py tests/filters/test_kernel_filter.py
+BIG_ENDIAN_CHOICE := not left_behind and not nothing_behind and not broken and not test_ports and not program
+
+# Seconds.
+SOAK ?= 60
+
 # Salt has a venv of its own: its requirements are many, and its Python need not
 # be ours.  Where it cannot be installed its tests are skipped and say so.
 SALT_VENV ?= .venv-salt
@@ -32,7 +50,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -65,6 +83,24 @@ test: $(BUILT) $(TOOLS) $(ANSIBLE)  ## all tests; privileged ones in a network n
 
 test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_DESTROY
 	tools/uml.sh $(PYTEST) tests/engine/test_without_destroy.py -k "$(UML_TESTS)" $(ARGS)
+
+test-kernels: $(BUILT) $(TOOLS)  ## in the kernels that Debian serves, emulated: KERNELS=bullseye,sid chooses (root, qemu-system-x86)
+	tools/kernels.py $(KERNELS) $(PYTEST) $(KERNEL_TESTS) -k "$(KERNEL_CHOICE)" $(ARGS)
+
+test-kernel-short: $(BUILT) $(TOOLS)  ## one of them, a part of that, in three minutes at most
+	TCPDROP_KERNELS_SECONDS=$${LIMIT-170} TCPDROP_KERNELS_LATE=skip tools/kernels.py bookworm $(PYTEST) -qx -p no:hypothesispytest $(KERNEL_SHORT) $(ARGS)
+
+soak: $(BUILT) $(TOOLS)  ## a minute of churn with droppers at it, and who died of what: SOAK=3600 is an hour
+	TCPDROP_SOAK_SECONDS=$(SOAK) $(PYTEST) -s tests/engine/test_soak.py $(ARGS)
+
+test-big-endian: $(BIG_ENDIAN)/.made  ## the extension built, and its tests, on an emulated s390x (root, qemu-system-misc, mmdebstrap)
+	tools/kernels.py bookworm/s390x tools/big_endian.sh $(abspath $(BIG_ENDIAN)) $(BIG_ENDIAN_TESTS) -k "$(BIG_ENDIAN_CHOICE)" $(ARGS)
+
+$(BIG_ENDIAN)/.made: $(MADE) pyproject.toml
+	rm -rf $(BIG_ENDIAN)
+	$(PIP) install --target $(BIG_ENDIAN) --platform any --python-version 3.11 --only-binary=:all: \
+		'setuptools>=77' 'pytest>=7' 'pytest-timeout>=2' 'pytest-rerunfailures>=11' 'hypothesis>=6'
+	touch $@
 
 test-ansible: $(BUILT) $(TOOLS) $(ANSIBLE)  ## only the collection, with the real Ansible
 	$(PYTEST) tests/fleet/test_ansible_*.py $(SAME_ROWS) $(ARGS)
@@ -119,7 +155,7 @@ check-c:  ## the C files alone: strict warnings, parser tests, musl
 	tools/musl.sh
 	$(MAKE) -C tests/c -f sunos.mk sunos-check
 
-test-c-cross:  ## the C tests for s390x, sparc64, armhf and i386, under qemu (tools/cross.sh install)
+test-c-cross:  ## the C tests for s390x, sparc64, aarch64, armhf and i386, under qemu (tools/cross.sh install)
 	tools/cross.sh
 
 sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -181,7 +217,7 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.
-SUITES := test test-fleet test-sunos test-uml sanitize pythons try-roots-short
+SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize pythons try-roots-short
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
@@ -198,7 +234,7 @@ ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci fleet galaxy test-c-cross rpm deb try-roots  ## that, and what takes half an hour more
+ci-full: ci fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 
 prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built wheels
 	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 machines="
 s390x-linux-gnu qemu-s390x-static libc6-dev-s390x-cross
 sparc64-linux-gnu qemu-sparc64-static libc6-dev-sparc64-cross
+aarch64-linux-gnu qemu-aarch64-static libc6-dev-arm64-cross
 arm-linux-gnueabihf qemu-arm-static libc6-dev-armhf-cross
 i686-linux-gnu qemu-i386-static libc6-dev-i386-cross
 "

@@ -93,4 +93,4 @@ def _answer_of(number: int, row: Row, scope: int | None) -> Error | None:
         number = kernel.abort_row(row, scope)
         if number in (0, errno.ENOENT):
             return None
-    return kernel.error_of(number, spelled(row))
+    return kernel.said_of(row, kernel.error_of(number, spelled(row)))

@@ -120,7 +120,7 @@ def _abort(row: Row, scope: int | None) -> Error | None:
         kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
     except Error as error:
         error.what = spelled(row)  # only what failed needs words
-        return error
+        return kernel.said_of(row, error)
     return None
 
 

@@ -24,7 +24,7 @@ from ..model.rows import (
     ROW_OPTIONS,
     STATE,
     SYN_RECV,
-    TIMER,
+    is_mini,
     packed_addr,
 )
 from ..system import platform
@@ -33,7 +33,6 @@ from ..system.routes import LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut,
 from .methods import DESCRIPTOR, DISCONNECTED
 
 _TELLING = frozenset((ESTABLISHED, CLOSE_WAIT, FIN_WAIT1, FIN_WAIT2))
-_TIME_WAIT_TIMER = 3
 #: before this kernel what nobody held any more was ended without a word, or not at all
 _ORPHANS_TELL = (6, 11)
 #: before this one a socket is shown with nothing that a request has not
@@ -117,6 +116,6 @@ def sends_reset(row: Row, way: Way | None) -> bool | None:
         return False
     if row[INODE] or state not in (FIN_WAIT1, FIN_WAIT2):
         return True
-    if state == FIN_WAIT2 and row[TIMER] == _TIME_WAIT_TIMER:
-        return False  # a mini socket
+    if is_mini(row):
+        return False
     return True if platform.release() >= _ORPHANS_TELL else None

@@ -98,10 +98,10 @@ def drop_row(row: Row, scope: int | None = None, method: str = AUTO) -> Way:
     ((_, answer),) = drop([row], scope, method)
     if isinstance(answer, Error):
         raise answer
-    if platform.QUEUED:
-        from .verify import still_present, wait_until_gone  # Solaris and illumos
+    if platform.QUEUED or not row[INODE]:
+        from .verify import outlives, still_present  # seldom needed
 
-        if wait_until_gone([row], scope):
+        if outlives(row, scope):
             raise still_present(row)
     return usual_way(row) if answer is DESTROYED else answer
 

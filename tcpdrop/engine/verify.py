@@ -7,7 +7,7 @@ import errno
 import time
 
 from ..errors import Error, StillPresent
-from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, LISTEN, LPORT, ROW, RPORT, ends_of, spelled
+from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, ROW, RPORT, ends_of, spelled
 from ..system import kernel, platform
 
 TYPE_CHECKING = False
@@ -18,8 +18,22 @@ if TYPE_CHECKING:
     from ..model.rows import Row
 
 
+#: before this kernel a drop of what no process holds any more may end nothing, and is called success.  tcp_abort()
+_ENDS_ORPHANS = (6, 11)
+
+
 def still_present(row: Row) -> StillPresent:
-    return StillPresent("still present", errno=errno.EBUSY, what=spelled(row))
+    hint = ""
+    if not platform.QUEUED and not row[INODE] and platform.release() < _ENDS_ORPHANS:
+        hint = "no process holds it, and kernels before 6.11 may not end that"
+    return StillPresent("still present", errno=errno.EBUSY, what=spelled(row), hint=hint)
+
+
+def outlives(row: Row, scope: int | None) -> bool:
+    """Is this one, which was dropped just now, there even so?  On Linux that may be only what no process holds."""
+    if platform.QUEUED:
+        return bool(wait_until_gone([row], scope))
+    return present([row], scope)[0] and survives(row, scope, again=True)
 
 
 def present(rows: Sequence[Row], scope: int | None) -> list[bool]:

@@ -49,6 +49,8 @@ ALL_STATES = 0xFFE
 #: what `list` and `drop` select when no state is named anywhere
 USUAL_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED | 1 << TIME_WAIT)
 
+_TIME_WAIT_TIMER = 3
+
 #: every state a connection can be in
 CONNECTION_STATES = ALL_STATES & ~(1 << LISTEN | 1 << CLOSED)
 
@@ -94,6 +96,11 @@ def packed_addr(row: Row, at: int) -> bytes:
 def ends_of(row: Row) -> tuple[bytes, int, bytes, int]:
     """Local address and port, remote address and port; a v4-mapped address is the IPv4 one."""
     return packed_addr(row, LADDR), row[LPORT], packed_addr(row, RADDR), row[RPORT]
+
+
+def is_mini(row: Row) -> bool:
+    """Is it the small thing that waits out a connection: TIME_WAIT, or FIN_WAIT2 that its program has closed?  Linux."""
+    return bool(row[STATE] == TIME_WAIT or (row[STATE] == FIN_WAIT2 and row[TIMER] == _TIME_WAIT_TIMER))
 
 
 def spelled(row: Row) -> str:

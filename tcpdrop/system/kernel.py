@@ -15,7 +15,7 @@ from _struct import iter_unpack, pack, unpack
 
 from .. import _tcpdrop
 from ..errors import Error, NotFound, NotPermitted, NotSupported, Refused
-from ..model.rows import COOKIE, IFINDEX, LISTEN, LPORT, ROW, ends_of, spelled
+from ..model.rows import COOKIE, IFINDEX, LISTEN, LPORT, ROW, ends_of, is_mini, spelled
 from . import platform
 
 _UNSUPPORTED = {
@@ -31,6 +31,9 @@ _AT_THE_ABORT = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL)
 
 #: what would help against these
 NO_DESCRIPTORS = {errno.EMFILE: "a higher ulimit -n helps", errno.ENFILE: "a higher sysctl fs.file-max helps"}
+
+#: before this one no socket that waits a connection out was dropped
+_ENDS_MINI = (6, 0)
 
 #: not every system has this number
 _TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
@@ -69,6 +72,19 @@ def from_os_error(error: OSError, what: str = "") -> Error:
         return NotSupported("not supported", errno=number, what=what, step=step, hint=refused(step, number))
     text = f"{step}: {error.strerror}" if step else str(error.strerror)
     return Error(text, errno=number, what=what, step=step, hint=cause(step, number))
+
+
+def said_of(row: Row, error: Error) -> Error:
+    """The refusal to drop this one: an older kernel drops no mini socket, and else it can.  tcp_abort()"""
+    if (
+        error.errno == errno.EOPNOTSUPP
+        and error.step != "mptcp"
+        and is_mini(row)
+        and not platform.QUEUED
+        and platform.release() < _ENDS_MINI
+    ):
+        error.hint = "Linux drops what is in TIME_WAIT, or in FIN_WAIT2 and closed, since 6.0"
+    return error
 
 
 def error_of(number: int, what: str) -> Error:

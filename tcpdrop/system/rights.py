@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import errno
+from _struct import pack
 
 from ..errors import Error, NotPermitted
 from . import kernel, platform
 
 #: a filter on the socket mark, which the kernel takes from CAP_NET_ADMIN only
 #: (INET_DIAG_BCMARK_COND, mark 0, mask 0; Linux 4.9)
-MARK_COND = bytes([10, 12, 16, 0]) + bytes(8)
+MARK_COND = pack("=BBHII", 10, 12, 16, 0, 0)
 
 
 def check_right(scope: int | None = None) -> None:

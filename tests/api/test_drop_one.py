@@ -18,14 +18,35 @@ from support.marks import drops_on_linux
 import tcpdrop
 from tcpdrop import _tcpdrop
 from tcpdrop.engine.single import find
+from tcpdrop.errors import StillPresent
 from tcpdrop.model.connection import Connection
 from tcpdrop.model.four_tuple import FourTuple
-from tcpdrop.system import netns
+from tcpdrop.system import kernel, netns, platform
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
 
 
 # ---- drop_one
+
+
+@drops_on_linux
+@pytest.mark.parametrize("release", ["6.1.0-9-amd64", "6.18.0"])
+def test_what_the_kernel_called_dropped_and_left_is_still_present(holder, monkeypatch, release):
+    """Kernels before 6.11 may end nothing that no process holds, and say that they did: here one is made to."""
+    pair = holder.pair()
+    pair.sock.call("setblocking", False)
+    pair.sock.call("send", b"x" * 10_000_000)
+    pair.sock.close()
+    pair.wait_state("FIN_WAIT1")
+    with monkeypatch.context() as older:
+        older.setattr(kernel, "abort", lambda *_, **__: None)
+        older.setattr(kernel, "abort_row", lambda *_, **__: 0)
+        older.setattr(platform, "release", lambda: tuple(map(int, release.split(".")[:2])))
+        with pytest.raises(tcpdrop.Error, match="still present") as caught:
+            tcpdrop.drop_one(pair.local, pair.remote)
+    assert isinstance(caught.value, StillPresent)
+    assert ("kernels before 6.11 may not end that" in str(caught.value)) is release.startswith("6.1.")
+    assert pair.state() == "FIN_WAIT1"
 
 
 @drops_on_linux

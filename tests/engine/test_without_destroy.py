@@ -16,6 +16,7 @@ from support.holder import Holder, fresh_ports
 
 from tcpdrop import _tcpdrop
 from tcpdrop.model.rows import ROW
+from tcpdrop.system import platform
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="an option of that kernel")]
 
@@ -30,6 +31,7 @@ def really():
 
 
 REALLY = really()
+OLDER = ("setarch", "--uname-2.6")
 ONLY_THERE = pytest.mark.skipif(not REALLY, reason="this kernel has INET_DIAG_DESTROY: make test-uml runs one without")
 
 
@@ -275,3 +277,23 @@ def test_the_same_calls_without_the_shim(holder, run):
     code = TRY.replace("print(len(_tcpdrop.lookup(*tup)), len(_tcpdrop.list_connections(0xffe)) > 1)", "")
     assert run(code, *in_hex(pair)).split() == ["ok", "ok", str(errno.ENOENT), "look-up"]
     assert pair.sock.errno("recv", 1) == errno.ECONNABORTED
+
+
+@pytest.mark.parametrize("form", ["classic", "selection"])
+def test_an_older_kernel_that_ends_nothing_in_time_wait_is_named_as_that(holder, request, form):
+    """Before 6.0 it refuses these alone, and is not without SOCK_DESTROY.  Elsewhere setarch(8) makes a kernel say 2.6."""
+    env, wrapper = {}, ()
+    if REALLY or platform.release() >= (6, 0):
+        if form == "selection":
+            pytest.skip("where nothing at all can be dropped, that is the reason told: an older kernel has both")
+        needs(*OLDER)
+        env, wrapper = request.getfixturevalue("no_destroy"), OLDER
+    pair = holder.pair(**fresh_ports())
+    pair.close()
+    pair.wait_state("TIME_WAIT")
+    argv = words(pair) if form == "classic" else ["drop", "state", "time-wait", "lport", str(pair.lport)]
+    done = tcpdrop(*argv, env=env, wrapper=wrapper)
+    assert done.status == 3
+    assert "Linux drops what is in TIME_WAIT, or in FIN_WAIT2 and closed, since 6.0; no process holds it" in done.err
+    assert "CONFIG_INET_DIAG_DESTROY" not in done.err
+    assert pair.state() == "TIME_WAIT"
