@@ -241,17 +241,13 @@ def test_root_s_service_is_refused_for_the_right_that_is_missing(other_namespace
     assert service.alive() == 3
 
 
-def test_what_one_s_own_listener_accepted_is_protected_even_so(holder, nobody):
+def test_what_one_s_own_listener_accepted_is_protected_even_so(other_namespace, nobody):
     """A process of one's own holds it that was not started from here, and its descriptor would do."""
-    with Holder(wrapper=(*nobody, "setsid", "--fork")) as apart:
-        protected_beside(Service(apart, 1), Service(holder, 1), nobody)
-
-
-def protected_beside(service, other, nobody):
-    done = tcpdrop("drop", f"lport {service.port},{other.port}", wrapper=nobody)
-    assert (done.status, done.out) == (3, "")
-    assert "what other listeners accepted is protected (--include-self" in done.err
-    assert f"127.0.0.1 {service.port} " in next(one for one in done.err.splitlines() if ": protected (accepted by pid" in one)
-    assert f"127.0.0.1 {other.port} " in next(one for one in done.err.splitlines() if ": not permitted (destroy: EPERM" in one)
-    assert tcpdrop("drop", f"lport {service.port}", wrapper=nobody).status == 4
-    assert (service.alive(), other.alive()) == (1, 1)
+    inside = ("nsenter", f"--net=/proc/{other_namespace[0].pid}/ns/net", *nobody)
+    with Holder(wrapper=(*inside, "setsid", "--fork")) as apart:
+        service = Service(apart, 1)
+        done = tcpdrop("drop", f"lport {service.port}", wrapper=inside)
+        assert (done.status, done.out) == (4, "")
+        assert "what other listeners accepted is protected (--include-self" in done.err
+        assert ": protected (accepted by pid" in done.err
+        assert service.alive() == 1
