@@ -9,7 +9,7 @@ from ..engine.audit import to_syslog
 from ..engine.methods import AUTO, check_method
 from ..engine.outcome import Report
 from ..engine.run import Run, still_there
-from ..errors import WOULD_DROP, Error, Refused
+from ..errors import WOULD_DROP, Error, FilterError, Refused
 from ..filters.breadth import is_broad
 from ..filters.selection import select
 from ..model.addresses import printable
@@ -103,10 +103,12 @@ def _interrupted(signal: Interrupted, parsed: Parsed, streams: Streams) -> int:
 
 def _selection_of(parsed: Parsed) -> Filter | None:
     """The filter; None for everything, which must be typed."""
-    first = parsed.operands[0] if parsed.operands else ""
-    if parsed.given.get("until_gone") is True and first[:1].isdigit() and first.rstrip("smhd").isdigit():
-        raise UsageError(f"--until-gone takes its time behind '=': --until-gone={printable(first)}")
-    chosen = filter_of(parsed, parsed.operands)
+    _refuse_separate_duration(parsed, parsed.operands[:1])
+    try:
+        chosen = filter_of(parsed, parsed.operands)
+    except FilterError:
+        _refuse_separate_duration(parsed, parsed.operands[-1:])
+        raise
     # -4, -6 and --mine narrow a selection: `drop -4 $UNSET` must not be the whole host.
     sources = selects(parsed) + parsed.flag("all") + (parsed.text("from") is not None)
     if sources == 0:
@@ -119,6 +121,13 @@ def _selection_of(parsed: Parsed) -> Filter | None:
     if chosen is not None:
         chosen.refuse_listeners()
     return chosen
+
+
+def _refuse_separate_duration(parsed: Parsed, words: list[str]) -> None:
+    """--until-gone 3s: the filter has no such word there."""
+    for word in words if parsed.given.get("until_gone") is True else ():
+        if word[:1].isdigit() and word.rstrip("smhd").isdigit():
+            raise UsageError(f"--until-gone takes its time behind '=': --until-gone={printable(word)}")
 
 
 def _bound(parsed: Parsed) -> int | None:

@@ -10,6 +10,7 @@ be read stops everything.
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 from ..engine.single import the_one
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from ..model.rows import Row
     from ..model.spellings import Ends, Named
 
+#: what --color=always writes between the words
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 #: no socket has it: what is saved under it cannot be found
 _NO_COOKIE = (1 << 64) - 1
 
@@ -72,7 +75,9 @@ def _text(source: str) -> str:
                 raw = file.read()
     except OSError as error:
         raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
-    return raw.decode("utf-8", "surrogateescape").lstrip("\ufeff")
+    # Where files with a mark of their order are put together, each line may begin with one.
+    text = raw.decode("utf-8", "surrogateescape").lstrip("\ufeff").replace("\n\ufeff", "\n")
+    return _COLOURS.sub("", text) if "\x1b" in text else text
 
 
 def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
@@ -119,6 +124,7 @@ def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
     quads = [quad for one in some if isinstance(one, Sought) for quad in one.quads]
     try:
         lookups = Lookups(namespace.scope)
+        _check_interfaces([one for one in some if isinstance(one, Sought)], lookups)
         rows = iter(lookups.rows_of_each(quads))
     except Error as error:
         if not netns.has_ended(error):
@@ -131,6 +137,16 @@ def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
         connection = _chosen(one, [(quad, next(rows)) for quad in one.quads], lookups) if isinstance(one, Sought) else one
         found[connection] = None
     return batch_of(list(found), namespace)
+
+
+def _check_interfaces(sought: list[Sought], lookups: Lookups) -> None:
+    """Of a line that names one that is not there the number is told."""
+    for one in sought:
+        try:
+            for quad in one.quads:
+                lookups.bound_to(quad)
+        except ValueError as error:
+            raise FilterError(f"--from: line {one.line} cannot be read: {error}") from None
 
 
 def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: Lookups) -> Connection:

@@ -92,6 +92,11 @@ class Outcomes:
                 if answer is not DESTROYED:
                     self._ways[number] = answer
 
+    def show_as_selected(self) -> None:
+        """Nothing became of any."""
+        self.codes = bytearray([WOULD_DROP]) * len(self.codes)
+        self.errors.clear()
+
     def fail(self, numbers: Sequence[int], error: Error, code: int = FAILED) -> None:
         for number in numbers:
             self.codes[number] = code

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 
-from ..errors import DROPPED, GONE, LISTED, WOULD_DROP, Error, NotFound, TooMany
+from ..errors import DROPPED, GONE, LISTED, NOT_PERMITTED, WOULD_DROP, Error, NotFound, TooMany
 from ..model.columns import picked
 from ..model.rows import CLOSED, COOKIE, STATE, ends_of, spelled
 from ..model.table import Connections
@@ -80,11 +80,23 @@ class Run:
                 outcomes.note((number,), why)
             if outcomes.batch.listed is None:
                 self._mark_absent(outcomes)
-        able = self._refuse(this, approve) if this.count(WOULD_DROP) else ()
+        self._check_rights_to_spared(this)
+        able = self._refuse(this, approve) if this.count(WOULD_DROP) and self.report.refusal is None else ()
         self.report.rounds.append(this)
         for outcomes, unable in able:
             self._drop(outcomes, unable)
         return this
+
+    def _check_rights_to_spared(self, this: Round) -> None:
+        """Where nothing else is selected than what is spared and may not be dropped anyway, that is said once."""
+        if self.attempted or not len(this) or this.count(NOT_PERMITTED) < len(this):
+            return
+        error = next(this.errors()).of("")
+        if not self.report.dry_run:
+            raise error
+        self.report.refusal = error
+        for outcomes in this.outcomes:  # the selection is shown all the same
+            outcomes.show_as_selected()
 
     def _reached(self, this: Round) -> list[Outcomes]:
         """Those whose network namespace can be asked.  What was in one that has ended is gone, and the others are dropped."""

@@ -41,6 +41,8 @@ _HEADERS = (
 _PROTOCOLS = ("tcp", "udp", "udplite", "icmp", "raw", "sctp", "dccp", "mptcp")
 #: so long is an end in netstat's lines, if it was cut: on the BSDs, on Linux
 _NETSTAT_CUTS = (22, 23)
+#: so long is an address before its dot, if a BSD's netstat has cut it, however long its port is
+_ADDRESS_CUTS = (16, 18)
 
 
 class Named:
@@ -155,6 +157,8 @@ def _classic(line: str) -> Named:
     elif words[:1] == ["--netns"]:
         where = "".join(words[1:2])
         del words[:2]
+    if len(words) == 2 and ARROW in words[0] and state_number(words[1].strip("()")):  # lsof's last column alone
+        _check_state(words.pop().strip("()"))
     if len(words) > 4 and words[3].endswith(":"):
         words[3:] = [words[3][:-1]]  # ": dropped", ": would drop", ": not found"
     if any(word.startswith("-") and word != ARROW for word in words):
@@ -198,7 +202,9 @@ def _netstat(words: list[str]) -> Named | None:
 def _netstat_end(protocol: str, text: str) -> End:
     """Linux writes IPv6 and its port without brackets, the BSDs with a dot; both cut what is long."""
     host, _, port = text.rpartition(":")
-    if ":" in host and len(text) in _NETSTAT_CUTS:
+    address, _, behind = text.rpartition(".")
+    cut = len(text) in _NETSTAT_CUTS or (is_number(behind) and len(address) in _ADDRESS_CUTS)
+    if ":" in host and cut:
         raise ValueError(f"netstat may have cut '{printable(text)}': take the line of ss or lsof")
     return End(host, port) if protocol == "tcp6" and ":" in host and is_number(port) else split(text)
 
@@ -256,7 +262,7 @@ def _conntrack(words: list[str]) -> Named | None:
     keys = [word.partition("=")[0] for word in words]
     if keys.count("src") != 2 or keys.count("dst") != 2:
         return None
-    if "tcp" not in words[:3]:
+    if "tcp" not in [word for word in words if not word.startswith("[")][:3]:  # of an event, [TIME] and [KIND] stand before
         raise ValueError("it is not TCP")
     pairs: dict[str, list[str]] = {}
     for word in words:
@@ -271,11 +277,11 @@ def _conntrack(words: list[str]) -> Named | None:
 
 
 def _tcpdump(words: list[str]) -> Named | None:
-    """... IP FROM > TO: Flags ...: who sent the packet, not which end is here."""
+    """... IP FROM > TO: Flags ..., or with -q tcp: who sent the packet, not which end is here."""
     place = next((place for place, word in enumerate(words) if word in ("IP", "IP6")), -1)
     if place < 0 or len(words) < place + 4 or words[place + 2] != ">":
         return None
-    if words[place + 4 : place + 5] != ["Flags"]:
+    if words[place + 4 : place + 5] not in (["Flags"], ["tcp"]):
         raise ValueError("it is not TCP")
     sender, receiver = split(words[place + 1]), split(words[place + 3].rstrip(":"))
     return Named((sender, receiver), (receiver, sender))

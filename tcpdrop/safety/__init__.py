@@ -13,13 +13,17 @@ from ..errors import Protected
 
 
 class Protection:
-    """Why a connection must live, and whether --include-self lifts that."""
+    """Why a connection must live, and whether --include-self lifts that.
 
-    __slots__ = ("lifted", "why")
+    unseen: no process was seen to hold it, so that it may be dropped by the kernel alone.
+    """
 
-    def __init__(self, why: str, *, lifted: bool = False) -> None:
+    __slots__ = ("lifted", "unseen", "why")
+
+    def __init__(self, why: str, *, lifted: bool = False, unseen: bool = False) -> None:
         self.why = why
         self.lifted = lifted
+        self.unseen = unseen
 
     def refusal(self, what: str) -> Protected:
         return Protected("protected", what=what, hint=f"{self.why}; --include-self" if self.lifted else self.why)

@@ -82,6 +82,8 @@ class Guard:
         if session.carrier_unseen or (not found and logins.may_be_ours(session)):
             self._hidden, self._why = True, logins.why_ours(session)
             self._spare_hidden()
+            if all(one.unseen for one in self._logins.values()) and isinstance(lacks_right(), NotPermitted):
+                self.warning = ""  # he can drop none of these
 
     def _spare_hidden(self, batches: Sequence[Batch] = ()) -> dict[int, Error]:
         """Nothing says which login is the operator's: spare them all, here and in each namespace of the run.
@@ -129,7 +131,7 @@ class Guard:
                 continue
             number += 1
             why = f"held by {process or names[0]}, and your own login cannot be told"
-            _spare(self._logins, ends_of(row), Protection(why, lifted=True))
+            _spare(self._logins, ends_of(row), Protection(why, lifted=True, unseen=not pids))
         return number
 
     def _spare_accepted(self, look: _Look) -> None:
@@ -149,7 +151,8 @@ class Guard:
             if pids and all(within[pid] for pid in pids):
                 continue
             holder = f"pid {pids[0]} {printable(look.owners.processes.comm(pids[0]) or '')}" if pids else "a process that cannot be seen"
-            _spare(self._logins, ends_of(row), Protection(f"accepted by {holder}, and your own login cannot be told", lifted=True))
+            why = f"accepted by {holder}, and your own login cannot be told"
+            _spare(self._logins, ends_of(row), Protection(why, lifted=True, unseen=not pids))
 
     # ---- asking
 
@@ -197,7 +200,7 @@ class Guard:
                 self._hidden, self._why = True, self.session.carrier_unseen
         return failures
 
-    def _protected(self, batch: Batch) -> dict[int, Protected]:
+    def _protected(self, batch: Batch) -> dict[int, Error]:
         spared = {**self._logins, **self._spared}
         if self.session is not None and self.session.dumped and batch.where is not None:
             self._spare_elsewhere(self.session, batch, spared)
@@ -207,19 +210,23 @@ class Guard:
             _spare_kernel(batch, spared)
         return self._among(batch, spared)
 
-    def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Protected]:
+    def _among(self, batch: Batch, spared: dict[Ends, Protection]) -> dict[int, Error]:
         # What an ancestor holds is not only what was asked of its descriptors: a further subflow of MPTCP has
         # the socket's inode and other ends, a container's first process may serve, and a dump is no snapshot.
         holders = self.session.holders if self.session is not None else {}
-        found: dict[int, Protected] = {}
+        found: dict[int, Error] = {}
         if not spared and not holders:
             return found
+        # Who cannot drop it anyway is told the right that is missing: lifting the protection would not help.
+        lacking = lacks_right(batch.scope) if any(one.unseen for one in spared.values()) else None
         for number, (laddr, raddr, inode, lport, rport) in enumerate(_KEYED.iter_unpack(batch.data())):
             protection = spared.get((laddr, lport, raddr, rport))
             if protection is None and inode in holders and self.session is not None:
                 protection = Protection(f"held by {self.session.holder(inode)}", lifted=True)
             if protection is not None:
-                found[number] = protection.refusal(spelled(batch[number]))
+                what = spelled(batch[number])
+                unable = protection.unseen and isinstance(lacking, NotPermitted)
+                found[number] = lacking.of(what) if unable and lacking is not None else protection.refusal(what)
         return found
 
     def _protect_through(self, batch: Batch, found: dict[int, Error]) -> None:

@@ -59,7 +59,7 @@ class Lookups:
 
     def rows(self, quad: FourTuple) -> list[Row]:
         """Every socket that has this tuple, and is bound to its interface if it names one.  Raises ValueError, Error."""
-        bound = self._bound_to(quad)
+        bound = self.bound_to(quad)
         if bound or not platform.TRIES_INTERFACES:
             return _those_bound(self._each(quad, [bound]), bound)
         if not self._are_many():
@@ -75,7 +75,7 @@ class Lookups:
         table = self._in_table(quads)
         found = []
         for quad in quads:
-            rows, bound = table.get(quad.ends(), []), self._bound_to(quad)
+            rows, bound = table.get(quad.ends(), []), self.bound_to(quad)
             found.append(_those_bound(rows if platform.LOOKS_BY_WALK else self._with_missed(quad, rows, bound), bound))
         return found
 
@@ -83,8 +83,8 @@ class Lookups:
         """An interface's name."""
         return next((name for name, number in self.interfaces().items() if number == index), "no interface")
 
-    def _bound_to(self, quad: FourTuple) -> int:
-        """The index of the interface that the tuple names, in one spelling or two; 0 for none."""
+    def bound_to(self, quad: FourTuple) -> int:
+        """The index of the interface that the tuple names, in one spelling or two; 0 for none.  Raises ValueError."""
         found = {interface(dev, self.interfaces(quad)) for dev in quad.devs}
         if len(found) > 1:
             raise ValueError(f"the ends name two interfaces, {' and '.join(f'%{printable(dev)}' for dev in quad.devs)}")

@@ -18,6 +18,9 @@ from . import netns, platform
 #: of a subflow of MPTCP, which is not dropped so: the refusal is ours, and no call stands behind it
 MPTCP = "SOCK_DESTROY ends a subflow of MPTCP, not the connection"
 
+#: the directory that this package lies in
+_HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 _EMULATED = "likeliest gVisor, WSL 1 or qemu's user mode, whose netlink has no sock_diag"
 _UNIT = "likeliest RestrictAddressFamilies= of a systemd unit, which leaves AF_NETLINK out"
 _FILTER = "likeliest a seccomp filter: a container's profile, or SystemCallFilter= of a systemd unit"
@@ -137,8 +140,19 @@ def missing_right() -> str:
 
 
 def own_command() -> str:
-    """How this very program is started, as an absolute path that sudo finds too."""
+    """How this very program is started, for a shell: by absolute paths that sudo finds too, and no variable that it takes away."""
     script = sys.argv[0] if sys.argv else ""
     if os.path.basename(script) == "tcpdrop" and os.path.isfile(script):
-        return os.path.abspath(script)
-    return f"{sys.executable} -I -m tcpdrop"
+        return _quoted(os.path.abspath(script))
+    python = f"{_quoted(sys.executable)} -I"
+    site = sys.modules.get("site")
+    if sys.flags.isolated or (site is not None and _HERE in site.getsitepackages()):
+        return f"{python} -m tcpdrop"
+    code = f"import sys; sys.path.insert(0, {_HERE!r}); from tcpdrop.cli import main; sys.exit(main())"
+    return f"{python} -c {_quoted(code)}"
+
+
+def _quoted(text: str) -> str:
+    """One word of a shell, as shlex.quote() has it, which loads more."""
+    plain = all(c.isascii() and (c.isalnum() or c in "@%+=:,./-_") for c in text)
+    return text if plain else "'" + text.replace("'", "'\"'\"'") + "'"

@@ -3,6 +3,9 @@
 
 import json
 import platform
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from support.command import COMMAND, NOBODY, line, run, tcpdrop, words
@@ -72,3 +75,22 @@ def test_json_check(option):
     entry = json.loads(done.out)
     assert (entry["schema"], entry["type"], entry["ok"], entry["problems"]) == (1, "check", True, [])
     assert (entry["backend"], entry["listing"], entry["supported"], entry["permitted"]) == (_tcpdrop.BACKEND, True, True, True)
+
+
+@pytest.mark.only_on("linux", reason="where it is installed")
+@pytest.mark.parametrize("how", ["PYTHONPATH", "the working directory", "a link", "a module"])
+def test_the_command_that_works_does(tmp_path, how):
+    """Typed into a shell as it is printed, where no variable of ours is; also of a place whose name needs quotes."""
+    site, package = tmp_path / "it's a site", Path(_tcpdrop.__file__).parent
+    command, where = [sys.executable, "-m", "tcpdrop"], {}
+    if how == "a link":
+        site.mkdir()
+        (site / "tcpdrop").symlink_to(COMMAND)
+        command = [site / "tcpdrop"]
+    elif how != "a module":
+        package = shutil.copytree(package, site / "tcpdrop", ignore=shutil.ignore_patterns("__pycache__"))
+        where = {"env": {"PYTHONPATH": str(site)}} if how == "PYTHONPATH" else {"cwd": site}
+    printed = json.loads(run(*command, "check", "--json", **where).out)["command"]
+    typed = run("env", "-i", "PATH=/usr/bin:/bin", "sh", "-c", printed.replace("LADDR LPORT RADDR RPORT", "paths --salt"))
+    assert (typed.status, typed.err) == (0, ""), printed
+    assert Path(typed.out.strip()).is_relative_to(package)

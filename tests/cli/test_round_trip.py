@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What goes out comes in: everything that the command prints, and what other tools print, read back by whatever takes connections."""
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -12,6 +13,7 @@ from support.holder import Pair
 from support.services import NO_PORT
 
 import tcpdrop as package
+from tcpdrop.cli.fields import FIELDS
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="tools and network namespaces of Linux")]
 
@@ -41,6 +43,13 @@ LISTED = {
     "four columns": ["list", "-o", "local_addr,local_port,remote_addr,remote_port"],
     "columns of all kinds": ["list", "-o", ALL_FIELDS],
     "columns as JSON has them": ["list", "-o", "process,remote_port,remote_addr,state,local_port,local_addr"],
+    "every column": ["list", "-o", ",".join(FIELDS)],
+    "every column, the other way round": ["list", "-o", ",".join(reversed(FIELDS))],
+    "a column more": ["list", "-o", "+cookie"],
+    "holders": ["list", "-p"],
+    "in colours": ["list", "--color=always"],
+    "every column in colours": ["list", "--color=always", "-o", ",".join(FIELDS)],
+    "preview in colours": ["drop", "-n", "--color=always"],
     "document": ["list", "--json"],
     "lines of JSON": ["list", "--jsonl"],
     "preview": ["drop", "-n"],
@@ -102,6 +111,28 @@ def test_what_was_dropped_is_not_found_again(pair, verb, form):
         again = tcpdrop("drop", "--from", "-", *options, stdin=None, input=done.out.encode())
         assert (again.status, again.out) == (1, "")
         assert again.err.startswith(f"{line(pair)}: not found")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--jsonl"], ["--color=always"]], ids=["text", "json", "jsonl", "colours"])
+def test_what_a_run_that_goes_on_has_dropped_is_not_found_again(pair, form):
+    done = tcpdrop("drop", "--until-gone", *form, ports(pair))
+    assert done.status == 0, done
+    again = tcpdrop("drop", "--from", "-", stdin=None, input=done.out.encode())
+    assert (again.status, again.out) == (1, "")
+    assert again.err.startswith(f"{line(pair)}: not found")
+
+
+def test_what_an_engine_answers(pair):
+    """Its whole result, as a playbook or a state writes it to a file."""
+    source = Path(package.__file__).parent / "integrations/ansible/ansible_collections/tcpdrop/net/plugins/module_utils/tally.py"
+    spec = importlib.util.spec_from_file_location("tally", source)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    tally = module.Tally(10)
+    for result in package.drop(ports(pair), dry_run=True):
+        tally.add(result)
+    for how in (None, 2):
+        assert fed(json.dumps(tally.results(), indent=how)) == [line(pair)]
 
 
 def test_errors_name_their_connection_too(pair):

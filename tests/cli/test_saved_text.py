@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcpdrop.cli.saved import read
@@ -43,6 +43,7 @@ pieces = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, max_size=6).map("".join))
 def test_any_text_is_read_or_refused_with_one_line(tmp_path_factory, text):
     file = tmp_path_factory.getbasetemp() / "any"
@@ -66,6 +67,9 @@ def test_any_text_is_read_or_refused_with_one_line(tmp_path_factory, text):
         ('{"schema": 1, "type": "summary"}\n\n[1]', 3),
         ("# [\n[ ::1", 2),
         ('{"schema": 1, "connections": [{"local_addr": "::1"}]}', 1),
+        ("\ufeff# one\r\n\ufeff# two\r\n\ufeffx", 3),  # files put together, each with its mark
+        pytest.param("# one\n10.0.0.1%nosuch:1 10.0.0.2:2", 2, marks=pytest.mark.only_on("linux", reason="interfaces")),
+        pytest.param("10.0.0.1%lo:1 10.0.0.2%7777:2", 1, marks=pytest.mark.only_on("linux", reason="interfaces")),
     ],
 )
 def test_the_line_that_is_named(tmp_path, text, line):

@@ -58,3 +58,16 @@ def test_a_module_that_does_not_load(package):
     done = run(sys.executable, "-m", "tcpdrop", "list", cwd=package)
     assert (done.status, done.err.count("\n")) == (3, 1), done
     assert "_tcpdrop.abi3.so: " in done.err
+
+
+def test_the_command_of_the_source_tree_says_what_to_type(tmp_path):
+    """As long as nothing is built there, and when it is."""
+    tree = tmp_path / "a clone"
+    shutil.copytree(ROOT / "bin", tree / "bin")
+    (tree / "setup.py").touch()
+    for advice in ("./try makes .venv/bin/tcpdrop", f"type {tree}/.venv/bin/tcpdrop"):
+        for how in ((), ("python3",)):
+            done = run(*how, tree / "bin/tcpdrop", "list", env={"PATH": "/usr/bin:/bin"})
+            assert done == (3, "", f"tcpdrop: this is the source tree, in which nothing is installed: {advice}\n")
+        (tree / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        (tree / ".venv/bin/tcpdrop").touch(mode=0o755)

@@ -57,6 +57,7 @@ ONE = {
     "netstat of the BSDs, IPv6": ("tcp6       0      0 2001:db8::1.443  2001:db8::9.51000  ESTABLISHED", SIX),
     "netstat of Solaris": ("10.0.0.1.80          10.0.0.2.33062        64128      0 64128      0 ESTABLISHED", FOUR),
     "lsof": ("nginx 812 www 4u IPv4 53 0t0 TCP 10.0.0.1:80->10.0.0.2:33062 (ESTABLISHED)", FOUR),
+    "lsof's last column": ("10.0.0.1:80->10.0.0.2:33062 (CLOSE_WAIT)", FOUR),
     "lsof without state": ("nginx 812 www 4u IPv6 0xabc 0t0 TCP [2001:db8::1]:443->[2001:db8::9]:51000", SIX),
     "table": ("STATE        RECVQ  SENDQ LOCAL                     REMOTE\nESTABLISHED 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
     "columns": (
@@ -90,7 +91,15 @@ def test_proc_net_tcp(address):
 CLIENT, SERVER = "src=10.0.0.5 dst=192.0.2.1 sport=1234 dport=80", "src=10.0.0.1 dst=192.0.2.7 sport=8080 dport=5555"
 
 
-@pytest.mark.parametrize("before", ["tcp      6 431999 ESTABLISHED ", "ipv4     2 tcp      6 431999 ESTABLISHED "])
+BEFORE = [
+    "tcp      6 431999 ESTABLISHED ",
+    "ipv4     2 tcp      6 431999 ESTABLISHED ",
+    "    [NEW] tcp      6 120 SYN_SENT ",
+    "[1764280800.123456]\t [UPDATE] ipv4     2 tcp      6 60 SYN_RECV ",
+]
+
+
+@pytest.mark.parametrize("before", BEFORE)
 def test_conntrack_tells_both_sockets_and_behind_nat_they_differ(before):
     found = read(f"{before}{CLIENT} packets=3 bytes=164 {SERVER} packets=2 bytes=112 [ASSURED] mark=0 use=1")
     assert found == [("10.0.0.5", "1234", "192.0.2.1", "80"), ("10.0.0.1", "8080", "192.0.2.7", "5555")]
@@ -99,6 +108,7 @@ def test_conntrack_tells_both_sockets_and_behind_nat_they_differ(before):
 def test_tcpdump_tells_who_sent_and_not_which_end_is_here():
     found = read("12:00:00.1 IP 10.0.0.1.80 > 10.0.0.2.33062: Flags [P.], seq 1:5, ack 1, win 512, length 4")
     assert found == [FOUR, (*FOUR[2:], *FOUR[:2])]
+    assert read("12:00:00.1 eth0  In  IP 10.0.0.1.80 > 10.0.0.2.33062: tcp 4") == found  # -i any -q
 
 
 NOTHING = [
@@ -144,6 +154,11 @@ REFUSED = {
     # netstat on Linux makes 22 characters and a colon of what is longer
     "tcp6 0 0 2001:db8:aaaa:bbbb:c:22 2001:db8::9:51000 ESTABLISHED": "netstat may have cut",
     "tcp6 0 0 2001:db8::1.443 2001:db8:aaaa:bbbb.510 ESTABLISHED": "netstat may have cut",
+    # ... and a BSD's 16 or 18 of an address, whatever its port: this was 2001:db8::1234:5678
+    "tcp6 0 0 2001:db8::1.443 2001:db8::1234:5.443 ESTABLISHED": "netstat may have cut",
+    "tcp6 0 0 2001:db8::1234:567.80 2001:db8::1.443 ESTABLISHED": "netstat may have cut",
+    "10.0.0.1:80->10.0.0.2:33062 (LISTEN)": "LISTEN is no connection",
+    "10.0.0.1:80->10.0.0.2:33062 (nosuch)": "is not",
     "tcpdrop -n 10.0.0.1 80 10.0.0.2 33062": "only --netns may stand before",
     "tcpdrop --netns='x 10.0.0.1 80 10.0.0.2 33062": "No closing quotation",
     "tcpdrop": "is not LADDR LPORT RADDR RPORT",

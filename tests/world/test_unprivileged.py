@@ -9,6 +9,7 @@ import sys
 import pytest
 from support.command import NOBODY, line, needs, run, tcpdrop, words
 from support.holder import Holder
+from support.service import Service
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="descriptors")]
 
@@ -215,3 +216,38 @@ def test_everything_names_the_right_that_is_missing(holder, nobody):
     assert done.status == 3, done
     assert "CAP_NET_ADMIN" in done.err and "no process holds it" not in done.err
     assert pair.alive()
+
+
+# ---- what may be the operator's way in, and may not be dropped anyway
+
+
+MISSING = "tcpdrop: not permitted (destroy: EPERM; needs CAP_NET_ADMIN"
+
+
+@pytest.mark.parametrize("words", [["lport {}"], ["--all", "--yes"]], ids=["a service", "everything"])
+def test_root_s_service_is_refused_for_the_right_that_is_missing(other_namespace, nobody, words):
+    """Not for a login that it is not: what no process is seen to hold only the kernel could drop."""
+    h, _ = other_namespace
+    service = Service(h, 3)
+    inside = ("nsenter", f"--net=/proc/{h.pid}/ns/net", *nobody)
+    chosen = [word.format(service.port) for word in words]
+    done = tcpdrop("drop", *chosen, wrapper=inside)
+    assert (done.status, done.out) == (3, "")
+    assert done.err.startswith(MISSING)
+    assert len(done.err.splitlines()) == 1
+    dry = tcpdrop("drop", "-n", *chosen, wrapper=inside)
+    assert (dry.status, dry.out.count(": would drop")) == (3, 3 if len(words) == 1 else 6)
+    assert dry.err.count(f"tcpdrop: the real run would be refused: {MISSING.removeprefix('tcpdrop: ')}") == 1
+    assert service.alive() == 3
+
+
+def test_what_one_s_own_listener_accepted_is_protected_even_so(other_namespace, nobody):
+    """A process of one's own holds it that was not started from here, and its descriptor would do."""
+    inside = ("nsenter", f"--net=/proc/{other_namespace[0].pid}/ns/net", *nobody)
+    with Holder(wrapper=(*inside, "setsid", "--fork")) as apart:
+        service = Service(apart, 1)
+        done = tcpdrop("drop", f"lport {service.port}", wrapper=inside)
+        assert (done.status, done.out) == (4, "")
+        assert "what other listeners accepted is protected (--include-self" in done.err
+        assert ": protected (accepted by pid" in done.err
+        assert service.alive() == 1
