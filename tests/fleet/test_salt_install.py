@@ -25,7 +25,7 @@ def host(tmp_path):
 @pytest.fixture
 def install(host, tmp_path, wheelhouse):  # noqa: F811
     """install(test, pillar...) -> (status, result of each state by its id)."""
-    made = run(*host.wrapper, BASE, "-m", "venv", "/opt/tcpdrop")
+    made = run(*host.wrapper, BASE, "-m", "venv", "/opt/tcpdrop", timeout=300)
     assert made.status == 0, made
     conf = minions.configure(tmp_path / "conf", file_roots={"base": [str(minions.modules())]})
 

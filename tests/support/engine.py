@@ -82,7 +82,7 @@ class Engine:
             *(*wrapper, BIN / "ansible-playbook", "-i", self.place / "inventory.json", *options, self.place / "playbook.json"),
             env={**self.env, **(env or {})},
             cwd=self.place,
-            timeout=120,
+            timeout=240,
         )
         lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
         return Played(*done, [Step(**json.loads(line)) for line in lines])
