@@ -16,7 +16,7 @@ python3 -c 'import sys; print(sys.byteorder, sys.version); sys.exit(sys.byteorde
 for backend in linux sunos-sim; do
 	echo "== $backend"
 	mkdir "/run/$backend"
-	cp -R setup.py pyproject.toml README.md LICENSE src tcpdrop bin docs integrations tests "/run/$backend"
+	cp -R setup.py pyproject.toml README.md LICENSE src tcpdrop bin docs integrations tests benchmarks "/run/$backend"
 	cd "/run/$backend"
 	PYTHONPATH=$site TCPDROP_WERROR=1 TCPDROP_BACKEND=$backend python3 setup.py --quiet build --build-lib lib --build-scripts lib/bin
 	rm -rf tcpdrop
