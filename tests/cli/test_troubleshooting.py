@@ -100,6 +100,8 @@ def messages(others=OTHERS):
             for part, _ in texts(ast.List([argument]))
         }
         for node, text in texts(tree, documentation):
+            if text.startswith(("import sys;", "); from ")):  # a program
+                continue
             if (node in raised and prose(text, 2)) or (prose(text, 3) and name not in others):
                 found.add((name, text))
     return sorted((name, text) for name, text in found if text not in PARTS.get(name, ()))
