@@ -59,7 +59,7 @@ def test_both_applications_notice_at_once(mp, form, family):
     found = entries(done)
     assert {(entry["outcome"], entry["method"]) for entry in found} == {("dropped", "descriptor")}
     assert len(found) == (2 if form == "both ends" else 1)
-    # The victim's read ends, or is EPIPE (6.12.118, 7.2), its next is ENOTCONN; the peer gets a reset.  With both ends
+    # The victim's read ends, or is EPIPE (6.12.118), its next is ENOTCONN; the peer gets a reset.  With both ends
     # selected either is the victim.
     ends = [blocked[0].errno(), blocked[1].errno()]
     peer_first = form == "both ends" and ends[0] == errno.ECONNRESET
