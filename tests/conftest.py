@@ -135,7 +135,8 @@ def _shim(tmp_path_factory, name):
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, HERE / "c" / f"{name}.c", "-ldl", "-pthread"], check=True)
     except FileNotFoundError:
         pytest.skip("no C compiler here")
-    return {"LD_PRELOAD": str(shim)}
+    # Behind what is there already: a sanitizer must come first.
+    return {"LD_PRELOAD": " ".join(filter(None, (os.environ.get("LD_PRELOAD"), str(shim))))}
 
 
 @pytest.fixture(scope="session")

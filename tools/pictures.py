@@ -153,7 +153,7 @@ def top(place):
 def check(place):
     with typed(place, "check", columns=100) as window:
         window.end()
-        return picture(window)
+        return re.sub(r"(Linux \d+\.\d+)[\w.-]+", r"\1", picture(window))  # whose machine it was tells nobody anything
 
 
 def typed(place, words, *, columns=80):
