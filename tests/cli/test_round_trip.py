@@ -124,7 +124,7 @@ def test_what_a_run_that_goes_on_has_dropped_is_not_found_again(pair, form):
 
 def test_what_an_engine_answers(pair):
     """Its whole result, as a playbook or a state writes it to a file."""
-    source = Path(package.__file__).parent / "integrations/ansible/ansible_collections/tcpdrop/net/plugins/module_utils/tally.py"
+    source = Path(package.__file__).parent / "integrations/ansible/ansible_collections/tcpdrop/net/plugins/module_utils/_tally.py"
     spec = importlib.util.spec_from_file_location("tally", source)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
