@@ -68,7 +68,7 @@ def _run(arguments: list[str], streams: Streams) -> int:
         if column is not None:
             message += f" (column {column})"
     except (OSError, ImportError) as error:  # one of ours, or out of descriptors, say, where no connection is concerned
-        if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop":
+        if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop" and not _is_compiled(error):
             raise
         message, outcome = _reason(error), getattr(error, "outcome", Error.outcome)
         status = REFUSED if isinstance(error, Refused) else FAILED
@@ -78,8 +78,15 @@ def _run(arguments: list[str], streams: Streams) -> int:
     return status
 
 
+def _is_compiled(error: ImportError) -> bool:
+    """Is it a compiled part of Python's own that cannot be loaded, for want of memory, say?"""
+    return str(error.path or "").endswith(".so")
+
+
 def _reason(error: OSError | ImportError) -> str:
     """In words; an error of ours has them."""
+    if isinstance(error, ImportError) and error.name != "tcpdrop._tcpdrop":
+        return f"Python cannot load {error.name}: {error}"
     if isinstance(error, Error) or not isinstance(error, OSError) or not error.strerror:
         return str(error)
     what = f"{error.filename}: " if error.filename else ""

@@ -63,7 +63,8 @@ def names_of(addresses: Iterable[str]) -> dict[str, str]:
 def _name(address: str) -> str:
     """What the resolver calls it; "" for none, and for whatever goes wrong: the address is there to be read."""
     try:
-        name = socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0]
+        # getnameinfo() would be the newer one, and before CPython 3.10 lets no other thread run meanwhile.
+        name = socket.gethostbyaddr(address)[0]
     except (OSError, UnicodeError):
         return ""
     return printable(name.rstrip("."))

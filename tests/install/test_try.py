@@ -95,6 +95,7 @@ LACKS = {
 def test_make_names_the_package(clone, host, what):
     script, named = LACKS[what]
     env = host("make", "find", cc="exit 1", **({"python3": script} if script else {}))
+    env.update(MAKEFLAGS="", MAKELEVEL="")  # not those of the make that runs the tests
     done = run(shutil.which("make"), ".venv/.made", "PYTHON=python3", cwd=clone, env=env)
     assert done.status == 2
     assert done.err.splitlines()[0] == f"missing here: {named} (./try installs it; on Debian or Ubuntu: apt-get install -y {named})"
