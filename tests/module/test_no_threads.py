@@ -35,11 +35,12 @@ print(json.dumps([len(places), len(errors), errors.count(0)]))
 
 @pytest.fixture
 def alone():
-    wrapper = (*NEARLY_NOBODY, sys.executable, "-I", "-c", ALONE)
-    if b"all the same" in (done := run(*wrapper, "/bin/true")).err.encode():
+    wrapper = (*needs(*NEARLY_NOBODY), sys.executable, "-I", "-c", ALONE)
+    done = run(*wrapper, "/bin/true")
+    if "all the same" in done.err:
         pytest.skip("no limit of processes binds this user")
     assert done.status == 0, done
-    return needs(*NEARLY_NOBODY) + wrapper[len(NEARLY_NOBODY) :]
+    return wrapper
 
 
 def test_four_threads_of_which_none_starts(alone):
