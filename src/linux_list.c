@@ -205,8 +205,9 @@ td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 		error = td_open_diag(query->scope, &d->fd, step);
 		if (error != 0)
 			goto out;
-		/* The first takes in the others' rows at the end. */
-		reserve(&d->rows, opened == 0 ? expected : expected / (size_t)n);
+		/* The first takes in the others' rows at the end, and no part is just as large as another. */
+		reserve(&d->rows, opened == 0 ? expected + expected / 16 :
+						expected / (size_t)n + expected / 16);
 	}
 	td_run_threads(dump_thread, dumps, sizeof(dumps[0]), n);
 	for (k = 0; k < n && error == 0; k++) {
