@@ -52,7 +52,7 @@ class Wire:
                 setup(argument)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self._socket.bind(("lo", ETH_P_ALL))
-        self._port = 20000
+        self._port = 10000  # what is left of them stays for a while, and crowd.py's ports begin at 20000
 
     def close(self):
         self._socket.close()

@@ -258,18 +258,24 @@ sys.stdin.read()
         self.process.stdout.close()
 
 
+def entered(holder, service, other, port, out):
+    """Somebody comes in by the service, whose script is told both ports: the client, and what the script said."""
+    client = holder.socket()
+    client.call("connect", ("127.0.0.1", service.port))
+    part = port.with_suffix(".part")
+    part.write_text(f"{other.port},{service.port}")
+    part.rename(port)
+    until(out.exists, "the command", 30)
+    return client, out.read_text()
+
+
 @pytest.mark.parametrize(("terminal", "variable"), [(True, ""), (False, "TMUX=x"), (False, "STY=x")], ids=["terminal", "tmux", "screen"])
 def test_a_terminal_that_outlives_its_login_may_be_anothers(holder, tmp_path, terminal, variable):
     """tmux, begun in one login that is still there and attached from another: the audit session is the first one's."""
     out, port = tmp_path / "out", tmp_path / "port"
     script = told(f"env -u SSH_CONNECTION -u TMUX -u STY {variable} {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
     with Other() as other, Service("sshd", port, script, audit=True, terminal=terminal) as service:
-        client = holder.socket()
-        client.call("connect", ("127.0.0.1", service.port))
-        (tmp_path / "port.part").write_text(f"{other.port},{service.port}")
-        (tmp_path / "port.part").rename(port)
-        until(out.exists, "the command", 30)
-        said = out.read_text()
+        client, said = entered(holder, service, other, port, out)
         assert "status 4" in said and "your own login cannot be told" in said, said
         assert other.client.errno("send", b"x") == 0 and client.errno("send", b"x") == 0
         client.close()
@@ -280,12 +286,7 @@ def test_who_has_detached_himself_is_told_by_the_audit_session(holder, tmp_path)
     out, port = tmp_path / "out", tmp_path / "port"
     script = told(f"env -i {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
     with Other() as other, Service("sshd", port, script, audit=True, terminal=False) as service:
-        client = holder.socket()
-        client.call("connect", ("127.0.0.1", service.port))
-        (tmp_path / "port.part").write_text(f"{other.port},{service.port}")
-        (tmp_path / "port.part").rename(port)
-        until(out.exists, "the command", 30)
-        said = out.read_text()
+        client, said = entered(holder, service, other, port, out)
         assert "status 0" in said and "protected (held by pid" in said, said
         assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
         client.close()
