@@ -9,18 +9,27 @@ from ..model.connection import JSON_KEYS, Connection
 from ..model.table import Connections, batch_of
 from ..system import platform
 from ..system.netns import Namespace
+from .json_rows import json_rows
 from .options import Parsed
 from .streams import SCHEMA, Streams, dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from ..engine.methods import Way
-    from ..engine.outcome import Report
+    from ..engine.outcome import Outcomes, Report
     from ..errors import Error
     from ..model.four_tuple import FourTuple
     from ..model.rows import Row
+
+
+#: how the one object begins
+_HEAD = f'{{"schema": {SCHEMA}, "connections": ['
+#: rows that are written at a time
+_PIECE = 1024
+#: how the object of a connection begins in JSON Lines
+_LINE = f'{{"schema": {SCHEMA}, "type": "connection", '
 
 
 class Document:
@@ -34,17 +43,26 @@ class Document:
         self._streams = streams
         self._flowing = flowing
         self._begun = False
-        self._entries: list[dict[str, object]] = []
+        #: of the one object, what waits for its end
+        self._kept: list[str] = []
 
     def add(self, entry: dict[str, object]) -> None:
+        self._write([dumps(entry)])
+
+    def add_rows(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
+        """Of these rows what Result.as_dict() says of each."""
+        for first in range(0, len(numbers), _PIECE):
+            self._write(list(json_rows(outcomes, numbers[first : first + _PIECE])))
+
+    def _write(self, entries: list[str]) -> None:
         if self._lines:
-            self._streams.data(dumps({"schema": SCHEMA, "type": "connection", **entry}))
+            self._streams.data("\n".join([_LINE + entry[1:] for entry in entries]))
         elif self._flowing:
-            before = ", " if self._begun else f'{{"schema": {SCHEMA}, "connections": ['
-            self._streams.data(before + dumps(entry))
-            self._begun = True
+            for entry in entries:
+                self._streams.data((", " if self._begun else _HEAD) + entry)
+                self._begun = True
         else:
-            self._entries.append(entry)
+            self._kept.append(", ".join(entries))
 
     def add_named(
         self, quad: FourTuple, row: Row | None, outcome: str, *, where: str | int | None, way: Way | None = None, error: Error | None = None
@@ -76,7 +94,9 @@ class Document:
         elif self._begun:
             self._streams.data(f'], "summary": {dumps(summary)}}}')
         else:
-            self._streams.data(dumps({"schema": SCHEMA, "connections": self._entries, "summary": summary}))
+            for number, piece in enumerate(self._kept):
+                self._streams.write((", " if number else _HEAD) + piece)
+            self._streams.data(f'{"" if self._kept else _HEAD}], "summary": {dumps(summary)}}}')
 
 
 def list_as_json(connections: Connections, parsed: Parsed, streams: Streams) -> None:
@@ -84,16 +104,15 @@ def list_as_json(connections: Connections, parsed: Parsed, streams: Streams) -> 
     entries = (Result(connection, "listed").as_dict() for connection in connections)
     summary: dict[str, object] = {"counts": {"listed": len(connections)}, "undecidable": connections.undecidable}
     summary["unread"] = [str(error) for error in connections.unread]
-    _emit_all(entries, summary, parsed, streams)
-
-
-def report_as_json(report: Report, parsed: Parsed, streams: Streams) -> None:
-    """A whole run, with --json."""
-    _emit_all((result.as_dict() for result in report), report.summary(), parsed, streams)
-
-
-def _emit_all(entries: Iterable[dict[str, object]], summary: dict[str, object], parsed: Parsed, streams: Streams) -> None:
     document = Document(parsed, streams)
     for entry in entries:
         document.add(entry)
     document.close(summary)
+
+
+def report_as_json(report: Report, parsed: Parsed, streams: Streams, *, stopped: bool) -> None:
+    """A whole run, with --json.  stopped: a signal came, and what it left untouched is but counted."""
+    document = Document(parsed, streams)
+    for outcomes in (one for this in report.rounds for one in this.outcomes):
+        document.add_rows(outcomes, outcomes.touched() if stopped else range(len(outcomes.codes)))
+    document.close(report.summary())

@@ -259,7 +259,7 @@ class Job:
         if parsed.flag("jsonl") or (parsed.machine and self.goes_on):
             self.teller.end(report.summary())
         elif parsed.machine:
-            report_as_json(report, parsed, self.streams)
+            report_as_json(report, parsed, self.streams, stopped=stopped)
         elif parsed.flag("count"):
             counts = report.counts
             self.streams.data(str(counts.get("dropped", 0) + counts.get("would_drop", 0)))

@@ -15,7 +15,7 @@ from .streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..engine.looks import Account
 
@@ -79,8 +79,7 @@ class Teller:
         """Of rows that have one outcome, or with --jsonl any."""
         said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
         if self._document is not None:
-            for result in outcomes.results_of(numbers):
-                self._document.add(result.as_dict())
+            self._document.add_rows(outcomes, numbers)
         elif len(numbers):
             where = outcomes.batch.netns
             if self._named and where is not None and where != self._where:
@@ -131,13 +130,16 @@ class Teller:
         if this is not None:
             self.round(this, stopped=stopped)
         self._said.clear()
-        self._flow(account.settled())
+        if self._flowing is not None:
+            for outcomes, numbers in account.ended:
+                self._flowing.add_rows(outcomes, numbers)
+        self._flow(account.departed)
 
     def left(self, account: Account) -> None:
         """The last look left these."""
         self._flow(account.left())
 
-    def _flow(self, results: Iterator[Result]) -> None:
+    def _flow(self, results: Iterable[Result]) -> None:
         if self._flowing is not None:
             for result in results:
                 self._flowing.add(result.as_dict())
@@ -151,8 +153,7 @@ class Teller:
             return
         for outcomes, said in self._said.items():
             changed = [number for number, code in enumerate(outcomes.codes) if said[number] not in (code, _UNSAID)]
-            for result in outcomes.results_of(changed):
-                self._document.add(result.as_dict())
+            self._document.add_rows(outcomes, changed)
         self._document.close(summary)
 
 

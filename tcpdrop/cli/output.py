@@ -24,7 +24,7 @@ HEADER = f"{'STATE':<11} {'RECVQ':>6} {'SENDQ':>6} {'LOCAL':<25} REMOTE"
 _PADS = tuple(" " * max(1, 26 - length) for length in range(64))
 
 
-class _Addresses(dict):  # type: ignore[type-arg]
+class Addresses(dict):  # type: ignore[type-arg]
     """packed address -> text as it stands before its port."""
 
     def __init__(self, family: int, form: str) -> None:
@@ -56,7 +56,7 @@ class _Heads(dict):  # type: ignore[type-arg]
 def table_lines(connections: Connections, paint: Paint | None = None) -> list[str]:
     """STATE RECVQ SENDQ LOCAL REMOTE, one line a connection, without the header."""
     heads, pads = _Heads(paint), _PADS
-    caches = {4: _Addresses(4, "%s:"), 6: _Addresses(6, "%s:")}
+    caches = {4: Addresses(4, "%s:"), 6: Addresses(6, "%s:")}
     lines: list[str] = []
     add = lines.append
     for batch in connections.batches:

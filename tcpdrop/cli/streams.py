@@ -30,11 +30,15 @@ class Streams:
 
     def data(self, text: str) -> None:
         """One or more lines for stdout."""
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """A piece of one."""
         if self._out is None:  # started with stdout closed
             self.error = OSError(9, "it is closed")
         elif self.error is None:
             try:
-                self._out.write(text + "\n")
+                self._out.write(text)
             except OSError as error:
                 self.error = error
 

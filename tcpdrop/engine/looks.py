@@ -70,15 +70,15 @@ class Account:
         #: what the last look left where it was, and why
         self._left: dict[Key, Result] = {}
         #: what the last look has settled: dropped or gone in it, or not met in it any more
-        self._ended: list[tuple[Outcomes, list[int]]] = []
-        self._departed: list[Result] = []
+        self.ended: list[tuple[Outcomes, list[int]]] = []
+        self.departed: list[Result] = []
         #: what it spared for the first time
         self._spared: list[Result] = []
 
     def take(self, this: Round | None) -> None:
         """Count by outcome what this look met; what is as it was is marked in there as told."""
         before, self._left = self._left, {}
-        self._ended, self._spared = [], []
+        self.ended, self._spared = [], []
         for outcomes in this.outcomes if this is not None else ():
             ended = []
             for number, code in enumerate(outcomes.codes):
@@ -89,8 +89,8 @@ class Account:
                 self._count(OUTCOMES[code])
                 if before:
                     self._replace(before.pop(_key(outcomes.batch, number), None))
-            self._ended.append((outcomes, ended))
-        self._departed = list(before.values())
+            self.ended.append((outcomes, ended))
+        self.departed = list(before.values())
         self._report.rounds.clear()
 
     def _leave(self, outcomes: Outcomes, number: int, before: dict[Key, Result]) -> None:
@@ -123,9 +123,9 @@ class Account:
 
     def settled(self) -> Iterator[Result]:
         """By the last look."""
-        for outcomes, numbers in self._ended:
+        for outcomes, numbers in self.ended:
             yield from outcomes.results_of(numbers)
-        yield from self._departed
+        yield from self.departed
 
     def spared(self) -> Iterator[Result]:
         """For the first time by the last look."""

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ..errors import DROPPED, FAILED, FAILURES, GONE, OUTCOMES, PROTECTED, WOULD_DROP, Error
-from ..model.columns import places_of
+from ..errors import DROPPED, FAILED, FAILURES, GONE, LISTED, OUTCOMES, PROTECTED, WOULD_DROP, Error
+from ..model.columns import picked, places_of
 from ..model.connection import Connection
 from ..model.table import Connections
 from .methods import DESTROYED, usual_way
@@ -13,9 +13,14 @@ from .peer_told import Peers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Optional
 
+    from ..model.rows import Row
     from ..model.table import Batch
     from .methods import Way
+
+    #: the code of its outcome, why it was not dropped, whether its peer was told, and how it was dropped
+    Fate = tuple[int, Optional[Error], Optional[bool], Optional[Way]]
 
 
 class Result:
@@ -79,6 +84,10 @@ class Outcomes:
         """The rows of this outcome."""
         return places_of(self.codes, code)
 
+    def touched(self) -> Sequence[int]:
+        """All but those that a run which was stopped did not come to."""
+        return [number for number, code in enumerate(self.codes) if code != LISTED] if LISTED in self.codes else range(len(self.codes))
+
     def note(self, numbers: Sequence[int], answer: Way | Error) -> None:
         """These were dropped so, or not for this reason."""
         if isinstance(answer, Error):
@@ -118,15 +127,31 @@ class Outcomes:
     def results(self) -> Iterator[Result]:
         return self._results(range(len(self.codes)), self.peers)
 
+    def result(self, number: int, fate: Fate) -> Result:
+        code, error, told, way = fate
+        return Result(self.batch.connection(number), OUTCOMES[code], error, told, way)
+
     def results_of(self, numbers: Sequence[int]) -> Iterator[Result]:
         """Of these alone, and while the run goes on."""
-        return self._results(numbers, Peers(self.batch, [number for number in numbers if self.codes[number] == DROPPED], self._ways))
+        return self._results(numbers, self._peers_of(numbers))
+
+    def fates(self, numbers: Sequence[int]) -> Iterator[tuple[int, Row, Fate]]:
+        """results_of() for who needs no Connection of each."""
+        return self._fates(numbers, self._peers_of(numbers))
+
+    def _peers_of(self, numbers: Sequence[int]) -> Peers:
+        return Peers(self.batch, picked(numbers, places_of(bytearray(picked(self.codes, numbers)), DROPPED)), self._ways)
 
     def _results(self, numbers: Sequence[int], peers: Peers) -> Iterator[Result]:
-        for number in numbers:
+        return (self.result(number, fate) for number, _, fate in self._fates(numbers, peers))
+
+    def _fates(self, numbers: Sequence[int], peers: Peers) -> Iterator[tuple[int, Row, Fate]]:
+        for number, row in zip(numbers, self.batch.choose(numbers)):
             code = self.codes[number]
-            reset = peers.told(number) if code == DROPPED else None
-            yield Result(self.batch.connection(number), OUTCOMES[code], self.errors.get(number), reset, self.way(number))
+            if code == DROPPED:
+                yield number, row, (code, self.errors.get(number), peers.told(number, row), self._ways.get(number) or usual_way(row))
+            else:
+                yield number, row, (code, self.errors.get(number), None, None)
 
 
 class Round:

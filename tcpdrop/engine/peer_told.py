@@ -60,9 +60,8 @@ class Peers:
         self._ways = ways
         self._ways_out: WaysOut | None = None
 
-    def told(self, number: int) -> bool | None:
-        """Was a reset sent to the peer of this one?  None: it cannot be told."""
-        row = self._batch[number]
+    def told(self, number: int, row: Row) -> bool | None:
+        """Was a reset sent to the peer of this one, whose row it is?  None: it cannot be told."""
         sent = sends_reset(row, self._ways.get(number))
         if sent is False:
             return False

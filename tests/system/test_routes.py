@@ -153,7 +153,7 @@ def test_what_was_not_asked_for_is_unknown(monkeypatch):
 
 def told(namespace=None):
     peers = Peers(batch_of([Connection(row())], namespace), [0], {})
-    return peers.told(0), list(peers.untold())
+    return peers.told(0, row()), list(peers.untold())
 
 
 @pytest.mark.parametrize("step", ["rules", "routes", "links"])
