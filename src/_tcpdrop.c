@@ -235,6 +235,37 @@ interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
 	return result;
 }
 
+PyDoc_STRVAR(ifindices_doc,
+    "ifindices(scope=None)\n--\n\n"
+    "The indices of the network interfaces of a scope, native uint32, packed.\n\n"
+    "Raises OSError with .step, ENOTSUP where look-ups take none.  rtnetlink(7).");
+
+static PyObject *
+ifindices(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	PyObject *scope_object = NULL, *result;
+	const char *step = "";
+	uint32_t *list = NULL;
+	size_t n = 0;
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !td_get_scope(scope_object, &scope))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_ifindices(scope, &list, &n, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	result = PyBytes_FromStringAndSize((const char *)list,
+	    (Py_ssize_t)(n * sizeof(*list)));
+	free(list);
+	return result;
+}
+
 PyDoc_STRVAR(local_ports_doc,
     "local_ports(scope=None)\n--\n\n"
     "The first and the last local port that connect() chooses in a scope.\n\n"
@@ -303,6 +334,7 @@ static PyMethodDef functions[] = {
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),
+	TD_FUNCTION("ifindices", ifindices, ifindices_doc),
 	TD_FUNCTION("local_ports", local_ports, local_ports_doc),
 	TD_FUNCTION("probe", probe, probe_doc),
 	{NULL, NULL, 0, NULL},

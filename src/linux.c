@@ -171,19 +171,37 @@ td_at_once(int fd)
 						 TD_AT_ONCE;
 }
 
+struct asked {
+	const struct td_tuple *tuples;
+	const uint32_t *ifindices;
+	size_t n_ifindices;
+};
+
+/* The i-th of all questions: each tuple with each interface. */
+static struct td_tuple
+question(const struct asked *a, size_t i)
+{
+	struct td_tuple tuple = a->tuples[i / a->n_ifindices];
+
+	tuple.ifindex = a->ifindices[i % a->n_ifindices];
+	return tuple;
+}
+
+/* Ask n questions from the first on, in one send(). */
 static int
-lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
+lookup_some(int fd, const struct asked *a, size_t first, size_t n,
     struct td_rows *rows, const char **step)
 {
 	unsigned char requests[TD_AT_ONCE * TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
+	struct td_tuple tuple;
 	struct td_row row;
 	size_t i;
 	int error;
 
 	memset(requests, 0, TD_EXACT_SIZE); /* never sent with a size of 0 */
 	for (i = 0; i < n; i++) {
-		tuple.ifindex = ifindices[i];
+		tuple = question(a, first + i);
 		td_put_lookup(requests + i * TD_EXACT_SIZE, (uint32_t)i + 1,
 		    &tuple);
 	}
@@ -194,7 +212,7 @@ lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
 		if (error != 0)
 			break;
 		*step = "look-up";
-		tuple.ifindex = ifindices[i];
+		tuple = question(a, first + i);
 		error = take_row(&m, &tuple, &row);
 		if (error == 0)
 			error = td_rows_append(rows, &row);
@@ -205,18 +223,20 @@ lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
 }
 
 int
-td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
-    size_t n, int scope, struct td_rows *rows, const char **step)
+td_lookup_each(const struct td_tuple *tuples, size_t n,
+    const uint32_t *ifindices, size_t n_ifindices, int scope,
+    struct td_rows *rows, const char **step)
 {
+	const struct asked a = {tuples, ifindices, n_ifindices};
 	int fd, error = td_open_diag(scope, &fd, step);
-	size_t i, most;
+	size_t i, most, all = n * n_ifindices;
 
 	if (error != 0)
 		return error;
 	most = td_at_once(fd);
-	for (i = 0; i < n && error == 0; i += most)
-		error = lookup_some(fd, *tuple, ifindices + i,
-		    n - i < most ? n - i : most, rows, step);
+	for (i = 0; i < all && error == 0; i += most)
+		error = lookup_some(fd, &a, i, all - i < most ? all - i : most,
+		    rows, step);
 	close(fd);
 	/* A socket bound to no interface answers for all of them. */
 	return error != 0 ? error : td_rows_unique(rows);

@@ -54,6 +54,7 @@ td_next_message(const unsigned char **at, size_t *left, struct td_message *m)
 	if (size < TD_NLMSG_HEADER || size > *left)
 		return -EBADMSG;
 	m->type = td_get16(*at + 4);
+	m->flags = td_get16(*at + 6);
 	m->seq = td_get32(*at + 8);
 	m->payload = *at + TD_NLMSG_HEADER;
 	m->size = size - TD_NLMSG_HEADER;

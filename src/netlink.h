@@ -14,11 +14,13 @@
 #include <string.h>
 
 enum { TD_NLMSG_ERROR = 2, TD_NLMSG_DONE = 3 };
-enum { TD_NLM_F_REQUEST = 1, TD_NLM_F_ACK = 4, TD_NLM_F_DUMP = 0x300 };
+enum { TD_NLM_F_REQUEST = 1, TD_NLM_F_ACK = 4, TD_NLM_F_DUMP_INTR = 0x10,
+	TD_NLM_F_DUMP = 0x300 };
 enum { TD_NLMSG_HEADER = 16, TD_ATTRIBUTE_HEADER = 4 };
 
 struct td_message {
 	uint16_t type;
+	uint16_t flags;
 	uint32_t seq;
 	const unsigned char *payload;
 	size_t size;

@@ -75,6 +75,8 @@ class OwnSession:
         self.dumped = False
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
         self._added: set[int] = set()
+        #: what was asked of the descriptors already
+        self._rows: dict[int, Row | None] = {}
         self.add(os.getppid())
 
     def add(self, pid: int) -> None:
@@ -130,12 +132,14 @@ class OwnSession:
         for inode, (pid, fd) in self.holders.items():
             if pid == 1:
                 continue  # it holds what it listens on
-            if not 0 <= fd < 1 << 31:  # another thread's own: none to borrow
-                return self._held_by_dump()
-            try:
-                row = kernel.socket_of(pid, fd)
-            except Error:
-                return self._held_by_dump()
+            if inode not in self._rows:
+                if not 0 <= fd < 1 << 31:  # another thread's own: none to borrow
+                    return self._held_by_dump()
+                try:
+                    self._rows[inode] = kernel.socket_of(pid, fd)
+                except Error:
+                    return self._held_by_dump()
+            row = self._rows[inode]
             if row is not None:
                 found.append((inode, row))
         return found
@@ -149,7 +153,7 @@ class OwnSession:
 
     def names(self, laddr: bytes, lport: int, raddr: bytes, rport: int) -> bool:
         """Does SSH_CONNECTION name this tuple, or its mirror?"""
-        return bool(self.tuples & {(laddr, lport, raddr, rport), (raddr, rport, laddr, lport)})
+        return (laddr, lport, raddr, rport) in self.tuples or (raddr, rport, laddr, lport) in self.tuples
 
 
 def found_for_us(lookups: Lookups | None = None) -> OwnSession:
@@ -268,7 +272,7 @@ def own(lookups: Lookups | None = None) -> OwnSession:
     """
     global _latest
     where = 0 if lookups is None else lookups.namespace()
-    whose = (os.getpid(), os.getppid(), os.environb.get(b"SSH_CONNECTION"), where)
+    whose = (os.getpid(), os.getppid(), os.environ.get("SSH_CONNECTION"), where)
     latest = _latest
     if latest is None or latest[1] != whose or not 0 <= monotonic() - latest[0] < FRESH:
         began = monotonic()
