@@ -11,7 +11,10 @@
 
 #include "backend.h"
 
-/* Raise OSError(-error), its failing call in .step, and return NULL. */
+/*
+ * Raise OSError(-error), its failing call in .step, and return NULL.  An
+ * exception that is there already stays.
+ */
 PyObject *td_raise(int error, const char *step);
 
 extern PyType_Spec td_table_spec;

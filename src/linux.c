@@ -35,6 +35,7 @@ SAME(TD_SOCK_DESTROY, SOCK_DESTROY);
 SAME(TD_NLMSG_ERROR, NLMSG_ERROR);
 SAME(TD_NLMSG_DONE, NLMSG_DONE);
 SAME(TD_NLM_F_DUMP, NLM_F_DUMP);
+SAME(TD_NLM_F_DUMP_INTR, NLM_F_DUMP_INTR);
 SAME(TD_DUMP_HEADER, NLMSG_HDRLEN + sizeof(struct inet_diag_req));
 SAME(TD_EXACT_SIZE, NLMSG_HDRLEN + sizeof(struct inet_diag_req_v2));
 SAME(72, sizeof(struct inet_diag_msg));
@@ -69,12 +70,36 @@ td_receive(int fd, void *buf, size_t size, size_t *got, const char **step)
 	*step = "recvfrom";
 	if (n < 0)
 		return -errno;
-	if (length != sizeof(from) || from.nl_pid != 0)
+	if (length != sizeof(from) || from.nl_pid != 0 || n == 0)
 		return -EPROTO;
 	if ((size_t)n > size)
 		return -EMSGSIZE;
 	*got = (size_t)n;
 	return 0;
+}
+
+int
+td_receive_dump(const struct td_dumping *d, const char **step)
+{
+	struct td_dump_state state = {.seq = d->seq};
+	struct td_message m;
+	int error = 0;
+
+	while (error == 0 && !state.over) {
+		const unsigned char *at = d->buf;
+		size_t left = 0;
+
+		error = td_receive(d->fd, d->buf, d->room, &left, step);
+		if (error != 0)
+			return error;
+		*step = d->name;
+		while ((error = td_next_of_dump(&at, &left, &state, &m)) == 1) {
+			error = d->take(d->arg, &m);
+			if (error != 0)
+				return error;
+		}
+	}
+	return error == 0 && state.torn ? -EAGAIN : error;
 }
 
 int

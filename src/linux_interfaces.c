@@ -20,15 +20,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BUFFER = 32768, TRIES = 16 };
-
 /* What is found: records of one size. */
 struct found {
 	char *list;
 	size_t size; /* of one */
 	size_t count;
 	size_t room;
-	int (*take)(const struct td_message *m, struct found *f);
+	int (*take)(void *found, const struct td_message *m);
 };
 
 /* Room for so many more: where they go, or NULL. */
@@ -49,8 +47,9 @@ make_room(struct found *f, size_t more)
 }
 
 static int
-take_names(const struct td_message *m, struct found *f)
+take_names(void *arg, const struct td_message *m)
 {
+	struct found *f = arg;
 	int n = td_get_names(m, NULL, 0);
 	void *to;
 
@@ -64,8 +63,9 @@ take_names(const struct td_message *m, struct found *f)
 }
 
 static int
-take_index(const struct td_message *m, struct found *f)
+take_index(void *arg, const struct td_message *m)
 {
+	struct found *f = arg;
 	void *to = make_room(f, 1);
 
 	if (to == NULL)
@@ -74,46 +74,22 @@ take_index(const struct td_message *m, struct found *f)
 	return td_get_index(m, to);
 }
 
-/* Take the devices out of one datagram: 1 when the dump is over, 0 to go on. */
+/* All devices in one walk. */
 static int
-take_devices(const unsigned char *at, size_t left, struct found *f, int *torn)
+walk(int scope, const void *request, size_t size, void *buf, struct found *f,
+    const char **step)
 {
-	struct td_message m;
-	int error;
+	struct td_dumping dumping = {-1, 1, buf, TD_BUFFER, f->take, f,
+	    "interfaces"};
+	int error = td_open_route(scope, &dumping.fd, step);
 
-	while ((error = td_next_message(&at, &left, &m)) == 1) {
-		*torn |= (m.flags & TD_NLM_F_DUMP_INTR) != 0;
-		if (m.type == TD_NLMSG_DONE || m.type == TD_NLMSG_ERROR) {
-			error = td_message_errno(&m);
-			if (error == 0)
-				return m.type == TD_NLMSG_DONE ? 1 : -EBADMSG;
-			return error > 0 ? -error : -EBADMSG;
-		}
-		error = f->take(&m, f);
-		if (error != 0)
-			return error;
-	}
-	return error;
-}
-
-/* All devices in one walk: 0, or -EAGAIN when it may have left one out. */
-static int
-walk(int fd, const void *request, size_t size, unsigned char *buf,
-    struct found *f, const char **step)
-{
-	size_t got = 0;
-	int torn = 0, error = td_send(fd, request, size, step);
-
+	if (error != 0)
+		return error;
 	f->count = 0;
-	while (error == 0) {
-		error = td_receive(fd, buf, BUFFER, &got, step);
-		if (error == 0) {
-			*step = "interfaces";
-			error = take_devices(buf, got, f, &torn);
-		}
-	}
-	if (error == 1)
-		error = torn ? -EAGAIN : 0;
+	error = td_send(dumping.fd, request, size, step);
+	if (error == 0)
+		error = td_receive_dump(&dumping, step);
+	close(dumping.fd);
 	return error;
 }
 
@@ -122,21 +98,14 @@ static int
 ask(int scope, const void *request, size_t size, struct found *f,
     const char **step)
 {
-	unsigned char *buf = malloc(BUFFER);
-	int fd = -1, error, tries;
+	void *buf = malloc(TD_BUFFER);
+	int tries = TD_TRIES, error = -ENOMEM;
 
 	*step = "malloc";
-	error = buf == NULL || make_room(f, 16) == NULL ?
-	    -ENOMEM :
-	    td_open_route(scope, &fd, step);
-	if (error == 0)
-		for (tries = 0; tries < TRIES; tries++) {
-			error = walk(fd, request, size, buf, f, step);
-			if (error != -EAGAIN)
-				break;
-		}
-	if (fd >= 0)
-		close(fd);
+	if (buf != NULL && make_room(f, 16) != NULL)
+		do
+			error = walk(scope, request, size, buf, f, step);
+		while (error == -EAGAIN && --tries > 0);
 	free(buf);
 	if (error != 0) {
 		free(f->list);

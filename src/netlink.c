@@ -63,6 +63,27 @@ td_next_message(const unsigned char **at, size_t *left, struct td_message *m)
 }
 
 int
+td_next_of_dump(const unsigned char **at, size_t *left,
+    struct td_dump_state *state, struct td_message *m)
+{
+	int error = state->over ? 0 : td_next_message(at, left, m);
+
+	if (error != 1)
+		return error;
+	if (m->seq != state->seq)
+		return -EPROTO;
+	state->torn |= (m->flags & TD_NLM_F_DUMP_INTR) != 0;
+	if (m->type != TD_NLMSG_DONE && m->type != TD_NLMSG_ERROR)
+		return 1;
+	/* The code of DONE is optional in old kernels; an acknowledgement was not asked for. */
+	error = m->type == TD_NLMSG_DONE && m->size < 4 ? 0 : td_message_errno(m);
+	if (error == 0 && m->type == TD_NLMSG_ERROR)
+		return -EPROTO;
+	state->over = error == 0;
+	return error > 0 ? -error : error;
+}
+
+int
 td_next_attribute(const unsigned char **at, size_t *left, struct td_attribute *a)
 {
 	size_t size;

@@ -47,6 +47,21 @@ size_t td_put_attribute(unsigned char *p, uint16_t type, const void *data,
 int td_next_message(const unsigned char **at, size_t *left,
     struct td_message *message);
 
+/* Where a dump is, over all of its datagrams. */
+struct td_dump_state {
+	uint32_t seq; /* of the request */
+	int over;     /* all has come */
+	int torn;     /* it changed meanwhile, so that some may have been missed */
+};
+
+/*
+ * The same of a dump: 1 and a message of what is dumped, 0 at the end of the
+ * bytes or of the dump, -errno for what it failed with, -EPROTO for an answer
+ * to something else.
+ */
+int td_next_of_dump(const unsigned char **at, size_t *left,
+    struct td_dump_state *state, struct td_message *message);
+
 /* The same of the attributes in a message, or in another attribute. */
 int td_next_attribute(const unsigned char **at, size_t *left,
     struct td_attribute *attribute);

@@ -52,6 +52,7 @@ _ANYWHERE = {
     errno.ENFILE: ("this host has no open file left", "a higher sysctl fs.file-max"),
     errno.ENOMEM: ("memory is short", "memory, or a higher ulimit -v"),
     errno.ENOBUFS: ("the kernel is short of memory: try again", ""),
+    errno.EAGAIN: ("it changed each time that it was read: try again", ""),
 }
 #: refusals of the first call that one cause explains as well as another
 _ALIKE = (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.ENOSYS)
