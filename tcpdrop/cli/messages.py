@@ -106,7 +106,7 @@ class Teller:
                 if outcomes.told:
                     numbers = [number for number in numbers if number not in outcomes.told]
                 if said is not None:
-                    numbers = [number for number in numbers if said[number] == _UNSAID]
+                    numbers = [number for number in numbers if said[number] == _UNSAID] if _UNSAID in said else []
                 if code is None and stopped:
                     numbers = [number for number in numbers if outcomes.codes[number] != LISTED]
                 self._tell(outcomes, numbers)
