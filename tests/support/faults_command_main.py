@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One command, and a fault at each call of the module's that it makes; run by tests/cli/test_faults.py.
+"""One command, and a fault at each call of the module's that it makes; run by tests/cli/test_faults_told.py.
 
 Its arguments are `drop`, `show` or `report` and the words of the command; it moves into a
 network namespace of its own, and says how many faults there were.
