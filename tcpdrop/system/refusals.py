@@ -43,7 +43,7 @@ _CAUSES: dict[tuple[str, int], tuple[str, str]] = {
     ("destroy", errno.EOPNOTSUPP): ("this kernel is built without CONFIG_INET_DIAG_DESTROY", "CONFIG_INET_DIAG_DESTROY=y in the kernel"),
     ("destroy", errno.EINVAL): ("this kernel is too old to drop connections: Linux has SOCK_DESTROY since 4.5", "Linux 4.5 or newer"),
     **dict.fromkeys(
-        [(step, errno.EAGAIN) for step in ("dump", "dump of MPTCP", "interfaces", "rules")],
+        [(step, errno.EAGAIN) for step in ("dump", "MPTCP dump", "interfaces", "rules")],
         ("it changed each time that it was read: try again", ""),
     ),
     ("setns", errno.EPERM): ("needs CAP_SYS_ADMIN, here and in the user namespace that owns it; run as root", ""),
