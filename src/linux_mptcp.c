@@ -99,7 +99,7 @@ dump(int fd, int family, void *buf, struct td_rows *rows, const char **step)
 		.nla_type = REQ_PROTOCOL},
 	    .protocol = MPTCP};
 	struct td_dumping dumping = {fd, (uint32_t)family, buf, TD_BUFFER,
-	    take_row, rows, "dump of MPTCP"};
+	    take_row, rows, "MPTCP dump"};
 	int error = td_send(fd, &request, sizeof(request), step);
 
 	return error != 0 ? error : td_receive_dump(&dumping, step);

@@ -110,8 +110,8 @@ class Teller:
                 if code is None and stopped:
                     numbers = [number for number in numbers if outcomes.codes[number] != LISTED]
                 self._tell(outcomes, numbers)
-        if self._as_lines:
-            self._said.clear()
+        if self._as_lines:  # all of it is said, whatever comes later
+            self._said.update((outcomes, outcomes.codes) for outcomes in this.outcomes)
         self._streams.flush()
 
     def rest(self, report: Report) -> None:

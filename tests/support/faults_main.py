@@ -7,7 +7,6 @@ and says how many faults there were.
 
 import errno
 import os
-import resource
 import socket
 import struct
 import subprocess
@@ -16,34 +15,14 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from support import faults, netns
+from support.own_pairs import ESTABLISHED, World
 
 from tcpdrop import _tcpdrop
 from tcpdrop.model.rows import COOKIE, INODE, LPORT, ROW, RPORT
 
-ESTABLISHED = 1
+IPPROTO_MPTCP = 262
 CROWD = 500  # some replies of 32 KiB
 BATCHES = 200  # rows to drop: more than one batch
-
-
-def packed(name):
-    return socket.inet_aton(name[0]), name[1]
-
-
-class Pair:
-    def __init__(self, server):
-        self.client = socket.create_connection(server.getsockname())
-        self.accepted = server.accept()[0]
-        self.tuple = (*packed(self.client.getsockname()), *packed(self.client.getpeername()))
-
-    def alive(self):
-        """Both ends, or neither: half a connection is a mistake on loopback."""
-        ends = {one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED for one in (self.client, self.accepted)}
-        assert len(ends) == 1
-        return ends.pop()
-
-    def close(self):
-        self.client.close()
-        self.accepted.close()
 
 
 class Case:
@@ -69,27 +48,18 @@ class Case:
             assert got == self.right, f"{what}: {got!r:.200}, not {self.right!r:.200}"
 
 
-SERVER = None
-BYSTANDERS = []
-
-
-def check_bystanders(what):
-    assert all(pair.alive() for pair in BYSTANDERS), f"{what}: a bystander died"
-    Pair(SERVER).close()  # and it listens
-
-
 class Drop(Case):
     """A drop of one: without an exception it is dead, and after one it lives, unless the answer alone was lost."""
 
-    def __init__(self, name, call):
+    def __init__(self, name, world, call):
         super().__init__(name, call)
-        self.pair = None
+        self.world, self.pair = world, None
 
     def prepare(self):
         if self.pair is None or not self.pair.alive():
             if self.pair is not None:
                 self.pair.close()
-            self.pair = Pair(SERVER)
+            self.pair = self.world.pair()
             self.pair.row = _tcpdrop.lookup(*self.pair.tuple)
 
     def call(self):
@@ -103,15 +73,15 @@ class Drop(Case):
             # The first message is the look-up's, and the second the drop's.
             unknown = fault.lost and nth > 1
             assert unknown or self.pair.alive(), f"{what}: {error!r}, and dropped"
-        check_bystanders(what)
+        self.world.check(what)
 
 
 class DropMany(Case):
     """Each row's errno: 0 is dead, another one alive; ENOBUFS is unknown, and what the kernel itself says of it is its own affair."""
 
-    def __init__(self, name, threads):
+    def __init__(self, name, world, threads):
         super().__init__(name)
-        self.threads = threads
+        self.world, self.threads = world, threads
         self.pairs = []
 
     def prepare(self):
@@ -121,10 +91,10 @@ class DropMany(Case):
                 left.append(pair)
             else:
                 pair.close()
-        self.pairs = left + [Pair(SERVER) for _ in range(BATCHES - len(left))]
+        self.pairs = left + [self.world.pair() for _ in range(BATCHES - len(left))]
         self.table = None
         self.table = _tcpdrop.list_connections(1 << ESTABLISHED)
-        place = {ROW.unpack(row)[LPORT]: n for n, row in enumerate(self.table) if ROW.unpack(row)[RPORT] == SERVER.getsockname()[1]}
+        place = {ROW.unpack(row)[LPORT]: n for n, row in enumerate(self.table) if ROW.unpack(row)[RPORT] == self.world.port}
         self.indices = struct.pack(f"{BATCHES}I", *(place[pair.tuple[1]] for pair in self.pairs))
 
     def call(self):
@@ -143,7 +113,7 @@ class DropMany(Case):
                     assert pair.alive(), f"{what}: said not to be dropped, {number}"
             if fault.call == "pthread_create":
                 assert not any(numbers), f"{what}: {numbers}"
-        check_bystanders(what)
+        self.world.check(what)
 
 
 def cookies(table):
@@ -211,11 +181,11 @@ def threads_of_their_own(number):
     ready.wait()
 
 
-def cases():
+def cases(world):
     """name -> the case, made when it is wanted."""
     every = 0xFFE
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    pair = BYSTANDERS[0]
+    pair = world.bystanders[0]
     found = _tcpdrop.lookup(*pair.tuple)
     loopback = struct.pack("3I", 1, 9999, 1)
     lend = pair.client.fileno()
@@ -245,14 +215,16 @@ def cases():
         "list_connections scope": lambda: Case("list", listing(threads=2, scope=own), cookies),
         "lookup": lambda: Case("lookup", lambda: ROW.unpack(_tcpdrop.lookup(*pair.tuple))[COOKIE]),
         "lookup_each": lambda: Case("lookup_each", lambda: _tcpdrop.lookup_each([pair.tuple], struct.pack("90I", *range(90)))),
-        "abort": lambda: Drop("abort", lambda pair: _tcpdrop.abort(*pair.tuple)),
-        "abort scope": lambda: Drop("abort", lambda pair: _tcpdrop.abort(*pair.tuple, scope=own)),
+        "abort": lambda: Drop("abort", world, lambda pair: _tcpdrop.abort(*pair.tuple)),
+        "abort scope": lambda: Drop("abort", world, lambda pair: _tcpdrop.abort(*pair.tuple, scope=own)),
         "abort nobody": lambda: Refused("abort", lambda: _tcpdrop.abort(*pair.tuple, cookie=1)),
-        "abort_rows": lambda: DropMany("abort_rows", 1),
-        "abort_rows threads": lambda: DropMany("abort_rows", 3),
-        "abort_descriptor": lambda: Drop("abort_descriptor", lambda pair: _tcpdrop.abort_descriptor(pair.client.fileno(), *pair.tuple)),
-        "abort_held own": lambda: Drop("abort_held", held(None)),
-        "abort_held other": lambda: Drop("abort_held", held(1)),
+        "abort_rows": lambda: DropMany("abort_rows", world, 1),
+        "abort_rows threads": lambda: DropMany("abort_rows", world, 3),
+        "abort_descriptor": lambda: Drop(
+            "abort_descriptor", world, lambda pair: _tcpdrop.abort_descriptor(pair.client.fileno(), *pair.tuple)
+        ),
+        "abort_held own": lambda: Drop("abort_held", world, held(None)),
+        "abort_held other": lambda: Drop("abort_held", world, held(1)),
         "socket_of": lambda: Case("socket_of", lambda: _tcpdrop.socket_of(os.getpid(), lend)),
         "mptcp_sockets": lambda: Case("mptcp_sockets", lambda: _tcpdrop.mptcp_sockets(), cookies),
         "interfaces": lambda: Case("interfaces", lambda: _tcpdrop.interfaces()),
@@ -269,39 +241,38 @@ def cases():
     }
 
 
-def setting(name, kind):
+def setting(world, name, kind):
     """What the case wants to find."""
     if name in ("interfaces", "interfaces scope", "ifindices", "rules"):
         devices(60)
     if name in ("process", "thread_tables") and kind == "calls":
         threads_of_their_own(3)
     if name.startswith("list"):
-        BYSTANDERS.extend(Pair(SERVER) for _ in range(CROWD))
-    if name == "mptcp_sockets":
-        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
-        server.bind(("127.0.0.1", 0))
-        server.listen(500)
-        for _ in range(300):
-            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
-            client.connect(server.getsockname())
-            BYSTANDERS_KEPT.append((client, server.accept()[0]))
-        assert len(_tcpdrop.mptcp_sockets()) == 600
+        world.bystanders += [world.pair() for _ in range(CROWD)]
+    return multipath(300) if name == "mptcp_sockets" else ()
 
 
-BYSTANDERS_KEPT = []
+def multipath(number):
+    """So many connections of MPTCP."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+    server.bind(("127.0.0.1", 0))
+    server.listen(number)
+    kept = [server]
+    for _ in range(number):
+        kept.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP))
+        kept[-1].connect(server.getsockname())
+        kept.append(server.accept()[0])
+    assert len(_tcpdrop.mptcp_sockets()) == 2 * number
+    return kept
 
 
 def main():
-    global SERVER
     name, kind = sys.argv[1:]
-    why = netns.enter()
-    assert why is None, why
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    SERVER = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    BYSTANDERS.extend(Pair(SERVER) for _ in range(3))
-    setting(name, kind)
-    case = cases()[name]()
+    world = World()
+    kept = setting(world, name, kind)
+    case = cases(world)[name]()
     faults.say(faults.walk_memory(case) if kind == "memory" else faults.walk(faults.FAULTS, case))
+    del kept
 
 
 if __name__ == "__main__":
