@@ -63,7 +63,7 @@ def _detached(chain: list[int]) -> str:
                 return "at(1) started it for somebody"
         except OSError:
             continue
-    for line in procfs.text_of("/proc/self/cgroup").splitlines():
+    for line in procfs.lines_of("/proc/self/cgroup"):
         for part in line.split("/"):
             if part.startswith("run-") and part.endswith((".service", ".scope")):
                 return f"systemd-run(1) started it for somebody ({part})"

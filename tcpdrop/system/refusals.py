@@ -127,7 +127,7 @@ def _unit() -> str:
 def _lines(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
+            return file.read().split("\n")
     except OSError:
         return []
 
