@@ -333,6 +333,7 @@ static PyMethodDef functions[] = {
 	{"process", td_process_tuple, METH_VARARGS, td_process_doc},
 	{"thread_tables", td_thread_tables_bytes, METH_VARARGS,
 	    td_thread_tables_doc},
+	TD_FUNCTION("unix_sockets", td_unix_bytes, td_unix_doc),
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),

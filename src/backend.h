@@ -154,6 +154,19 @@ int td_abort_held(int pid, int fd, const struct td_tuple *tuple,
  */
 int td_mptcp(int scope, struct td_rows *rows, const char **step);
 
+struct td_unix {
+	uint32_t inode;
+	uint32_t peer;	/* the inode of the socket it is connected to */
+	uint32_t named; /* 1: it has a name, as what a listener accepted */
+};
+
+/*
+ * The connected UNIX sockets that were made in a scope, in memory that the
+ * caller frees, also after an error; -ENOTSUP where their peers do not show.
+ */
+int td_unix_sockets(int scope, struct td_unix **all, size_t *n,
+    const char **step);
+
 /*
  * Abort rows[indices[i]] for each i < n by cookie; errors[i] is 0 or a
  * positive errno.  The result is negative only if nothing was begun.

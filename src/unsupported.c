@@ -135,6 +135,13 @@ td_ifindices(int scope, uint32_t **list, size_t *n, const char **step)
 }
 
 int
+td_unix_sockets(int scope, struct td_unix **all, size_t *n, const char **step)
+{
+	(void)scope, (void)all, (void)n;
+	return unsupported(step);
+}
+
+int
 td_routes(const struct td_row *rows, size_t n, int scope,
     struct td_route *routes, const char **step)
 {

@@ -30,8 +30,8 @@ def may_be_ours(session: OwnSession) -> bool:
 
 def why_ours(session: OwnSession) -> str:
     """What says that the caller came by a login, in a few words; "" when nothing does."""
-    if session.carrier_unseen:
-        return session.carrier_unseen
+    if session.unseen:
+        return session.unseen
     if session.unreadable:
         return "a process above this one cannot be read"
     try:

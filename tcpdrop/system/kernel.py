@@ -292,6 +292,12 @@ def thread_tables(pid: int) -> Sequence[int]:
     return memoryview(packed).cast("i").tolist() if packed else ()
 
 
+def unix_sockets(scope: int | None = None) -> list[tuple[int, int, bool]]:
+    """Each connected UNIX socket made in this namespace: its inode, that of its peer, and whether it has a name."""
+    packed = _ask("", _tcpdrop.unix_sockets, scope)
+    return [(inode, peer, bool(named)) for inode, peer, named in iter_unpack("III", packed)]
+
+
 # ---- text
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from _struct import Struct
 
 from ..errors import NotSupported
@@ -275,6 +276,21 @@ def links_of(pid: int) -> Iterator[str]:
             continue  # the thread has ended: it holds nothing any more
     if ended and not _first_thread_has_ended(pid):  # one of the others took its place: execve(2)
         raise PermissionError(errno.EPERM, "another program since")
+
+
+def streams_of(pid: int) -> Iterator[tuple[str, str]]:
+    """What each descriptor is, in every thread's own table, and the path of its fdinfo."""
+    for place in (f"/proc/{pid}", *(f"/proc/{pid}/task/{tid}" for tid in kernel.thread_tables(pid))):
+        for name, link in _descriptors(f"{place}/fd"):
+            yield link, f"{place}/fdinfo/{name}"
+
+
+def is_fifo(path: str) -> bool:
+    """Is what a descriptor's link leads to a FIFO?"""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _links(place: str) -> Iterator[str]:
