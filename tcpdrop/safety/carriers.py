@@ -19,6 +19,7 @@ from ..system.relays import Relays
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from .session import OwnSession
 
@@ -38,8 +39,8 @@ def add_holders(own: OwnSession, mirrors: set[int], scopes: Iterable[int | None]
         if owner is None:
             own.relay_unseen = _UNSEEN
     relays = Relays(scopes)
-    add(own, pids, relays)
     listening = {row[INODE] for scope in scopes for row in kernel.listeners(scope)}
+    add(own, pids, relays, listening)
     for pid in pids:
         _leave_loops(own, pid, relays, mirrors | listening)
 
@@ -59,8 +60,8 @@ def _leave_loops(own: OwnSession, pid: int, relays: Relays, ends: set[int]) -> N
             del own.holders[inode]
 
 
-def add(own: OwnSession, pids: set[int], relays: Relays) -> None:
-    """Note these processes, and those from which something comes to them by other ways than TCP."""
+def add(own: OwnSession, pids: set[int], relays: Relays, listening: AbstractSet[int] = frozenset()) -> None:
+    """Note these processes, and those from which something comes to them by other ways than TCP.  listening: inodes of TCP's."""
     todo = [(pid, True) for pid in sorted(pids)]
     seen: set[int] = {os.getpid()}  # a program may drop what it holds itself
     while todo:
@@ -76,7 +77,7 @@ def add(own: OwnSession, pids: set[int], relays: Relays) -> None:
             near |= found.beside | {one for one in found.asked - seen if _has_tcp(own, one)}
             kinds = {"came", "beside", "asked"}
         todo += [(one, False) for one in near]
-        if found.hidden & kinds or len(own.unreadable) > unreadable or found.unknown - {inode for inode, _ in own.held_by(pid)}:
+        if found.hidden & kinds or len(own.unreadable) > unreadable or found.unknown - listening - _tcp_of(own, pid):
             own.relay_unseen = f"what hands your connection on to {procfs.named(pid)}, on this host, cannot be seen"
         if len(seen) > MOST:
             own.relay_unseen = "your connection is handed on by too many processes of this host"
@@ -87,3 +88,7 @@ def _has_tcp(own: OwnSession, pid: int) -> bool:
     """Has a service that was asked something any connection by which it could hand on what it was told?  No log, no bus has."""
     own.add_carrier(pid)
     return bool(own.held_by(pid))
+
+
+def _tcp_of(own: OwnSession, pid: int) -> set[int]:
+    return {inode for inode, _ in own.held_by(pid)}

@@ -8,7 +8,7 @@ process holds is read once.  proc_pid_fd(5), proc_pid_fdinfo(5), unix(7).
 
 from __future__ import annotations
 
-from ..errors import Error
+from ..errors import Error, NotSupported
 from . import kernel, procfs
 
 TYPE_CHECKING = False
@@ -56,6 +56,8 @@ class Relays:
         try:
             for scope in scopes:
                 self._unix.update((inode, (peer, named)) for inode, peer, named in kernel.unix_sockets(scope))
+        except NotSupported:
+            self._unix = {}  # a system that tells nobody: those are not followed there
         except Error:
             self._unix = None
 
