@@ -40,6 +40,7 @@ BIG_ENDIAN_CHOICE := not left_behind and not nothing_behind and not broken and n
 
 # Seconds.
 SOAK ?= 60
+FUZZ ?= 30
 
 # Salt has a venv of its own: its requirements are many, and its Python need not
 # be ours.  Where it cannot be installed its tests are skipped and say so.
@@ -50,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize fuzz pythons abi3 man pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -161,9 +162,21 @@ test-c-cross:  ## the C tests for s390x, sparc64, aarch64, armhf and i386, under
 sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
 
-fuzz:  ## libFuzzer on the parsers, 20 s each (clang)
-	$(MAKE) -C tests/c fuzz
-	$(MAKE) -C tests/c -f sunos.mk sunos-fuzz
+fuzz: $(BUILT) $(TOOLS) fuzz-prepare  ## everything that reads, under libFuzzer (clang) and atheris, FUZZ seconds each
+	tools/fuzz.sh $(FUZZ) $(BIN)/python3 $(ARGS)
+
+fuzz-long: FUZZ = 270 # an hour in all
+fuzz-long: fuzz  ## the same for an hour
+
+# In CI always the same, as far as time allows.
+fuzz-short:
+	tools/fuzz.sh 5 $(BIN)/python3 -seed=1
+
+fuzz-prepare: $(TOOLS)
+	tools/fuzz.sh prepare $(BIN)/python3
+
+fuzz-merge: $(BUILT) $(TOOLS)  ## keep in the corpora what of the last runs covers more
+	$(BIN)/python3 tools/fuzz_merge.py
 
 pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 	tools/pythons.sh test $(PYTHONS)
@@ -217,7 +230,7 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.
-SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize pythons try-roots-short
+SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize pythons fuzz-short try-roots-short
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
@@ -226,8 +239,8 @@ ci: export PYTEST_ADDOPTS := --reruns=1
 ci: export BUILD_ENV := TCPDROP_WERROR=1
 # The engines' tests are long: once is enough, on the newest of them.
 ci: export TEST_ARGS := --ignore=tests/fleet
-# Servers and other tools know no Python: once is enough for those too.
-ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world
+# Servers, other tools and the calls of the C files know no Python: once is enough for those too.
+ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselect=tests/module/test_faults.py::test_each_call_that_it_makes_fails --ignore=tests/cli/test_faults_told.py
 ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory lint typing check-c man site
 	$(MAKE) --no-print-directory prepare
@@ -236,11 +249,11 @@ ci:  ## what .ci/run runs
 
 ci-full: ci fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 
-prepare: $(BUILT) $(TOOLS) $(ANSIBLE) sunos-built wheels
+prepare: $(BUILT) $(TOOLS) $(ANSIBLE) fuzz-prepare sunos-built wheels
 	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built
 	tools/pythons.sh prepare-python $(PYTHONS)
 
 prepare-python: $(BUILT) $(TOOLS) $(ANSIBLE)
 
 clean:  ## remove what was built
-	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) .venv-fleet .venv-galaxy .venv-ansible-* .venv-salt-* build dist *.egg-info tests/c/build
+	rm -rf $(VENV) $(SALT_VENV) $(SUNOS_VENV) .venv-fleet .venv-galaxy .venv-ansible-* .venv-salt-* build dist *.egg-info tests/c/build tests/fuzz/build

@@ -11,7 +11,10 @@
 
 #include "backend.h"
 
-/* Raise OSError(-error), its failing call in .step, and return NULL. */
+/*
+ * Raise OSError(-error), its failing call in .step, and return NULL.  An
+ * exception that is there already stays.
+ */
 PyObject *td_raise(int error, const char *step);
 
 extern PyType_Spec td_table_spec;
@@ -32,10 +35,12 @@ const struct td_rows *td_table_rows(PyObject *table);
 extern const char td_lookup_doc[], td_lookup_each_doc[];
 PyObject *td_lookup_row(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs);
-extern const char td_classic_lines_doc[], td_process_doc[], td_thread_tables_doc[];
+extern const char td_classic_lines_doc[], td_process_doc[], td_thread_tables_doc[],
+    td_unix_doc[];
 PyObject *td_classic_lines(PyObject *module, PyObject *args);
 PyObject *td_process_tuple(PyObject *module, PyObject *args);
 PyObject *td_thread_tables_bytes(PyObject *module, PyObject *args);
+PyObject *td_unix_bytes(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* What PyArg_Parse gives for an exact request. */
 struct td_tuple_args {

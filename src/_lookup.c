@@ -39,49 +39,98 @@ td_lookup_row(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 const char td_lookup_each_doc[] =
-    "lookup_each(laddr, lport, raddr, rport, ifindices, *, scope=None)\n--\n\n"
-    "The rows of the connections with exactly this tuple, packed, each once.\n\n"
-    "ifindices: native uint32, packed; 0 is a socket bound to no interface.  As\n"
-    "lookup() with each of them, over one socket.  Raises ValueError for a\n"
+    "lookup_each(tuples, ifindices, *, scope=None)\n--\n\n"
+    "The rows of the connections with exactly these tuples, packed, each once.\n\n"
+    "tuples: a sequence of (laddr, lport, raddr, rport).  ifindices: native\n"
+    "uint32, packed; 0 is a socket bound to no interface.  As lookup() of each\n"
+    "tuple with each of them, over one socket.  Raises ValueError for a\n"
     "wildcard, else OSError with .step; no connection is no error.";
 
-PyObject *
-td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs)
+/* The tuples of a sequence, in memory that the caller frees; NULL with an exception. */
+static struct td_tuple *
+get_tuples(PyObject *sequence, Py_ssize_t *n)
 {
-	static char *names[] = {"laddr", "lport", "raddr", "rport", "ifindices",
-	    "scope", NULL};
-	struct td_tuple_args a = {.cookie = 0};
-	struct td_rows rows = {.stride = sizeof(struct td_row)};
-	struct td_tuple tuple;
-	const char *packed, *step = "";
-	PyObject *scope_object = NULL, *result = NULL;
-	uint32_t *ifindices;
-	Py_ssize_t size;
-	int scope, error;
+	struct td_tuple *tuples;
+	Py_ssize_t i;
 
-	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#ly#|$O", names,
-		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
-		&a.rport, &packed, &size, &scope_object) ||
-	    !td_get_scope(scope_object, &scope) || !td_get_tuple(&a, &tuple))
+	*n = PySequence_Size(sequence);
+	if (*n < 0)
 		return NULL;
-	if (size % (Py_ssize_t)sizeof(*ifindices) != 0)
-		return PyErr_Format(PyExc_ValueError,
-		    "ifindices: not a whole number of uint32");
-	ifindices = malloc((size_t)size + 1);
-	if (ifindices == NULL)
-		return PyErr_NoMemory();
-	memcpy(ifindices, packed, (size_t)size);
+	tuples = PyMem_Calloc((size_t)*n + 1, sizeof(*tuples));
+	if (tuples == NULL)
+		return (void *)PyErr_NoMemory();
+	for (i = 0; i < *n; i++) {
+		struct td_tuple_args a = {.cookie = 0};
+		PyObject *item = PySequence_GetItem(sequence, i);
+		int good = item != NULL &&
+		    PyArg_Parse(item, "(y#ly#l);(laddr, lport, raddr, rport) is needed",
+			&a.laddr, &a.laddr_size, &a.lport, &a.raddr,
+			&a.raddr_size, &a.rport) &&
+		    td_get_tuple(&a, &tuples[i]);
+
+		Py_XDECREF(item);
+		if (!good) {
+			PyMem_Free(tuples);
+			return NULL;
+		}
+	}
+	return tuples;
+}
+
+/* What td_lookup_each() finds, as bytes. */
+static PyObject *
+look_up_each(const struct td_tuple *tuples, Py_ssize_t n,
+    const uint32_t *ifindices, Py_ssize_t n_ifindices, int scope)
+{
+	struct td_rows rows = {.stride = sizeof(struct td_row)};
+	const char *step = "";
+	PyObject *result;
+	int error;
+
 	Py_BEGIN_ALLOW_THREADS
-	error = td_lookup_each(&tuple, ifindices,
-	    (size_t)size / sizeof(*ifindices), scope, &rows, &step);
+	error = td_lookup_each(tuples, (size_t)n, ifindices,
+	    (size_t)n_ifindices, scope, &rows, &step);
 	Py_END_ALLOW_THREADS
 	if (error != 0)
-		(void)td_raise(error, step);
+		result = td_raise(error, step);
 	else
 		result = PyBytes_FromStringAndSize((const char *)rows.data,
 		    (Py_ssize_t)(rows.count * rows.stride));
 	td_rows_free(&rows);
-	free(ifindices);
+	return result;
+}
+
+PyObject *
+td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"tuples", "ifindices", "scope", NULL};
+	struct td_tuple *tuples;
+	const char *packed;
+	PyObject *sequence, *scope_object = NULL, *result = NULL;
+	uint32_t *ifindices;
+	Py_ssize_t size, n;
+	int scope;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oy#|$O", names,
+		&sequence, &packed, &size, &scope_object) ||
+	    !td_get_scope(scope_object, &scope))
+		return NULL;
+	if (size % (Py_ssize_t)sizeof(*ifindices) != 0)
+		return PyErr_Format(PyExc_ValueError,
+		    "ifindices: not a whole number of uint32");
+	tuples = get_tuples(sequence, &n);
+	if (tuples == NULL)
+		return NULL;
+	ifindices = PyMem_Malloc((size_t)size + 1);
+	if (ifindices == NULL) {
+		PyErr_NoMemory();
+	} else {
+		memcpy(ifindices, packed, (size_t)size);
+		result = look_up_each(tuples, n, ifindices,
+		    size / (Py_ssize_t)sizeof(*ifindices), scope);
+	}
+	PyMem_Free(ifindices);
+	PyMem_Free(tuples);
 	return result;
 }

@@ -2,6 +2,8 @@
 /* _process.c - what Python asks about the processes above its own. */
 #include "_boundary.h"
 
+#include <errno.h>
+
 const char td_process_doc[] =
     "process(pid, variable, /)\n--\n\n"
     "(parent, sockets, value) of a process, each an int -errno if unreadable.\n\n"
@@ -76,5 +78,43 @@ td_thread_tables_bytes(PyObject *module, PyObject *args)
 		result = PyBytes_FromStringAndSize((const char *)tids,
 		    (Py_ssize_t)(n * sizeof(*tids)));
 	free(tids);
+	return result;
+}
+
+const char td_unix_doc[] =
+    "unix_sockets(scope=None)\n--\n\n"
+    "The connected UNIX sockets that were made in a network namespace.\n\n"
+    "Native uint32, three each, packed: the inode, that of the socket it is\n"
+    "connected to, and whether it has a name, as what a listener accepted.\n"
+    "Raises OSError with .step, ENOTSUP where peers do not show.  unix(7).";
+
+PyObject *
+td_unix_bytes(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	PyObject *scope_object = NULL, *result = NULL;
+	struct td_unix *all;
+	const char *step = "";
+	int scope, error = -EINTR;
+	size_t n;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !td_get_scope(scope_object, &scope))
+		return NULL;
+	while (error == -EINTR && PyErr_CheckSignals() == 0) {
+		all = NULL;
+		n = 0;
+		Py_BEGIN_ALLOW_THREADS
+		error = td_unix_sockets(scope, &all, &n, &step);
+		Py_END_ALLOW_THREADS
+		if (error == 0)
+			result = PyBytes_FromStringAndSize((const char *)all,
+			    (Py_ssize_t)(n * sizeof(*all)));
+		else if (error != -EINTR)
+			(void)td_raise(error, step);
+		free(all);
+	}
 	return result;
 }

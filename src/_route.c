@@ -133,9 +133,11 @@ rules(PyObject *module, PyObject *args, PyObject *kwargs)
 		&scope_object) ||
 	    !td_get_scope(scope_object, &scope))
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	error = td_rules(scope, &ipv4, &ipv6, &step);
-	Py_END_ALLOW_THREADS
+	do {
+		Py_BEGIN_ALLOW_THREADS
+		error = td_rules(scope, &ipv4, &ipv6, &step);
+		Py_END_ALLOW_THREADS
+	} while (error == -EINTR && PyErr_CheckSignals() == 0);
 	if (error != 0)
 		return td_raise(error, step);
 	return Py_BuildValue("II", ipv4, ipv6);

@@ -16,6 +16,8 @@ td_raise(int error, const char *step)
 {
 	PyObject *type, *value, *trace, *name;
 
+	if (PyErr_Occurred())
+		return NULL; /* what a signal's handler raised */
 	if (error == -ENOMEM)
 		return PyErr_NoMemory();
 	errno = -error;

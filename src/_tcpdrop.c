@@ -57,18 +57,16 @@ list_connections(PyObject *module, PyObject *args, PyObject *kwargs)
 	query.details = (unsigned)details;
 	rows.stride = sizeof(struct td_row) +
 	    (details ? sizeof(struct td_info) : 0);
-	for (;;) {
+	do {
+		td_rows_free(&rows);
 		Py_BEGIN_ALLOW_THREADS
 		error = td_list(&query, &rows, &step);
 		Py_END_ALLOW_THREADS
-		if (error == 0)
-			return td_table_new(state->table_type, &rows);
-		td_rows_free(&rows);
-		if (error != -EINTR)
-			return td_raise(error, step);
-		if (PyErr_CheckSignals() != 0)
-			return NULL;
-	}
+	} while (error == -EINTR && PyErr_CheckSignals() == 0);
+	if (error == 0)
+		return td_table_new(state->table_type, &rows);
+	td_rows_free(&rows);
+	return td_raise(error, step);
 }
 
 PyDoc_STRVAR(abort_doc,
@@ -133,32 +131,34 @@ abort_rows(PyObject *module, PyObject *args, PyObject *kwargs)
 	rows = td_table_rows(object);
 	n = size / 4;
 	which = malloc((size_t)size + 1);
-	errors = calloc((size_t)n + 1, sizeof(*errors));
-	result = NULL;
-	if (which == NULL || errors == NULL) {
+	/* Made before anything is dropped: afterwards nothing may fail. */
+	result = PyBytes_FromStringAndSize(NULL, n * (Py_ssize_t)sizeof(*errors));
+	if (which == NULL || result == NULL) {
 		PyErr_NoMemory();
-		goto out;
+		goto failed;
 	}
+	errors = (void *)PyBytes_AsString(result);
+	memset(errors, 0, (size_t)n * sizeof(*errors));
 	memcpy(which, indices, (size_t)size);
 	for (i = 0; i < n; i++)
 		if (which[i] >= rows->count) {
 			PyErr_SetString(PyExc_IndexError,
 			    "indices: beyond the table");
-			goto out;
+			goto failed;
 		}
 	Py_BEGIN_ALLOW_THREADS
 	error = td_abort_rows(rows, which, (size_t)n, errors, scope, threads,
 	    &step);
 	Py_END_ALLOW_THREADS
-	if (error != 0)
-		(void)td_raise(error, step);
-	else
-		result = PyBytes_FromStringAndSize((const char *)errors,
-		    n * (Py_ssize_t)sizeof(*errors));
-out:
 	free(which);
-	free(errors);
-	return result;
+	if (error == 0)
+		return result;
+	Py_DECREF(result);
+	return td_raise(error, step);
+failed:
+	free(which);
+	Py_XDECREF(result);
+	return NULL;
 }
 
 PyDoc_STRVAR(mptcp_doc,
@@ -181,18 +181,16 @@ mptcp_sockets(PyObject *module, PyObject *args, PyObject *kwargs)
 		&scope_object) ||
 	    !td_get_scope(scope_object, &scope))
 		return NULL;
-	for (;;) {
+	do {
+		td_rows_free(&rows);
 		Py_BEGIN_ALLOW_THREADS
 		error = td_mptcp(scope, &rows, &step);
 		Py_END_ALLOW_THREADS
-		if (error == 0)
-			return td_table_new(state->table_type, &rows);
-		td_rows_free(&rows);
-		if (error != -EINTR)
-			return td_raise(error, step);
-		if (PyErr_CheckSignals() != 0)
-			return NULL;
-	}
+	} while (error == -EINTR && PyErr_CheckSignals() == 0);
+	if (error == 0)
+		return td_table_new(state->table_type, &rows);
+	td_rows_free(&rows);
+	return td_raise(error, step);
 }
 
 PyDoc_STRVAR(interfaces_doc,
@@ -215,9 +213,11 @@ interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
 		&scope_object) ||
 	    !td_get_scope(scope_object, &scope))
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	error = td_interfaces(scope, &list, &n, &step);
-	Py_END_ALLOW_THREADS
+	do {
+		Py_BEGIN_ALLOW_THREADS
+		error = td_interfaces(scope, &list, &n, &step);
+		Py_END_ALLOW_THREADS
+	} while (error == -EINTR && PyErr_CheckSignals() == 0);
 	if (error != 0)
 		return td_raise(error, step);
 	result = PyDict_New();
@@ -231,6 +231,39 @@ interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
 		Py_XDECREF(name);
 		Py_XDECREF(index);
 	}
+	free(list);
+	return result;
+}
+
+PyDoc_STRVAR(ifindices_doc,
+    "ifindices(scope=None)\n--\n\n"
+    "The indices of the network interfaces of a scope, native uint32, packed.\n\n"
+    "Raises OSError with .step, ENOTSUP where look-ups take none.  rtnetlink(7).");
+
+static PyObject *
+ifindices(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"scope", NULL};
+	PyObject *scope_object = NULL, *result;
+	const char *step = "";
+	uint32_t *list = NULL;
+	size_t n = 0;
+	int scope, error;
+
+	(void)module;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
+		&scope_object) ||
+	    !td_get_scope(scope_object, &scope))
+		return NULL;
+	do {
+		Py_BEGIN_ALLOW_THREADS
+		error = td_ifindices(scope, &list, &n, &step);
+		Py_END_ALLOW_THREADS
+	} while (error == -EINTR && PyErr_CheckSignals() == 0);
+	if (error != 0)
+		return td_raise(error, step);
+	result = PyBytes_FromStringAndSize((const char *)list,
+	    (Py_ssize_t)(n * sizeof(*list)));
 	free(list);
 	return result;
 }
@@ -300,9 +333,11 @@ static PyMethodDef functions[] = {
 	{"process", td_process_tuple, METH_VARARGS, td_process_doc},
 	{"thread_tables", td_thread_tables_bytes, METH_VARARGS,
 	    td_thread_tables_doc},
+	TD_FUNCTION("unix_sockets", td_unix_bytes, td_unix_doc),
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),
+	TD_FUNCTION("ifindices", ifindices, ifindices_doc),
 	TD_FUNCTION("local_ports", local_ports, local_ports_doc),
 	TD_FUNCTION("probe", probe, probe_doc),
 	{NULL, NULL, 0, NULL},

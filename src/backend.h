@@ -75,12 +75,13 @@ int td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
     const char **step);
 
 /*
- * The connections of this tuple, each once: what td_lookup() finds with each
- * of these interfaces, 0 for none.  More than one only where a socket is bound
- * to an interface.
+ * The connections of these tuples, each once: what td_lookup() finds of each
+ * with each of these interfaces, 0 for none.  More than one of a tuple only
+ * where a socket is bound to an interface.
  */
-int td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
-    size_t n, int scope, struct td_rows *rows, const char **step);
+int td_lookup_each(const struct td_tuple *tuples, size_t n,
+    const uint32_t *ifindices, size_t n_ifindices, int scope,
+    struct td_rows *rows, const char **step);
 
 /* Abort the one connection of this tuple (and cookie). */
 int td_abort(const struct td_tuple *tuple, int scope, const char **step);
@@ -153,6 +154,19 @@ int td_abort_held(int pid, int fd, const struct td_tuple *tuple,
  */
 int td_mptcp(int scope, struct td_rows *rows, const char **step);
 
+struct td_unix {
+	uint32_t inode;
+	uint32_t peer;	/* the inode of the socket it is connected to */
+	uint32_t named; /* 1: it has a name, as what a listener accepted */
+};
+
+/*
+ * The connected UNIX sockets that were made in a scope, in memory that the
+ * caller frees, also after an error; -ENOTSUP where their peers do not show.
+ */
+int td_unix_sockets(int scope, struct td_unix **all, size_t *n,
+    const char **step);
+
 /*
  * Abort rows[indices[i]] for each i < n by cookie; errors[i] is 0 or a
  * positive errno.  The result is negative only if nothing was begun.
@@ -166,6 +180,9 @@ int td_abort_rows(const struct td_rows *rows, const uint32_t *indices,
  */
 int td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step);
+
+/* Their indices alone, in memory that the caller frees: much faster. */
+int td_ifindices(int scope, uint32_t **list, size_t *n, const char **step);
 
 /*
  * The first and the last local port that connect(2) chooses in a scope, as it

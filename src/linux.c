@@ -35,6 +35,7 @@ SAME(TD_SOCK_DESTROY, SOCK_DESTROY);
 SAME(TD_NLMSG_ERROR, NLMSG_ERROR);
 SAME(TD_NLMSG_DONE, NLMSG_DONE);
 SAME(TD_NLM_F_DUMP, NLM_F_DUMP);
+SAME(TD_NLM_F_DUMP_INTR, NLM_F_DUMP_INTR);
 SAME(TD_DUMP_HEADER, NLMSG_HDRLEN + sizeof(struct inet_diag_req));
 SAME(TD_EXACT_SIZE, NLMSG_HDRLEN + sizeof(struct inet_diag_req_v2));
 SAME(72, sizeof(struct inet_diag_msg));
@@ -69,12 +70,36 @@ td_receive(int fd, void *buf, size_t size, size_t *got, const char **step)
 	*step = "recvfrom";
 	if (n < 0)
 		return -errno;
-	if (length != sizeof(from) || from.nl_pid != 0)
+	if (length != sizeof(from) || from.nl_pid != 0 || n == 0)
 		return -EPROTO;
 	if ((size_t)n > size)
 		return -EMSGSIZE;
 	*got = (size_t)n;
 	return 0;
+}
+
+int
+td_receive_dump(const struct td_dumping *d, const char **step)
+{
+	struct td_dump_state state = {.seq = d->seq};
+	struct td_message m;
+	int error = 0;
+
+	while (error == 0 && !state.over) {
+		const unsigned char *at = d->buf;
+		size_t left = 0;
+
+		error = td_receive(d->fd, d->buf, d->room, &left, step);
+		if (error != 0)
+			return error;
+		*step = d->name;
+		while ((error = td_next_of_dump(&at, &left, &state, &m)) == 1) {
+			error = d->take(d->arg, &m);
+			if (error != 0)
+				return error;
+		}
+	}
+	return error == 0 && state.torn ? -EAGAIN : error;
 }
 
 int
@@ -171,19 +196,37 @@ td_at_once(int fd)
 						 TD_AT_ONCE;
 }
 
+struct asked {
+	const struct td_tuple *tuples;
+	const uint32_t *ifindices;
+	size_t n_ifindices;
+};
+
+/* The i-th of all questions: each tuple with each interface. */
+static struct td_tuple
+question(const struct asked *a, size_t i)
+{
+	struct td_tuple tuple = a->tuples[i / a->n_ifindices];
+
+	tuple.ifindex = a->ifindices[i % a->n_ifindices];
+	return tuple;
+}
+
+/* Ask n questions from the first on, in one send(). */
 static int
-lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
+lookup_some(int fd, const struct asked *a, size_t first, size_t n,
     struct td_rows *rows, const char **step)
 {
 	unsigned char requests[TD_AT_ONCE * TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
+	struct td_tuple tuple;
 	struct td_row row;
 	size_t i;
 	int error;
 
 	memset(requests, 0, TD_EXACT_SIZE); /* never sent with a size of 0 */
 	for (i = 0; i < n; i++) {
-		tuple.ifindex = ifindices[i];
+		tuple = question(a, first + i);
 		td_put_lookup(requests + i * TD_EXACT_SIZE, (uint32_t)i + 1,
 		    &tuple);
 	}
@@ -194,7 +237,7 @@ lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
 		if (error != 0)
 			break;
 		*step = "look-up";
-		tuple.ifindex = ifindices[i];
+		tuple = question(a, first + i);
 		error = take_row(&m, &tuple, &row);
 		if (error == 0)
 			error = td_rows_append(rows, &row);
@@ -205,18 +248,20 @@ lookup_some(int fd, struct td_tuple tuple, const uint32_t *ifindices, size_t n,
 }
 
 int
-td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
-    size_t n, int scope, struct td_rows *rows, const char **step)
+td_lookup_each(const struct td_tuple *tuples, size_t n,
+    const uint32_t *ifindices, size_t n_ifindices, int scope,
+    struct td_rows *rows, const char **step)
 {
+	const struct asked a = {tuples, ifindices, n_ifindices};
 	int fd, error = td_open_diag(scope, &fd, step);
-	size_t i, most;
+	size_t i, most, all = n * n_ifindices;
 
 	if (error != 0)
 		return error;
 	most = td_at_once(fd);
-	for (i = 0; i < n && error == 0; i += most)
-		error = lookup_some(fd, *tuple, ifindices + i,
-		    n - i < most ? n - i : most, rows, step);
+	for (i = 0; i < all && error == 0; i += most)
+		error = lookup_some(fd, &a, i, all - i < most ? all - i : most,
+		    rows, step);
 	close(fd);
 	/* A socket bound to no interface answers for all of them. */
 	return error != 0 ? error : td_rows_unique(rows);

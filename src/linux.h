@@ -18,6 +18,29 @@ int td_send(int fd, const void *buf, size_t size, const char **step);
  */
 int td_receive(int fd, void *buf, size_t size, size_t *got, const char **step);
 
+/*
+ * A dump: the request's number, a buffer, which the kernel fills up to 32 KiB,
+ * and what is called with each message.
+ */
+enum { TD_BUFFER = 32768 };
+struct td_dumping {
+	int fd;
+	uint32_t seq;
+	void *buf;
+	size_t room;
+	int (*take)(void *arg, const struct td_message *m);
+	void *arg;
+	const char *name; /* *step, when it is the dump that failed */
+};
+
+/*
+ * Receive it until it is over, or an error.  -EAGAIN: the kernel says that some
+ * was missed, for it changed meanwhile; it is asked again then, over another
+ * socket, TD_TRIES times at most.
+ */
+enum { TD_TRIES = 16 };
+int td_receive_dump(const struct td_dumping *d, const char **step);
+
 /* The one reply to a request that is not a dump, with this number. */
 int td_receive_one(int fd, void *buf, size_t size, uint32_t seq,
     struct td_message *m, const char **step);

@@ -82,7 +82,7 @@ take_answers(const struct work *w, const unsigned char *at, size_t left,
 
 	while ((error = td_next_message(&at, &left, &m)) == 1) {
 		if (m.type != TD_NLMSG_ERROR || m.seq == 0 || m.seq > size)
-			continue; /* a late answer to an earlier batch is not ours */
+			return -EPROTO; /* to wait for ours might be to wait for ever */
 		error = td_message_errno(&m);
 		w->job->errors[batch[m.seq - 1]] = error < 0 ? EPROTO : error;
 		ended |= m.seq == size;
@@ -107,6 +107,8 @@ run_batch(const struct work *w, const uint32_t *batch, size_t size)
 	error = td_send(w->fd, request, size * TD_EXACT_SIZE, &step);
 	if (error == -ENOBUFS)
 		error = -ENOMEM; /* nothing was sent: no answer got lost */
+	else if (error == -EINTR)
+		error = -ENOBUFS; /* nobody says what was sent before the signal */
 	for (i = 0; i < size; i++)
 		job->errors[batch[i]] = error != 0 ? -error : 0;
 	while (error == 0) {
@@ -165,10 +167,10 @@ static int
 look_at_listeners(struct work *w)
 {
 	const char *step;
-	int error;
+	int error, tries = TD_TRIES;
 
 	while ((error = td_listeners_look(&w->listeners, w->fd, &step)) ==
-	    -EINTR) {
+		-EINTR || (error == -EAGAIN && --tries > 0)) {
 		close(w->fd);
 		error = open_socket(w, &step);
 		if (error != 0)

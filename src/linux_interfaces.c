@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * linux_interfaces.c - the interfaces of a network namespace, by every name
- * that they have.  What is odd about this kernel: if_nameindex(3) and
- * /sys/class/net know one name of each only, and people type the others, by
- * which ip-link(8) finds them too.
+ * linux_interfaces.c - the interfaces of a network namespace: by every name
+ * that they have, or their indices alone.  What is odd about this kernel:
  *
- * rtnetlink(7).
+ * - if_nameindex(3) and /sys/class/net know one name of each only, and people
+ *   type the others, by which ip-link(8) finds them too.
+ * - While devices come and go a walk over them may leave one out, and then the
+ *   kernel marks its messages: it is walked again.
+ *
+ * rtnetlink(7), netlink(7).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -17,51 +20,96 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BUFFER = 32768 };
-
+/* What is found: records of one size. */
 struct found {
-	struct td_interface *list;
+	char *list;
+	size_t size; /* of one */
 	size_t count;
 	size_t room;
+	int (*take)(void *found, const struct td_message *m);
 };
 
-/* Room for so many more. */
-static int
+/* Room for so many more: where they go, or NULL. */
+static void *
 make_room(struct found *f, size_t more)
 {
 	size_t room = 2 * (f->count + more);
-	struct td_interface *list;
+	char *list;
 
-	if (f->count + more <= f->room)
-		return 0;
-	list = realloc(f->list, room * sizeof(*list));
-	if (list == NULL)
-		return -ENOMEM;
-	f->list = list;
-	f->room = room;
-	return 0;
+	if (f->list == NULL || f->count + more > f->room) {
+		list = realloc(f->list, room * f->size);
+		if (list == NULL)
+			return NULL;
+		f->list = list;
+		f->room = room;
+	}
+	return f->list + f->count * f->size;
 }
 
-/* Take the devices out of one datagram: 1 when the dump is over, 0 to go on. */
 static int
-take_devices(const unsigned char *at, size_t left, struct found *f)
+take_names(void *arg, const struct td_message *m)
 {
-	struct td_message m;
-	int error, n;
+	struct found *f = arg;
+	int n = td_get_names(m, NULL, 0);
+	void *to;
 
-	while ((error = td_next_message(&at, &left, &m)) == 1) {
-		if (m.type == TD_NLMSG_DONE)
-			return 1;
-		if (m.type == TD_NLMSG_ERROR) {
-			error = td_message_errno(&m);
-			return error > 0 ? -error : -EBADMSG;
-		}
-		n = td_get_names(&m, NULL, 0);
-		error = n < 0 ? n : make_room(f, (size_t)n);
-		if (error != 0)
-			return error;
-		(void)td_get_names(&m, f->list + f->count, (size_t)n);
-		f->count += (size_t)n;
+	if (n < 0)
+		return n;
+	to = make_room(f, (size_t)n + 1);
+	if (to == NULL)
+		return -ENOMEM;
+	f->count += (size_t)n;
+	return td_get_names(m, to, (size_t)n) < 0 ? -EBADMSG : 0;
+}
+
+static int
+take_index(void *arg, const struct td_message *m)
+{
+	struct found *f = arg;
+	void *to = make_room(f, 1);
+
+	if (to == NULL)
+		return -ENOMEM;
+	f->count++;
+	return td_get_index(m, to);
+}
+
+/* All devices in one walk. */
+static int
+walk(int scope, const void *request, size_t size, void *buf, struct found *f,
+    const char **step)
+{
+	struct td_dumping dumping = {-1, 1, buf, TD_BUFFER, f->take, f,
+	    "interfaces"};
+	int error = td_open_route(scope, &dumping.fd, step);
+
+	if (error != 0)
+		return error;
+	f->count = 0;
+	error = td_send(dumping.fd, request, size, step);
+	if (error == 0)
+		error = td_receive_dump(&dumping, step);
+	close(dumping.fd);
+	return error;
+}
+
+/* The answer to this request; after an error nothing is left to be freed. */
+static int
+ask(int scope, const void *request, size_t size, struct found *f,
+    const char **step)
+{
+	void *buf = malloc(TD_BUFFER);
+	int tries = TD_TRIES, error = -ENOMEM;
+
+	*step = "malloc";
+	if (buf != NULL && make_room(f, 16) != NULL)
+		do
+			error = walk(scope, request, size, buf, f, step);
+		while (error == -EAGAIN && --tries > 0);
+	free(buf);
+	if (error != 0) {
+		free(f->list);
+		f->list = NULL;
 	}
 	return error;
 }
@@ -70,35 +118,31 @@ int
 td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step)
 {
-	struct found f = {calloc(16, sizeof(**list)), 0, 16};
-	unsigned char request[TD_LINK_SIZE], *buf = malloc(BUFFER);
-	size_t got = 0;
-	int fd = -1, error = 0;
+	struct found f = {.size = sizeof(**list), .take = take_names};
+	unsigned char request[TD_LINK_SIZE];
+	int error;
 
-	*step = "malloc";
-	if (buf == NULL || f.list == NULL)
-		error = -ENOMEM;
-	if (error == 0)
-		error = td_open_route(scope, &fd, step);
-	if (error == 0) {
-		td_put_links(request, 1);
-		error = td_send(fd, request, sizeof(request), step);
-	}
-	while (error == 0) {
-		error = td_receive(fd, buf, BUFFER, &got, step);
-		if (error == 0) {
-			*step = "interfaces";
-			error = take_devices(buf, got, &f);
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	free(buf);
-	if (error != 1) {
-		free(f.list);
-		return error;
-	}
-	*list = f.list;
+	td_put_links(request, 1);
+	error = ask(scope, request, sizeof(request), &f, step);
+	*list = (void *)f.list;
 	*n = f.count;
-	return 0;
+	return error;
+}
+
+int
+td_ifindices(int scope, uint32_t **list, size_t *n, const char **step)
+{
+	struct found f = {.size = sizeof(**list), .take = take_index};
+	unsigned char request[TD_LINK_SIZE];
+	int error;
+
+	td_put_stats(request, 1);
+	error = ask(scope, request, TD_STATS_SIZE, &f, step);
+	if (error == -EOPNOTSUPP || error == -EINVAL) { /* an older kernel */
+		td_put_links(request, 1);
+		error = ask(scope, request, TD_LINK_SIZE, &f, step);
+	}
+	*list = (void *)f.list;
+	*n = f.count;
+	return error;
 }

@@ -3,7 +3,8 @@
  * linux_list.c - dumping the socket table.  What is odd about this kernel:
  *
  * - A dump is not a snapshot: when others come and go it may repeat a socket
- *   (the cookie tells) or miss one, and no flag says so.
+ *   (the cookie tells) or miss one, and no kernel yet says so (NLM_F_DUMP_INTR);
+ *   one that does is asked again.
  * - One netlink socket carries one dump; several sockets dump in parallel.
  * - Nearly all of the time is the kernel's walk, done inside recv().
  *
@@ -21,12 +22,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/*
- * The kernel sizes its next reply by the largest buffer seen so far, up to
- * 32 KiB: a larger one gains nothing, a smaller one costs calls.
- */
-enum { BUFFER = 32768 };
-
 /* Below this the reservation costs more than the pages. */
 enum { HUGE_PAGE = 2 << 20, RESERVE_FROM = 2 * HUGE_PAGE };
 
@@ -39,63 +34,42 @@ struct dump {
 	const char *step;
 };
 
-/* Take the rows out of one datagram: 1 when the dump is over, 0 to go on. */
 static int
-take_rows(const unsigned char *at, size_t left, struct td_rows *rows)
+take_row(void *arg, const struct td_message *m)
 {
-	struct td_message m;
+	struct td_rows *rows = arg;
 	struct td_row *row;
-	int error;
 
-	while ((error = td_next_message(&at, &left, &m)) == 1) {
-		if (m.seq != 1)
-			return -EPROTO;
-		if (m.type == TD_NLMSG_DONE || m.type == TD_NLMSG_ERROR) {
-			/* The code of DONE is optional in old kernels. */
-			if (m.type == TD_NLMSG_DONE && m.size < 4)
-				return 1;
-			error = td_message_errno(&m);
-			return error > 0 ? -error : error < 0 ? error : 1;
-		}
-		if (m.type != TD_TCPDIAG_GETSOCK)
-			return -EPROTO;
-		row = td_rows_add(rows);
-		if (row == NULL)
-			return -ENOMEM;
-		error = td_get_row(&m, row, td_rows_info(rows, row));
-		if (error != 0)
-			return error;
-	}
-	return error;
+	if (m->type != TD_TCPDIAG_GETSOCK)
+		return -EPROTO;
+	row = td_rows_add(rows);
+	return row == NULL ? -ENOMEM :
+			     td_get_row(m, row, td_rows_info(rows, row));
 }
 
 static int
 dump(struct dump *d)
 {
-	size_t size = td_dump_size(d->query, d->range), got = 0;
+	size_t size = td_dump_size(d->query, d->range);
 	/* A refusal carries the whole request back, behind 20 bytes. */
-	size_t room = size + 20 > BUFFER ? size + 20 : BUFFER;
-	unsigned char *buf;
+	size_t room = size + 20 > TD_BUFFER ? size + 20 : TD_BUFFER;
+	struct td_dumping dumping = {d->fd, 1, NULL, room, take_row, &d->rows,
+	    "dump"};
 	int error;
 
 	d->step = "bytecode";
 	if (size == 0)
 		return -E2BIG;
 	d->step = "malloc";
-	buf = malloc(room);
-	if (buf == NULL)
+	dumping.buf = malloc(room);
+	if (dumping.buf == NULL)
 		return -ENOMEM;
-	td_put_dump(buf, 1, d->query, d->range);
-	error = td_send(d->fd, buf, size, &d->step);
-	while (error == 0) {
-		error = td_receive(d->fd, buf, room, &got, &d->step);
-		if (error != 0)
-			break;
-		d->step = "dump";
-		error = take_rows(buf, got, &d->rows);
-	}
-	free(buf);
-	return error == 1 ? 0 : error;
+	td_put_dump(dumping.buf, 1, d->query, d->range);
+	error = td_send(d->fd, dumping.buf, size, &d->step);
+	if (error == 0)
+		error = td_receive_dump(&dumping, &d->step);
+	free(dumping.buf);
+	return error;
 }
 
 int
@@ -183,8 +157,8 @@ reserve(struct td_rows *rows, size_t n)
 	(void)madvise(rows->data, size, MADV_HUGEPAGE);
 }
 
-int
-td_list(const struct td_query *query, struct td_rows *rows, const char **step)
+static int
+list_once(const struct td_query *query, struct td_rows *rows, const char **step)
 {
 	struct dump dumps[TD_MAX_THREADS];
 	size_t expected = expected_rows(query);
@@ -227,5 +201,15 @@ out:
 		close(dumps[k].fd);
 		td_rows_free(&dumps[k].rows);
 	}
+	return error;
+}
+
+int
+td_list(const struct td_query *query, struct td_rows *rows, const char **step)
+{
+	int tries = TD_TRIES, error;
+
+	while ((error = list_once(query, rows, step)) == -EAGAIN && --tries > 0)
+		td_rows_free(rows);
 	return error;
 }

@@ -30,7 +30,7 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 
-enum { BUFFER = 32768, ANY_PROTOCOL = 255, REQ_PROTOCOL = 3, MPTCP = 262 };
+enum { ANY_PROTOCOL = 255, REQ_PROTOCOL = 3, MPTCP = 262 };
 
 struct request {
 	struct nlmsghdr header;
@@ -53,6 +53,8 @@ count_sockets(void)
 		if (sscanf(line, "MPTCP %*u %ld", &number) == 1 ||
 		    sscanf(line, "MPTCPv6 %*u %ld", &number) == 1)
 			total = (total < 0 ? 0 : total) + number;
+	if (ferror(f))
+		total = 1; /* nor can it be told from a part of it */
 	fclose(f);
 	return total;
 }
@@ -70,40 +72,25 @@ are_counted(void)
 	return major > 6 || (major == 6 && minor >= 3);
 }
 
-/* Take the rows out of one datagram: 1 when the dump is over, 0 to go on. */
 static int
-take(const unsigned char *at, size_t left, struct td_rows *rows)
+take_row(void *arg, const struct td_message *m)
 {
-	struct td_message m;
 	struct td_row *row;
-	int error;
 
-	while ((error = td_next_message(&at, &left, &m)) == 1) {
-		if (m.type == TD_NLMSG_DONE && m.size < 4)
-			return 1;
-		if (m.type == TD_NLMSG_DONE || m.type == TD_NLMSG_ERROR) {
-			error = td_message_errno(&m);
-			return error > 0 ? -error : error < 0 ? error : 1;
-		}
-		if (m.type != TD_SOCK_DIAG_BY_FAMILY)
-			return -EPROTO;
-		row = td_rows_add(rows);
-		if (row == NULL)
-			return -ENOMEM;
-		error = td_get_row(&m, row, NULL);
-		if (error != 0)
-			return error;
-	}
-	return error;
+	if (m->type != TD_SOCK_DIAG_BY_FAMILY)
+		return -EPROTO;
+	row = td_rows_add(arg);
+	return row == NULL ? -ENOMEM : td_get_row(m, row, NULL);
 }
 
 static int
-dump(int fd, int family, struct td_rows *rows, const char **step)
+dump(int fd, int family, void *buf, struct td_rows *rows, const char **step)
 {
 	struct request request = {
 	    .header = {.nlmsg_len = sizeof(request),
 		.nlmsg_type = TD_SOCK_DIAG_BY_FAMILY,
-		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.nlmsg_seq = (uint32_t)family},
 	    .body = {.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = ANY_PROTOCOL,
 		.idiag_states = TD_ALL_STATES & ~(1u << TD_STATE_LISTEN) &
@@ -111,41 +98,44 @@ dump(int fd, int family, struct td_rows *rows, const char **step)
 	    .attribute = {.nla_len = sizeof(struct nlattr) + sizeof(uint32_t),
 		.nla_type = REQ_PROTOCOL},
 	    .protocol = MPTCP};
-	unsigned char *buf = malloc(BUFFER);
-	size_t got = 0;
-	int error;
+	struct td_dumping dumping = {fd, (uint32_t)family, buf, TD_BUFFER,
+	    take_row, rows, "MPTCP dump"};
+	int error = td_send(fd, &request, sizeof(request), step);
+
+	return error != 0 ? error : td_receive_dump(&dumping, step);
+}
+
+static int
+dump_both(int scope, struct td_rows *rows, const char **step)
+{
+	void *buf = malloc(TD_BUFFER);
+	int fd, error;
 
 	*step = "malloc";
 	if (buf == NULL)
 		return -ENOMEM;
-	error = td_send(fd, &request, sizeof(request), step);
-	while (error == 0) {
-		error = td_receive(fd, buf, BUFFER, &got, step);
-		if (error == 0) {
-			*step = "dump of MPTCP";
-			error = take(buf, got, rows);
-		}
+	error = td_open_diag(scope, &fd, step);
+	if (error == 0) {
+		error = dump(fd, AF_INET, buf, rows, step);
+		if (error == 0)
+			error = dump(fd, AF_INET6, buf, rows, step);
+		close(fd);
 	}
 	free(buf);
-	return error == 1 ? 0 : error;
+	return error;
 }
 
 int
 td_mptcp(int scope, struct td_rows *rows, const char **step)
 {
 	long number = count_sockets();
-	int fd, error;
+	int tries = TD_TRIES, error;
 
 	/* Another namespace's number cannot be read from here. */
 	if (number < 0 ||
 	    (number == 0 && scope == TD_OWN_SCOPE && are_counted()))
 		return 0;
-	error = td_open_diag(scope, &fd, step);
-	if (error != 0)
-		return error;
-	error = dump(fd, AF_INET, rows, step);
-	if (error == 0)
-		error = dump(fd, AF_INET6, rows, step);
-	close(fd);
+	while ((error = dump_both(scope, rows, step)) == -EAGAIN && --tries > 0)
+		td_rows_free(rows);
 	return error;
 }

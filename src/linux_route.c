@@ -38,11 +38,12 @@ SAME(TD_RTM_NEWROUTE, RTM_NEWROUTE);
 SAME(TD_RTM_GETROUTE, RTM_GETROUTE);
 SAME(TD_RTM_NEWRULE, RTM_NEWRULE);
 SAME(TD_RTM_GETRULE, RTM_GETRULE);
+SAME(TD_RTM_NEWSTATS, RTM_NEWSTATS);
+SAME(TD_RTM_GETSTATS, RTM_GETSTATS);
+SAME(TD_STATS_SIZE, NLMSG_HDRLEN + sizeof(struct if_stats_msg));
 SAME(TD_RULES_SIZE, NLMSG_HDRLEN + sizeof(struct fib_rule_hdr));
 SAME(TD_LINK_SIZE, NLMSG_HDRLEN + sizeof(struct ifinfomsg) + 8);
 SAME(12, sizeof(struct rtmsg));
-
-enum { BUFFER = 32768 };
 
 /* The questions of one conversation: the i-th is written, and its answer read. */
 struct asking {
@@ -66,7 +67,7 @@ ask_some(int fd, const struct asking *a, size_t from, size_t n, unsigned char *b
 		size += a->put(a, from + i, requests + size, (uint32_t)i + 1);
 	error = td_send(fd, requests, size, step);
 	for (i = 0; i < n && error == 0; i++) {
-		error = td_receive_one(fd, buf, BUFFER, (uint32_t)i + 1, &m, step);
+		error = td_receive_one(fd, buf, TD_BUFFER, (uint32_t)i + 1, &m, step);
 		if (error != 0)
 			break;
 		*step = "answer";
@@ -78,7 +79,7 @@ ask_some(int fd, const struct asking *a, size_t from, size_t n, unsigned char *b
 static int
 ask_all(const struct asking *a, size_t n, int scope, const char **step)
 {
-	unsigned char *buf = malloc(BUFFER);
+	unsigned char *buf = malloc(TD_BUFFER);
 	int fd, error;
 	size_t i, most;
 
@@ -140,62 +141,57 @@ td_links(const uint32_t *ifindices, size_t n, int scope, struct td_link *links,
 	return ask_all(&a, n, scope, step);
 }
 
-/* Take the rules out of one datagram: 1 when the dump is over, 0 to go on. */
 static int
-take_rules(const unsigned char *at, size_t left, uint32_t *looks_at)
+take_rule(void *arg, const struct td_message *m)
 {
-	struct td_message m;
-	int error;
-
-	while ((error = td_next_message(&at, &left, &m)) == 1) {
-		if (m.type == TD_NLMSG_DONE)
-			return 1;
-		error = m.type == TD_NLMSG_ERROR ? td_message_errno(&m) : 0;
-		if (error == EOPNOTSUPP || error == EAFNOSUPPORT)
-			return 1; /* a kernel without policy rules has none */
-		if (error != 0)
-			return error > 0 ? -error : error;
-		error = td_get_rule(&m, looks_at);
-		if (error != 0)
-			return error;
-	}
-	return error;
+	return td_get_rule(m, arg);
 }
 
 static int
-dump_rules(int fd, uint8_t family, uint32_t *looks_at, const char **step)
+dump_rules(int fd, uint8_t family, void *buf, uint32_t *looks_at,
+    const char **step)
 {
-	unsigned char request[TD_RULES_SIZE], *buf = malloc(BUFFER);
-	size_t got = 0;
+	struct td_dumping dumping = {fd, family, buf, TD_BUFFER, take_rule,
+	    looks_at, "rules"};
+	unsigned char request[TD_RULES_SIZE];
 	int error;
 
-	*step = "malloc";
-	if (buf == NULL)
-		return -ENOMEM;
 	*looks_at = 0;
 	td_put_rules(request, family, family);
 	error = td_send(fd, request, sizeof(request), step);
-	while (error == 0) {
-		error = td_receive(fd, buf, BUFFER, &got, step);
-		if (error == 0) {
-			*step = "rules";
-			error = take_rules(buf, got, looks_at);
-		}
-	}
-	free(buf);
-	return error == 1 ? 0 : error;
+	if (error != 0)
+		return error;
+	error = td_receive_dump(&dumping, step);
+	/* A kernel without policy rules has none. */
+	return error == -EOPNOTSUPP || error == -EAFNOSUPPORT ? 0 : error;
 }
 
-int
-td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step)
+static int
+dump_both(int scope, void *buf, uint32_t *ipv4, uint32_t *ipv6,
+    const char **step)
 {
 	int fd, error = td_open_route(scope, &fd, step);
 
 	if (error != 0)
 		return error;
-	error = dump_rules(fd, 4, ipv4, step);
+	error = dump_rules(fd, 4, buf, ipv4, step);
 	if (error == 0)
-		error = dump_rules(fd, 6, ipv6, step);
+		error = dump_rules(fd, 6, buf, ipv6, step);
 	close(fd);
+	return error;
+}
+
+int
+td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step)
+{
+	void *buf = malloc(TD_BUFFER);
+	int tries = TD_TRIES, error = -ENOMEM;
+
+	*step = "malloc";
+	if (buf != NULL)
+		do
+			error = dump_both(scope, buf, ipv4, ipv6, step);
+		while (error == -EAGAIN && --tries > 0);
+	free(buf);
 	return error;
 }

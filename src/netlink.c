@@ -54,11 +54,33 @@ td_next_message(const unsigned char **at, size_t *left, struct td_message *m)
 	if (size < TD_NLMSG_HEADER || size > *left)
 		return -EBADMSG;
 	m->type = td_get16(*at + 4);
+	m->flags = td_get16(*at + 6);
 	m->seq = td_get32(*at + 8);
 	m->payload = *at + TD_NLMSG_HEADER;
 	m->size = size - TD_NLMSG_HEADER;
 	step_over(at, left, size);
 	return 1;
+}
+
+int
+td_next_of_dump(const unsigned char **at, size_t *left,
+    struct td_dump_state *state, struct td_message *m)
+{
+	int error = state->over ? 0 : td_next_message(at, left, m);
+
+	if (error != 1)
+		return error;
+	if (m->seq != state->seq)
+		return -EPROTO;
+	state->torn |= (m->flags & TD_NLM_F_DUMP_INTR) != 0;
+	if (m->type != TD_NLMSG_DONE && m->type != TD_NLMSG_ERROR)
+		return 1;
+	/* The code of DONE is optional in old kernels; an acknowledgement was not asked for. */
+	error = m->type == TD_NLMSG_DONE && m->size < 4 ? 0 : td_message_errno(m);
+	if (error == 0 && m->type == TD_NLMSG_ERROR)
+		return -EPROTO;
+	state->over = error == 0;
+	return error > 0 ? -error : error;
 }
 
 int

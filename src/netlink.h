@@ -14,11 +14,13 @@
 #include <string.h>
 
 enum { TD_NLMSG_ERROR = 2, TD_NLMSG_DONE = 3 };
-enum { TD_NLM_F_REQUEST = 1, TD_NLM_F_ACK = 4, TD_NLM_F_DUMP = 0x300 };
+enum { TD_NLM_F_REQUEST = 1, TD_NLM_F_ACK = 4, TD_NLM_F_DUMP_INTR = 0x10,
+	TD_NLM_F_DUMP = 0x300 };
 enum { TD_NLMSG_HEADER = 16, TD_ATTRIBUTE_HEADER = 4 };
 
 struct td_message {
 	uint16_t type;
+	uint16_t flags;
 	uint32_t seq;
 	const unsigned char *payload;
 	size_t size;
@@ -44,6 +46,21 @@ size_t td_put_attribute(unsigned char *p, uint16_t type, const void *data,
  */
 int td_next_message(const unsigned char **at, size_t *left,
     struct td_message *message);
+
+/* Where a dump is, over all of its datagrams. */
+struct td_dump_state {
+	uint32_t seq; /* of the request */
+	int over;     /* all has come */
+	int torn;     /* it changed meanwhile, so that some may have been missed */
+};
+
+/*
+ * The same of a dump: 1 and a message of what is dumped, 0 at the end of the
+ * bytes or of the dump, -errno for what it failed with, -EPROTO for an answer
+ * to something else.
+ */
+int td_next_of_dump(const unsigned char **at, size_t *left,
+    struct td_dump_state *state, struct td_message *message);
 
 /* The same of the attributes in a message, or in another attribute. */
 int td_next_attribute(const unsigned char **at, size_t *left,

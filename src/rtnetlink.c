@@ -26,6 +26,7 @@ enum { FRA_DST = 1, FRA_SRC = 2, FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6
 
 enum { IFLA_IFNAME = 3, IFLA_MASTER = 10, IFLA_EXT_MASK = 29, EXT_SKIP_STATS = 8,
 	IFLA_PROP_LIST = 52, IFLA_ALT_IFNAME = 53 };
+enum { STATS_HEADER = 12, STATS_INDEX = 4, STATS_FILTER = 8, STATS_AF_SPEC = 16 };
 enum { IFF_UP = 1, IFF_LOWER_UP = 0x10000 };
 
 static const uint8_t unspecified[16];
@@ -202,6 +203,31 @@ void
 td_put_links(void *buf, uint32_t seq)
 {
 	put_getlink(buf, seq, 0, TD_NLM_F_DUMP);
+}
+
+void
+td_put_stats(void *buf, uint32_t seq)
+{
+	uint8_t *p = buf;
+
+	memset(p, 0, TD_STATS_SIZE);
+	td_put_header(p, TD_STATS_SIZE, TD_RTM_GETSTATS,
+	    TD_NLM_F_REQUEST | TD_NLM_F_DUMP, seq);
+	/* Something must be asked for: this hardly any device has. */
+	td_put32(p + TD_NLMSG_HEADER + STATS_FILTER, STATS_AF_SPEC);
+}
+
+int
+td_get_index(const struct td_message *m, uint32_t *index)
+{
+	size_t header = m->type == TD_RTM_NEWSTATS ? STATS_HEADER : LINK_HEADER;
+
+	if ((m->type != TD_RTM_NEWSTATS && m->type != TD_RTM_NEWLINK) ||
+	    m->size < header)
+		return -EBADMSG;
+	/* struct if_stats_msg and struct ifinfomsg have it at one place. */
+	*index = td_get32(m->payload + LINK_INDEX);
+	return 0;
 }
 
 int

@@ -16,12 +16,15 @@ enum {
 	TD_RTM_NEWROUTE = 24,
 	TD_RTM_GETROUTE = 26,
 	TD_RTM_NEWRULE = 32,
-	TD_RTM_GETRULE = 34
+	TD_RTM_GETRULE = 34,
+	TD_RTM_NEWSTATS = 92,
+	TD_RTM_GETSTATS = 94
 };
 
 #define TD_ROUTE_MOST 116u /* bytes of a request for a route at most */
 #define TD_RULES_SIZE 28u  /* of one for all rules of a family */
 #define TD_LINK_SIZE  40u  /* of one for a device */
+#define TD_STATS_SIZE 28u  /* of one for the index of each device */
 
 /* Ask for the way of this row's packets: how many bytes were written. */
 size_t td_put_route(void *buf, uint32_t seq, const struct td_row *row);
@@ -41,6 +44,15 @@ int td_get_link(const struct td_message *m, struct td_link *link);
 
 /* Ask for all devices: TD_LINK_SIZE bytes. */
 void td_put_links(void *buf, uint32_t seq);
+
+/*
+ * Ask for all devices' indices and nothing else, TD_STATS_SIZE bytes: a third
+ * of the time, since a kernel writes kilobytes about a link.  Linux 4.7.
+ */
+void td_put_stats(void *buf, uint32_t seq);
+
+/* The index of one device, in an answer to either: 0, or -EBADMSG. */
+int td_get_index(const struct td_message *m, uint32_t *index);
 
 /*
  * The names of one device, its own first: how many it has, of which the first

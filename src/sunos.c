@@ -98,20 +98,27 @@ find(const struct td_rows *rows, const struct td_tuple *tuple,
 	return *found == NULL ? -ENOENT : 0;
 }
 
+/* All connections, for a look-up in this scope: the kernel shows the caller's zone only. */
+static int
+connections_in(int scope, struct td_rows *rows, const char **step)
+{
+	int32_t zone;
+	int error = td_sun_zone(scope, &zone, step);
+
+	memset(rows, 0, sizeof(*rows));
+	if (error == 0 && zone != TD_SUN_GLOBAL_ZONE)
+		error = -ENOTSUP;
+	return error != 0 ? error : td_sun_connections(rows, step);
+}
+
 int
 td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
     const char **step)
 {
 	const struct td_row *found;
 	struct td_rows rows;
-	int32_t zone;
-	int error = td_sun_zone(scope, &zone, step);
+	int error = connections_in(scope, &rows, step);
 
-	if (error == 0 && zone != TD_SUN_GLOBAL_ZONE)
-		error = -ENOTSUP; /* the kernel shows the caller's zone only */
-	if (error != 0)
-		return error;
-	error = td_sun_connections(&rows, step);
 	if (error == 0)
 		error = find(&rows, tuple, &found, step);
 	if (error == 0)
@@ -121,22 +128,26 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 }
 
 int
-td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
-    size_t n, int scope, struct td_rows *rows, const char **step)
+td_lookup_each(const struct td_tuple *tuples, size_t n,
+    const uint32_t *ifindices, size_t n_ifindices, int scope,
+    struct td_rows *rows, const char **step)
 {
-	struct td_tuple one = *tuple;
-	struct td_row row;
-	int error = 0;
+	const struct td_row *found;
+	struct td_rows all;
+	int error = connections_in(scope, &all, step);
 	size_t i;
 
-	for (i = 0; i < n && error == 0; i++) {
-		one.ifindex = ifindices[i];
-		error = td_lookup(&one, scope, &row, step);
+	for (i = 0; i < n * n_ifindices && error == 0; i++) {
+		struct td_tuple one = tuples[i / n_ifindices];
+
+		one.ifindex = ifindices[i % n_ifindices];
+		error = find(&all, &one, &found, step);
 		if (error == 0)
-			error = td_rows_append(rows, &row);
+			error = td_rows_append(rows, found);
 		else if (error == -ENOENT)
 			error = 0;
 	}
+	td_rows_free(&all);
 	return error != 0 ? error : td_rows_unique(rows);
 }
 
@@ -319,6 +330,14 @@ td_mptcp(int scope, struct td_rows *rows, const char **step)
 }
 
 int
+td_unix_sockets(int scope, struct td_unix **all, size_t *n, const char **step)
+{
+	(void)scope, (void)all, (void)n;
+	*step = "unix"; /* what is connected to what does not show */
+	return -ENOTSUP;
+}
+
+int
 td_process(int pid, const char *variable, struct td_process *process,
     const char **step)
 {
@@ -408,6 +427,14 @@ td_interfaces(int scope, struct td_interface **list, size_t *n,
 	}
 	if_freenameindex(all);
 	return *list == NULL ? -ENOMEM : 0;
+}
+
+int
+td_ifindices(int scope, uint32_t **list, size_t *n, const char **step)
+{
+	(void)scope, (void)list, (void)n;
+	*step = "ifindices"; /* the kernel ignores interfaces: none is asked for */
+	return -ENOTSUP;
 }
 
 /*

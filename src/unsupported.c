@@ -33,10 +33,12 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 }
 
 int
-td_lookup_each(const struct td_tuple *tuple, const uint32_t *ifindices,
-    size_t n, int scope, struct td_rows *rows, const char **step)
+td_lookup_each(const struct td_tuple *tuples, size_t n,
+    const uint32_t *ifindices, size_t n_ifindices, int scope,
+    struct td_rows *rows, const char **step)
 {
-	(void)tuple, (void)ifindices, (void)n, (void)scope, (void)rows;
+	(void)tuples, (void)n, (void)ifindices, (void)n_ifindices;
+	(void)scope, (void)rows;
 	return unsupported(step);
 }
 
@@ -122,6 +124,20 @@ td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step)
 {
 	(void)scope, (void)list, (void)n;
+	return unsupported(step);
+}
+
+int
+td_ifindices(int scope, uint32_t **list, size_t *n, const char **step)
+{
+	(void)scope, (void)list, (void)n;
+	return unsupported(step);
+}
+
+int
+td_unix_sockets(int scope, struct td_unix **all, size_t *n, const char **step)
+{
+	(void)scope, (void)all, (void)n;
 	return unsupported(step);
 }
 

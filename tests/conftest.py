@@ -152,6 +152,12 @@ def no_threads(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def faults(tmp_path_factory):
+    """The environment in which a call of our module's can be told to fail."""
+    return _shim(tmp_path_factory, "faults")
+
+
+@pytest.fixture(scope="session")
 def busy(tmp_path_factory):
     """The environment in which the kernel disconnects no socket."""
     return _shim(tmp_path_factory, "busy")

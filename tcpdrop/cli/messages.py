@@ -106,12 +106,12 @@ class Teller:
                 if outcomes.told:
                     numbers = [number for number in numbers if number not in outcomes.told]
                 if said is not None:
-                    numbers = [number for number in numbers if said[number] == _UNSAID]
+                    numbers = [number for number in numbers if said[number] == _UNSAID] if _UNSAID in said else []
                 if code is None and stopped:
                     numbers = [number for number in numbers if outcomes.codes[number] != LISTED]
                 self._tell(outcomes, numbers)
-        if self._as_lines:
-            self._said.clear()
+        if self._as_lines:  # all of it is said, whatever comes later
+            self._said.update((outcomes, outcomes.codes) for outcomes in this.outcomes)
         self._streams.flush()
 
     def rest(self, report: Report) -> None:

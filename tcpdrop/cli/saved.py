@@ -89,7 +89,7 @@ def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
             else:
                 named = lines.read(line.strip("\r\n"))
                 if named is not None:
-                    yield _sought(named, number), named.where
+                    yield _sought(named, number), _namespace(named.where)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
         number += text.count("\n", at, end)
@@ -219,14 +219,17 @@ def _by_cookie(entry: dict[str, object]) -> tuple[Connection, str | None]:
 def _cookie(value: object) -> int:
     if value is None:
         raise ValueError("it was not found, so nothing says which socket was meant: the cookie is null")
-    if not isinstance(value, str) or not 0 < int(value, 16) < _NO_COOKIE:
+    if not isinstance(value, str) or value.strip("0123456789abcdefABCDEF") or not 0 < int(value or "0", 16) < _NO_COOKIE:
         raise ValueError("the cookie, which says which socket was meant, is wrong")
     return int(value, 16)
 
 
 def _namespace(named: object) -> str | None:
-    if named is not None and not isinstance(named, str):
+    if named is None:
+        return None
+    if not isinstance(named, str):
         raise ValueError(f"{named!r} is no network namespace")
+    netns.check_name(named)
     return named
 
 

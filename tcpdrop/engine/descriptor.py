@@ -17,6 +17,7 @@ from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.rows import COOKIE, IFINDEX, INODE, LPORT, RPORT, ends_of, spelled
 from ..system import kernel, procfs, ptrace
 from ..system.kernel import MPTCP
+from .rebound import rebound
 
 #: how often /proc is read for sockets whose descriptors move meanwhile
 LOOKS = 3
@@ -71,7 +72,7 @@ class Drops:
 
     def _look_up(self, number: int) -> Row | None:
         """The socket as it is now; one that is not there is answered so."""
-        now = kernel.still_there(self.rows[number], self._scope)
+        now = kernel.still_there(self.rows[number], self._scope) or rebound([self.rows[number]], self._scope).get(0)
         if now is None:
             self.answers[number] = _not_there(self.rows[number])
         return now

@@ -13,6 +13,7 @@ from ..errors import Error
 from ..model.rows import spelled
 from ..system import kernel, platform
 from ..system.rights import lacks_right
+from .rebound import rebound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def drop(batch: Batch, scope: int | None, pace: Pace | None) -> Iterator[Chunk]:
         if not any(answers):
             yield numbers, None
             continue
+        answers = _again_where_bound(batch, numbers, answers, scope)
         yield [number for number, answer in zip(numbers, answers) if not answer], None
         for number, answer in zip(numbers, answers):
             if answer:
@@ -73,6 +75,18 @@ def _abort(batch: Batch, numbers: Sequence[int], scope: int | None) -> Sequence[
             return _abort_by_walk(rows, scope)
         return [kernel.abort_row(row, scope) for row in rows]
     return kernel.abort_rows(table, batch.table_numbers(numbers), scope=scope)
+
+
+def _again_where_bound(batch: Batch, numbers: Sequence[int], answers: Sequence[int], scope: int | None) -> Sequence[int]:
+    """The answers, after what seemed to be gone and is bound to another interface by now was asked for there."""
+    gone = [place for place, answer in enumerate(answers) if answer == errno.ENOENT]
+    there = rebound([batch[numbers[place]] for place in gone], scope)
+    if not there:
+        return answers
+    answers = list(answers)
+    for number, row in there.items():
+        answers[gone[number]] = kernel.abort_row(row, scope)
+    return answers
 
 
 def _abort_by_walk(rows: Sequence[Row], scope: int | None) -> list[int]:

@@ -76,11 +76,11 @@ def drop(
     pace: Pace | None = None,
     unable: Inability | None = None,
 ) -> Iterator[Chunk]:
-    """Drop these very sockets: for each its Way or the Error, as they come.
+    """Drop what was selected: for each its Way or the Error, as they come.
 
     What a signal came before is in no chunk.  Raises Error for what concerns
     all that are left.
-    dry_run: the same without the last step, and a Way is how it would be.
+    dry_run: the same without the last step, and a Way is how it would be; a list is for this alone.
     unable: what inability() found, so that nobody is asked twice.
     """
     failures: dict[int, Error | None] = {}
@@ -101,12 +101,18 @@ def drop(
             yield (left[number],), _better(found, failures[left[number]]) if isinstance(found, Error) else DISCONNECTED[found]
 
 
+def drop_looked_up(row: Row, scope: int | None, method: str) -> Way | Error:
+    """Drop one socket that was looked up just now."""
+    answer = None if method == DESCRIPTOR else _abort(row, scope) or DESTROYED
+    if answer is None or (method == AUTO and isinstance(answer, Error) and _may_help(answer)):
+        from . import descriptor  # seldom needed
+
+        ((_, found),) = descriptor.drop([row], scope)
+        return _better(found, answer) if isinstance(found, Error) else DISCONNECTED[found]
+    return answer
+
+
 def _destroy(rows: list[Row] | Batch, scope: int | None, *, dry_run: bool, pace: Pace | None) -> Iterator[Chunk]:
-    """A list is of rows that were looked up just now, a Batch of rows that were selected."""
-    if isinstance(rows, list) and not dry_run:
-        for number, row in enumerate(rows):
-            yield (number,), _abort(row, scope) or DESTROYED
-        return
     from .destroy import drop, would_drop  # not for one
 
     chunks = would_drop(rows, scope) if dry_run or isinstance(rows, list) else drop(rows, scope, pace)

@@ -196,7 +196,8 @@ class Run:
                 if platform.QUEUED:
                     self._wait_until_gone(outcomes)
         except Error as error:  # this namespace has gone: the others' outcomes must not be lost
-            outcomes.fail(outcomes.numbers(WOULD_DROP), error)
+            for number in outcomes.numbers(WOULD_DROP):
+                outcomes.fail((number,), error.of(spelled(outcomes.batch[number])))
         if platform.TELLS_PEER:
             _settle_mirrors(outcomes)
         if not dry_run:  # a signal came first: untouched

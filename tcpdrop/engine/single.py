@@ -16,7 +16,7 @@ from ..safety import Protection
 from ..safety.rules import Rules
 from ..system import platform
 from ..system.lookups import Lookups
-from .methods import AUTO, DESTROYED, drop, usual_way
+from .methods import AUTO, DESTROYED, drop, drop_looked_up, usual_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,27 +53,25 @@ def _why_not_bound(quad: FourTuple, lookups: Lookups) -> str:
     return f"without %{printable(quad.devs[0])} there is one, which is not bound to that interface"
 
 
-def protect_session(row: Row, quad: FourTuple, session: OwnSession, lookups: Lookups) -> None:
+def protect_session(row: Row, quad: FourTuple, mirrors: list[Row], session: OwnSession) -> None:
     """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
-    holder = session.holder(row[INODE])
-    if holder is None and session.holders:
-        holder = next(filter(None, (session.holder(mirror[INODE]) for mirror in lookups.rows(quad.mirror()))), None)
+    holder = next(filter(None, (session.holder(one[INODE]) for one in (row, *mirrors))), None)
     by = f"held by {holder}" if holder is not None else "named by SSH_CONNECTION" if session.names(*quad.ends()) else ""
     if by:
         raise Protection(by, lifted=True).refusal(str(quad))
 
 
-def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, lookups: Lookups) -> None:
+def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, mirrors: list[Row], scope: int | None) -> None:
     """Raise Protected if a rule matches the connection or its mirror, or may match it."""
     from ..filters.selection import answers_for  # only where there are rules
 
-    rows = [row, *lookups.rows(quad.mirror())]
+    rows = [row, *mirrors]
     if row[FLAGS] & ROW_MPTCP or not row[FLAGS] & ROW_MARK:  # it is, or that is not shown to us
         from ..system.mptcp import tied
 
-        rows += map(ROW.unpack_from, tied(rows, lookups.scope))
+        rows += map(ROW.unpack_from, tied(rows, scope))
     for name, rule in rules:
-        answers = [answer for answer in answers_for(rule, rows, lookups.scope) if answer is not False]
+        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
         if answers:
             unsure = "" if True in answers else ", which cannot be decided here"
             raise Protection(f"by {name}{unsure}").refusal(str(quad))
@@ -83,19 +81,23 @@ def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self:
     """Find it, and raise Protected for what must live."""
     rules = Rules(protect or [], lambda: (None, scope))  # a file that cannot be trusted stops everything, also what is not there
     lookups = Lookups(scope)
-    row = the_one(lookups.rows(quad), quad, lookups)
-    if rules:
-        protect_by_rules(rules, row, quad, lookups)
+    session = None
     if not include_self:
         from ..safety.session import own  # --include-self does without
 
-        protect_session(row, quad, own(lookups), lookups)
+        session = own(lookups)
+    found, mirrors = lookups.with_mirror(quad) if rules or (session and session.holders) else (lookups.rows(quad), [])
+    row = the_one(found, quad, lookups)
+    if rules:
+        protect_by_rules(rules, row, quad, mirrors, scope)
+    if session:
+        protect_session(row, quad, mirrors, session)
     return row
 
 
 def drop_row(row: Row, scope: int | None = None, method: str = AUTO) -> Way:
     """Drop exactly this socket, and tell how.  Raises Error, NotFound if it is gone or another by now."""
-    ((_, answer),) = drop([row], scope, method)
+    answer = drop_looked_up(row, scope, method)
     if isinstance(answer, Error):
         raise answer
     if platform.QUEUED or not row[INODE]:

@@ -9,6 +9,7 @@ import time
 from ..errors import Error, StillPresent
 from ..model.rows import ALL_STATES, CLOSED, COOKIE, IFINDEX, INODE, LISTEN, LPORT, ROW, RPORT, ends_of, spelled
 from ..system import kernel, platform
+from .rebound import rebound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ def present(rows: Sequence[Row], scope: int | None) -> list[bool]:
     """Is each of these very sockets still there?  Raises Error."""
     if platform.LOOKS_BY_WALK:
         return [bool(numbers) for numbers in walk(rows, scope)[1]] if rows else []
-    return [kernel.still_there(row, scope) is not None for row in rows]
+    there = [kernel.still_there(row, scope) is not None for row in rows]
+    missing = [number for number, is_there in enumerate(there) if not is_there]
+    for number in rebound([rows[number] for number in missing], scope):
+        there[missing[number]] = True
+    return there
 
 
 def survives(row: Row, scope: int | None, *, again: bool) -> bool:
@@ -53,7 +58,7 @@ def survives(row: Row, scope: int | None, *, again: bool) -> bool:
         return True  # it was looked for until patience ended
     number = kernel.abort_row(row, scope) if again else errno.EOPNOTSUPP
     try:
-        return number not in (0, errno.ENOENT) or (number == 0 and kernel.still_there(row, scope) is not None)
+        return number not in (0, errno.ENOENT) or present([row], scope)[0]
     except Error:
         return True  # as far as can be told
 

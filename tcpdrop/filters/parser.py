@@ -132,7 +132,7 @@ def _filter(reader: Reader, depth: int) -> Node:
             mixed_at = column
         operators.append(operator)
     if mixed_at:
-        raise _mixed([reader.text[start:stop] for start, stop in spans], operators, mixed_at)
+        raise _mixed([printable(reader.text[start:stop]) for start, stop in spans], operators, mixed_at)
     return either(terms) if "or" in operators else both(terms)
 
 

@@ -88,8 +88,10 @@ def _without_dev(text: str) -> tuple[str, str]:
             one, other = f"'{address}%{name}:{number}'", f"'{address}' and dev {behind}"
             raise ValueError(printable(f"'{text}' may be port {number} or interface {behind}: write {one} or {other}"))
     dev, tail = behind[:end], behind[end:]
-    if not dev:
+    if not dev or "\0" in dev:
         raise ValueError(f"'{printable(text)}': an interface name must follow %")
+    if not address:
+        raise ValueError(f"'{printable(text)}': an address must stand before %")
     if tail.startswith(":") and ":" in address and not address.startswith("["):
         address = f"[{address}]"  # an interface has no colon in its name
     return address + tail, dev

@@ -254,6 +254,8 @@ def _proc(words: list[str]) -> Named | None:
     """N: ADDRESS:PORT ADDRESS:PORT STATE ..., all hexadecimal, as /proc/net/tcp and tcp6 have it."""
     if len(words) < 4 or not (words[0].endswith(":") and is_number(words[0][:-1])) or not all(map(_is_hex, words[1:4])):
         return None
+    if ":" in words[3]:
+        raise ValueError(f"'{words[3]}' is not a state as /proc/net/tcp has it")
     if int(words[3], 16) == LISTEN:
         _check_state("LISTEN")
     return Named((_proc_end(words[1]), _proc_end(words[2])))
@@ -261,7 +263,7 @@ def _proc(words: list[str]) -> Named | None:
 
 def _proc_end(text: str) -> End:
     address, _, port = text.partition(":")
-    if len(address) not in (8, 32) or len(port) != 4:
+    if len(address) not in (8, 32) or len(port) != 4 or ":" in port:
         raise ValueError(f"'{text}' is not an end as /proc/net/tcp has it")
     raw = bytes.fromhex(address)
     if sys.byteorder == "little":  # of each 32 bits

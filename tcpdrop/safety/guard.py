@@ -15,14 +15,14 @@ from ..errors import Error, NotPermitted, Protected
 from ..filters import Filter
 from ..filters.selection import answers, missed, select
 from ..model.addresses import MAPPED, printable
-from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, UID, USUAL_STATES, ends_of, reader, spelled
+from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, STATE, TIME_WAIT, UID, USUAL_STATES, ends_of, reader, spelled
 from ..model.table import Batch, Connections, Rows
 from ..system import kernel, procfs
 from ..system.lookups import Lookups
 from ..system.mptcp import tied
 from ..system.netns import scopes_of
 from ..system.rights import lacks_right
-from . import Protection, login_services, logins
+from . import Protection, login_services, logins, ways_in
 from .rules import Rules
 from .session import OwnSession, ancestors, follow_mirrors, found_for_us
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..model.connection import Connection
     from ..model.rows import Row
     from ..system.holders import Owners
+    from ..system.netns import Namespace
 
     #: a four-tuple, its addresses as ends_of() has them or as rows do
     Ends = tuple[bytes, int, bytes, int]
@@ -57,6 +58,8 @@ class Guard:
         self._hidden = False
         #: and what says that there is one
         self._why = ""
+        #: other network namespaces in which carriers were looked for
+        self._places: list[Namespace] = []
         if self.session is not None:
             self._spare_session(self.session)
 
@@ -64,11 +67,10 @@ class Guard:
 
     def _spare_session(self, session: OwnSession) -> None:
         named: dict[Ends, Protection] = {}
+        self._places = ways_in.follow_everywhere(session)
+        rows = self._spare_held(session)
         for ends in session.tuples:
             _spare(named, ends, Protection("named by SSH_CONNECTION", lifted=True))
-        rows = session.rows()
-        for row, holder in rows:
-            _spare(self._spared, ends_of(row), Protection(f"held by {holder}", lifted=True))
         self._spared = {**named, **self._spared}
         # A login is accepted: what an ancestor opened itself, like a terminal window
         # its way to a forwarded display, need not be what the operator came by.
@@ -79,11 +81,20 @@ class Guard:
         if session.unreadable and not found:
             lookups = Lookups()
             found = any(logins.is_alive(ends, lookups) for ends in session.tuples)
-        if session.carrier_unseen or (not found and logins.may_be_ours(session)):
+        if not rows and session.holders and not logins.may_be_ours(session):
+            ways_in.come_by_unix_sockets(session)
+            self._spare_held(session)
+        if session.unseen or (not found and logins.may_be_ours(session)):
             self._hidden, self._why = True, logins.why_ours(session)
             self._spare_hidden()
             if all(one.unseen for one in self._logins.values()) and isinstance(lacks_right(), NotPermitted):
                 self.warning = ""  # he can drop none of these
+
+    def _spare_held(self, session: OwnSession) -> list[tuple[Row, str]]:
+        rows = session.rows()
+        for row, holder in rows:
+            _spare(self._spared, ends_of(row), Protection(f"held by {holder}", lifted=True))
+        return rows
 
     def _spare_hidden(self, batches: Sequence[Batch] = ()) -> dict[int, Error]:
         """Nothing says which login is the operator's: spare them all, here and in each namespace of the run.
@@ -102,6 +113,11 @@ class Guard:
             look.owners = owners
         number = sum(map(self._spare_logins, looks))
         self.warning = "cannot tell which connection carries your session: "
+        if self.session is not None and self.session.relay_unseen:
+            for look in looks:
+                self._spare_all(look)
+            self.warning += f"{self._why}: any may be on the way, and all are protected (--include-self)"
+            return failures
         if number:
             self.warning += f"all {number} of login services are protected (--include-self)"
             return failures
@@ -154,6 +170,15 @@ class Guard:
             why = f"accepted by {holder}, and your own login cannot be told"
             _spare(self._logins, ends_of(row), Protection(why, lifted=True, unseen=not pids))
 
+    def _spare_all(self, look: _Look) -> None:
+        """A relay hands the operator on, and is not known: it accepts, connects, and may do both to other hosts."""
+        for row in ROW.iter_unpack(look.data):
+            if row[STATE] != TIME_WAIT:
+                unseen = not look.holders(row)
+                _spare(
+                    self._logins, ends_of(row), Protection("it may be on your own way in, which cannot be told", lifted=True, unseen=unseen)
+                )
+
     # ---- asking
 
     def look_again(self) -> None:
@@ -194,10 +219,9 @@ class Guard:
                 failures[place] = error
         if self.session is not None and len(where) > 1:
             follow_mirrors(self.session, where)
-            for row, holder in self.session.rows():
-                _spare(self._spared, ends_of(row), Protection(f"held by {holder}", lifted=True))
-            if self.session.carrier_unseen and not self._hidden:
-                self._hidden, self._why = True, self.session.carrier_unseen
+            self._spare_held(self.session)
+            if self.session.unseen and not self._hidden:
+                self._hidden, self._why = True, self.session.unseen
         return failures
 
     def _protected(self, batch: Batch) -> dict[int, Error]:

@@ -30,8 +30,8 @@ def may_be_ours(session: OwnSession) -> bool:
 
 def why_ours(session: OwnSession) -> str:
     """What says that the caller came by a login, in a few words; "" when nothing does."""
-    if session.carrier_unseen:
-        return session.carrier_unseen
+    if session.unseen:
+        return session.unseen
     if session.unreadable:
         return "a process above this one cannot be read"
     try:
@@ -63,7 +63,7 @@ def _detached(chain: list[int]) -> str:
                 return "at(1) started it for somebody"
         except OSError:
             continue
-    for line in procfs.text_of("/proc/self/cgroup").splitlines():
+    for line in procfs.lines_of("/proc/self/cgroup"):
         for part in line.split("/"):
             if part.startswith("run-") and part.endswith((".service", ".scope")):
                 return f"systemd-run(1) started it for somebody ({part})"

@@ -11,6 +11,7 @@ from ..system.lookups import Lookups
 from . import logins
 from .rules import Rules
 from .session import found_for_us
+from .ways_in import come_by_unix_sockets, follow_everywhere
 
 
 class Recognition:
@@ -20,8 +21,12 @@ class Recognition:
         self.known: bool | None = None
         #: '198.51.100.9:50122 -> :22', each connection that carries the session
         self.connections: list[str] = []
+        #: something on this host hands them on, and cannot be told
+        self.relayed = False
 
     def __str__(self) -> str:
+        if self.relayed:
+            return "carrier unknown: every connection may be on your way in, and is protected"
         if self.connections:
             return "you are " + ", ".join(self.connections)
         if self.known is None:
@@ -35,18 +40,22 @@ def recognise() -> Recognition:
     try:
         Rules(())  # its login lines
         session = found_for_us()
+        follow_everywhere(session)
+        if not session.rows() and session.holders and not logins.may_be_ours(session):
+            come_by_unix_sockets(session)
         listening = kernel.listening_ports()
         # A login is accepted; what an ancestor opened itself need not be one.
         rows = [row for row, _ in session.rows() if row[LPORT] in listening]
     except (Error, OSError):
         found.known = False  # then nothing can be dropped either
         return found
+    found.relayed = bool(session.relay_unseen)
     found.connections = sorted({_spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT]) for row in rows})
     if not rows and session.unreadable:
         lookups = Lookups()
         alive = [ends for ends in session.tuples if logins.is_alive(ends, lookups)]
         found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
-    if found.connections and not session.carrier_unseen:
+    if found.connections and not session.unseen:
         found.known = True
     elif logins.may_be_ours(session):
         found.known = False

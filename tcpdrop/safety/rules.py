@@ -88,7 +88,7 @@ def _lines(path: str, scopes: Scopes) -> Iterator[Line]:
         yield path, 0, error
         return
     for number, line in enumerate(text, 1):
-        if line.split(b"#")[0].strip():
+        if line.strip() and not line.strip().startswith(b"#"):
             try:
                 yield path, number, _rule(path, number, line, scopes)
             except Refused as error:
@@ -181,13 +181,22 @@ _ABSENT: list[tuple[object, ...]] = []
 def _stamp() -> list[tuple[object, ...]]:
     """Which files they are, and when each was changed; a link counts beside what it leads to."""
     paths = [PATH, f"{PATH}.d"]
-    if all(_identity(os.lstat, path) == (errno.ENOENT,) for path in paths):
+    if _is_absent(PATH) and _is_absent(paths[1]):
         return _ABSENT
     try:
         paths += (f"{PATH}.d/{name}" for name in _names())
     except Refused:
         pass  # lines() says it
     return [(path, _identity(os.lstat, path), _identity(os.stat, path)) for path in paths]
+
+
+def _is_absent(path: str) -> bool:
+    """Has nothing this name?"""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return False
 
 
 def _identity(look: Callable[[str], os.stat_result], path: str) -> tuple[int, ...]:
@@ -224,14 +233,33 @@ def _distrust(status: os.stat_result, *, directory: bool) -> str:
 def _rule(path: str, number: int, line: bytes, scopes: Scopes) -> Filter | str:
     """The filter of a protect line, the name of a login line."""
     try:
-        words = line.decode("utf-8").split("#")[0].split(None, 1)
+        words = _before_comment(line.decode("utf-8", "surrogateescape")).split(None, 1)
+        if any("\ud800" <= char <= "\udfff" for word in words for char in word):
+            raise ValueError("it is not UTF-8")
         if len(words) == 2 and words[0] == "login" and len(words[1].split()) == 1:
-            return words[1].strip()[:15]  # as the kernel keeps it
+            # As the kernel keeps it.
+            return words[1].strip().encode()[:15].decode("utf-8", "surrogateescape")
         if len(words) != 2 or words[0] != "protect":
             raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
         return _followed(words[1].strip(), scopes)
     except ValueError as error:
         raise _refused(path, f"line {number}: {error}") from None
+
+
+def _before_comment(text: str) -> str:
+    """The line up to a # behind a blank; one within a word or in quotes is part of a name."""
+    quote, at = "", 0
+    while at < len(text):
+        char = text[at]
+        if quote:
+            at += char == "\\"  # and what it escapes
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char == "#" and (at == 0 or text[at - 1].isspace()):
+            return text[:at]
+        at += 1
+    return text
 
 
 def _refused(path: str, why: str, number: int | None = None) -> Refused:

@@ -10,8 +10,8 @@ a tuple protects its mirror.
 Processes that are no ancestors carry it too:
 
 - Who holds the other end, on this host, of a connection that carries it: the
-  client of `ssh localhost`, a port forward, a jump.  What carries that process
-  carries us, and so on until nothing new is found.
+  client of `ssh localhost`, a port forward, a jump, a proxy.  What carries that
+  process carries us, and so on until nothing new is found: carriers.py.
 - The login service of our own audit session, or of our own session-N.scope: a
   process that has detached itself (setsid, nohup, Ansible's async) has PID 1 for
   a parent and keeps both.  pam_loginuid(8), logind's scopes.  But not at a
@@ -71,17 +71,43 @@ class OwnSession:
         self.unreadable: list[int] = []
         #: why somebody who carries the session, on this host, cannot be seen; "" when nothing says that there is one
         self.carrier_unseen = ""
-        #: rows() had to look at the caller's own network namespace, and only there
+        #: the same of who hands it on from one connection to another: any may carry it
+        self.relay_unseen = ""
+        #: of connections that carry the session, those whose other end was not found
+        self.unmet: list[tuple[bytes, int, bytes, int]] = []
+        #: the network namespaces that rows() looks at where it cannot ask descriptors
+        self.scopes: list[int | None] = [None]
+        #: rows() had to look at those, and only there
         self.dumped = False
         self._add_variable(os.environb.get(b"SSH_CONNECTION"))
         self._added: set[int] = set()
+        #: what was asked of the descriptors already
+        self._rows: dict[int, Row | None] = {}
+        #: those that were noted as somebody's parent
+        self.above: set[int] = {os.getppid()}
+        self._carriers: set[int] = set()
         self.add(os.getppid())
+
+    @property
+    def unseen(self) -> str:
+        """Why something that carries the session is not known; "" when nothing says so."""
+        return self.relay_unseen or self.carrier_unseen
 
     def add(self, pid: int) -> None:
         """Note a process that the session hangs on, and its ancestors up to PID 1."""
         while pid > 0 and pid not in self._added:
             self._added.add(pid)
             pid = self._add_process(pid)
+            self.above.add(pid)
+
+    def add_carrier(self, pid: int) -> None:
+        """The same for one that is no ancestor of ours, and may be a container's first process."""
+        self._carriers.add(pid)
+        self.add(pid)
+
+    def held_by(self, pid: int) -> list[tuple[int, Row]]:
+        """The same as held() for a process that was noted, without what others hold that were noted before."""
+        return self._held({inode: found for inode, found in self.holders.items() if found[0] == pid})
 
     def _add_process(self, pid: int) -> int:
         """Note what the process holds and its SSH_CONNECTION names; its parent's pid."""
@@ -124,32 +150,39 @@ class OwnSession:
         Asked of the descriptors themselves, which does not depend on the number
         of connections; where they cannot be borrowed, of a whole dump.
         """
-        if len(self.holders) > MANY:
-            return self._held_by_dump()
+        return self._held(self.holders)
+
+    def _held(self, some: dict[int, tuple[int, int]]) -> list[tuple[int, Row]]:
+        if len(some) > MANY:
+            return self._held_by_dump(some)
         found = []
-        for inode, (pid, fd) in self.holders.items():
-            if pid == 1:
+        for inode, (pid, fd) in some.items():
+            if pid == 1 and pid not in self._carriers:
                 continue  # it holds what it listens on
-            if not 0 <= fd < 1 << 31:  # another thread's own: none to borrow
-                return self._held_by_dump()
-            try:
-                row = kernel.socket_of(pid, fd)
-            except Error:
-                return self._held_by_dump()
+            if inode not in self._rows:
+                if not 0 <= fd < 1 << 31:  # another thread's own: none to borrow
+                    return self._held_by_dump(some)
+                try:
+                    self._rows[inode] = kernel.socket_of(pid, fd)
+                except Error:
+                    return self._held_by_dump(some)
+            row = self._rows[inode]
             if row is not None:
                 found.append((inode, row))
         return found
 
-    def _held_by_dump(self) -> list[tuple[int, Row]]:
+    def _held_by_dump(self, some: dict[int, tuple[int, int]]) -> list[tuple[int, Row]]:
         self.dumped = True
-        table = kernel.list_connections(USUAL_STATES)
-        numbers = [number for number, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in self.holders]
-        rows = [ROW.unpack(table[number]) for number in numbers]
+        rows = []
+        for scope in self.scopes:
+            table = kernel.list_connections(USUAL_STATES, scope=scope)
+            numbers = [number for number, (inode,) in enumerate(_INODES.iter_unpack(table.tobytes())) if inode in some]
+            rows += [ROW.unpack(table[number]) for number in numbers]
         return [(row[INODE], row) for row in rows]
 
     def names(self, laddr: bytes, lport: int, raddr: bytes, rport: int) -> bool:
         """Does SSH_CONNECTION name this tuple, or its mirror?"""
-        return bool(self.tuples & {(laddr, lport, raddr, rport), (raddr, rport, laddr, lport)})
+        return (laddr, lport, raddr, rport) in self.tuples or (raddr, rport, laddr, lport) in self.tuples
 
 
 def found_for_us(lookups: Lookups | None = None) -> OwnSession:
@@ -172,56 +205,38 @@ def follow_mirrors(own: OwnSession, where: Sequence[Lookups]) -> None:
 
     where: the network namespaces in which that end may be.
     """
-    followed: set[int] = set()
+    followed: set[object] = set()
+    own.scopes = [lookups.scope for lookups in where]
+    own.unmet = []
     while True:
-        mirrors = {inode for ends in _ends_to_follow(own, followed) for lookups in where for inode in _mirrors_of(ends, lookups)}
+        mirrors = {inode for ends in _ends_to_follow(own, followed) for inode in _mirrors_of(ends, own, where)}
         mirrors -= own.holders.keys()
         if not mirrors:
             break
-        from ..system.holders import scan  # only where a login comes from this very host
+        from .carriers import add_holders  # only where a login comes from this very host
 
-        found = scan(mirrors)
-        for inode in mirrors:
-            owner = found.of(inode)
-            for pid in (owner.pids if owner is not None else None) or ():
-                if pid != os.getpid():  # a program may drop what it holds itself
-                    _add_carrier(own, pid)
-            if owner is None:
-                own.carrier_unseen = "who holds the other end of your connection, on this host, cannot be seen"
+        add_holders(own, mirrors, own.scopes)
         for inode in mirrors:
             own.holders.pop(inode, None)  # protected already, as the other end of an ancestor's
 
 
-def _add_carrier(own: OwnSession, pid: int) -> None:
-    """Note a process that is no ancestor; nobody comes in by a connection of which it holds both ends."""
-    before = set(own.holders)
-    own.add(pid)
-    rows = {inode: ends_of(row) for inode, row in own.held() if inode not in before and own.holders[inode][0] == pid}
-    ends = set(rows.values())
-    for inode, (laddr, lport, raddr, rport) in rows.items():
-        if (raddr, rport, laddr, lport) in ends:
-            del own.holders[inode]
-
-
-def _ends_to_follow(own: OwnSession, followed: set[int]) -> list[tuple[bytes, int, bytes, int]]:
+def _ends_to_follow(own: OwnSession, followed: set[object]) -> list[tuple[bytes, int, bytes, int]]:
     """The connections that were not followed yet: those held, and those named where holders cannot be read."""
-    found = []
-    for inode, row in own.held():
-        if inode not in followed:
-            followed.add(inode)
-            found.append(ends_of(row))
-    if own.unreadable:
-        found += [ends for ends in own.tuples if hash(ends) not in followed]
-        followed.update(map(hash, own.tuples))
-    return found
+    found = {inode: ends_of(row) for inode, row in own.held() if inode not in followed}
+    named = [ends for ends in own.tuples if ends not in followed] if own.unreadable else []
+    followed.update(found, named)
+    return [*found.values(), *named]
 
 
-def _mirrors_of(ends: tuple[bytes, int, bytes, int], lookups: Lookups) -> list[int]:
+def _mirrors_of(ends: tuple[bytes, int, bytes, int], own: OwnSession, where: Sequence[Lookups]) -> list[int]:
     """The inodes of the connection's other end, whatever interface that is bound to; those of sockets that somebody holds."""
     try:
-        rows = lookups.rows(FourTuple(*ends).mirror())
+        mirror = FourTuple(*ends).mirror()
+        rows = [row for lookups in where for row in lookups.rows(mirror)]
     except ValueError:  # a listener's, say
         return []
+    if not rows:
+        own.unmet.append(ends)
     return [row[INODE] for row in rows if row[INODE]]
 
 
@@ -268,7 +283,7 @@ def own(lookups: Lookups | None = None) -> OwnSession:
     """
     global _latest
     where = 0 if lookups is None else lookups.namespace()
-    whose = (os.getpid(), os.getppid(), os.environb.get(b"SSH_CONNECTION"), where)
+    whose = (os.getpid(), os.getppid(), os.environ.get("SSH_CONNECTION"), where)
     latest = _latest
     if latest is None or latest[1] != whose or not 0 <= monotonic() - latest[0] < FRESH:
         began = monotonic()

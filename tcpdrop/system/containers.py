@@ -63,7 +63,7 @@ def _members(kind: str, prefix: str) -> dict[str, list[int]]:
     """The id of each that fits -> its processes, ascending, and those of the containers within it."""
     found: dict[str, list[int]] = {}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        lines = _text(f"/proc/{pid}/cgroup").splitlines()
+        lines = _text(f"/proc/{pid}/cgroup").split("\n")
         fit = {name for line in lines for name in names(kind, line.split(":", 2)[-1]) if name.startswith(prefix)}
         if fit and _text(f"/proc/{pid}/comm").rstrip("\n") not in WATCHERS:
             for name in fit:

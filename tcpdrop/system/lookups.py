@@ -2,36 +2,33 @@
 """Which sockets have a four-tuple.
 
 A socket bound to an interface is only found with that interface's index
-(Linux), so where no interface is named each is asked for.  Where there are
-thousands, their names alone take longer than a look through the kernel's table.
+(Linux), so where no interface is named each is asked for.  Where that makes
+thousands of requests, one look through the kernel's table costs less.
 """
 
 from __future__ import annotations
 
 import os
-from time import monotonic
+from _struct import pack
 
 from ..model.addresses import printable
 from ..model.four_tuple import interface
 from ..model.rows import CONNECTION_STATES, COOKIE, IFINDEX, LPORT, ROW, RPORT, ends_of
 from . import kernel, platform
 
-#: interfaces from which the two ports are looked for in the kernel's table instead
-MANY = 512
-#: exact requests for a batch of tuples from which one look at the whole table costs less
-REQUESTS = 8192
-#: seconds; so long a namespace is believed to have many interfaces (only the time depends on it)
-BELIEVED = 60.0
+#: exact requests from which a look at the kernel's table costs less: for one tuple, where the kernel passes over other ports, and for many
+REQUESTS_FOR_ONE, REQUESTS = 512, 8192
+
+#: the index that stands for no interface, packed
+_UNBOUND = pack("I", 0)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from ..model.four_tuple import FourTuple
     from ..model.rows import Row
-
-#: namespace -> when its interfaces were counted and were many
-_crowded: dict[int, float] = {}
+    from .kernel import Ends
 
 
 class Lookups:
@@ -40,6 +37,7 @@ class Lookups:
     def __init__(self, scope: int | None = None) -> None:
         self.scope = scope
         self._interfaces: dict[str, int] | None = None
+        self._indices = b""
         self._lists = False
 
     def check_listing(self) -> None:
@@ -53,31 +51,31 @@ class Lookups:
         if self._interfaces is None:
             found = kernel.interfaces(self.scope, what=what)
             self._interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in found.items()}
-            if len(found) > MANY:
-                _crowded[self.namespace()] = monotonic()
         return self._interfaces
 
     def rows(self, quad: FourTuple) -> list[Row]:
         """Every socket that has this tuple, and is bound to its interface if it names one.  Raises ValueError, Error."""
-        bound = self.bound_to(quad)
-        if bound or not platform.TRIES_INTERFACES:
-            return _those_bound(self._each(quad, [bound]), bound)
-        if not self._are_many():
-            indices = set(self.interfaces(quad).values())
-            if len(indices) <= MANY:
-                return self._each(quad, [0, *indices])
-        return self._with_missed(quad, self._in_table([quad], quad.lport, quad.rport).get(quad.ends(), []), 0)
+        bound = self.bound_to(quad) if quad.devs else 0
+        return _those_bound(self._found([quad], bound).get(quad.ends(), []), bound)
+
+    def with_mirror(self, quad: FourTuple) -> tuple[list[Row], list[Row]]:
+        """The sockets of a tuple, and of its mirror, whatever that is bound to."""
+        mirror = quad.mirror()
+        if quad.devs or platform.LOOKS_BY_WALK or self._costs_more(1, self._all_indices(quad)):
+            return self.rows(quad), self.rows(mirror)
+        found = self._found([quad, mirror], 0)
+        return found.get(quad.ends(), []), found.get(mirror.ends(), [])
 
     def rows_of_each(self, quads: list[FourTuple]) -> list[list[Row]]:
-        """The same for many tuples, in the time of one look at the table where that is less."""
-        if len(quads) < 2 or not (platform.LOOKS_BY_WALK or len(quads) * (1 + len(self.interfaces())) > REQUESTS):
+        """The rows of many tuples, in the time of one look at the table where that is less."""
+        if len(quads) < 2:
             return [self.rows(quad) for quad in quads]
-        table = self._in_table(quads)
-        found = []
-        for quad in quads:
-            rows, bound = table.get(quad.ends(), []), self.bound_to(quad)
-            found.append(_those_bound(rows if platform.LOOKS_BY_WALK else self._with_missed(quad, rows, bound), bound))
-        return found
+        bounds = [self.bound_to(quad) for quad in quads]
+        if platform.LOOKS_BY_WALK:
+            found = dict.fromkeys(bounds, self._in_table([quad.ends() for quad in quads]))
+        else:
+            found = {one: self._found([quad for quad, bound in zip(quads, bounds) if bound == one], one) for one in set(bounds)}
+        return [_those_bound(found[bound].get(quad.ends(), []), bound) for quad, bound in zip(quads, bounds)]
 
     def name_of(self, index: int) -> str:
         """An interface's name."""
@@ -90,31 +88,47 @@ class Lookups:
             raise ValueError(f"the ends name two interfaces, {' and '.join(f'%{printable(dev)}' for dev in quad.devs)}")
         return found.pop() if found else 0
 
-    def _each(self, quad: FourTuple, indices: list[int]) -> list[Row]:
-        return kernel.look_up_each(quad.ends(), indices, scope=self.scope, what=quad)
+    def _found(self, quads: Sequence[FourTuple], bound: int) -> dict[Ends, list[Row]]:
+        """The sockets by their ends: those that are found with this interface, 0 being any."""
+        wanted = [quad.ends() for quad in quads]
+        indices = pack("I", bound) if bound else self._all_indices(quads[0])
+        found: dict[Ends, list[Row]] = {}
+        seen: set[int] = set()
+        if self._costs_more(len(wanted), indices):
+            found = self._in_table(wanted)
+            seen = {row[COOKIE] for rows in found.values() for row in rows}
+            indices = pack("I", bound)  # a look at the table is no snapshot: what it does not show is asked for
+        for row in kernel.look_up_each(wanted, indices, scope=self.scope, what=quads[0]):
+            if row[COOKIE] not in seen:
+                found.setdefault(ends_of(row), []).append(row)
+        return found
 
-    def _in_table(self, quads: Iterable[FourTuple], lport: int = 0, rport: int = 0) -> dict[object, list[Row]]:
-        """What one look at the table shows of these tuples, by their ends."""
+    @staticmethod
+    def _costs_more(tuples: int, indices: bytes) -> bool:
+        """Than a look at the table?"""
+        return tuples * len(indices) // len(_UNBOUND) > (REQUESTS_FOR_ONE if tuples == 1 else REQUESTS)
+
+    def _all_indices(self, what: object) -> bytes:
+        """For a socket that is bound to any interface, or to none."""
+        if not self._indices:
+            self._indices = _UNBOUND + kernel.ifindices(self.scope, what=what) if platform.TRIES_INTERFACES else _UNBOUND
+        return self._indices
+
+    def _in_table(self, wanted: list[Ends]) -> dict[Ends, list[Row]]:
+        """What one look at the table shows of these tuples."""
         from ..model.columns import column  # not for the one tuple of the classic form
 
+        lport, rport = wanted[0][1::2] if len(wanted) == 1 else (0, 0)
         data = kernel.list_connections(CONNECTION_STATES, b"", lport, rport, scope=self.scope).tobytes()
-        wanted = {quad.ends() for quad in quads}
-        ports = {(lport, rport) for _, lport, _, rport in wanted}
-        found: dict[object, list[Row]] = {}
+        ports = {ends[1::2] for ends in wanted}
+        among = set(wanted)
+        found: dict[Ends, list[Row]] = {}
         for place, pair in enumerate(zip(column(data, LPORT), column(data, RPORT))):
             if pair in ports:
                 row = ROW.unpack_from(data, place * ROW.size)
-                if ends_of(row) in wanted:
+                if ends_of(row) in among:
                     found.setdefault(ends_of(row), []).append(row)
         return found
-
-    def _with_missed(self, quad: FourTuple, rows: list[Row], bound: int) -> list[Row]:
-        """A look at the table is no snapshot: what it does not show is asked for."""
-        seen = {row[COOKIE] for row in rows}
-        return rows + [row for row in self._each(quad, [bound]) if row[COOKIE] not in seen]
-
-    def _are_many(self) -> bool:
-        return self._interfaces is None and monotonic() - _crowded.get(self.namespace(), -BELIEVED) < BELIEVED
 
     def namespace(self) -> int:
         """A number that no other network namespace has now; 0 for the caller's own."""

@@ -32,8 +32,7 @@ def path_of(where: str) -> tuple[str, int | None]:
     engine started, else a name.  Also 'net:[4026531840]', as it is shown where it
     has no name.  Raises ValueError when two fit.
     """
-    if not where:
-        raise ValueError("a network namespace is a NAME, a PID or a PATH, not an empty text")
+    check_name(where)
     where = typed_bytes(where)
     if "/" in where:
         return where, None
@@ -50,6 +49,25 @@ def path_of(where: str) -> tuple[str, int | None]:
     if os.path.exists(named):
         raise ValueError(f"'{where}' is a process and also a network namespace: write {named} or /proc/{where}/ns/net")
     return f"/proc/{where}/ns/net", None
+
+
+def check_name(where: str) -> None:
+    """Raise ValueError for what can name none, whatever this host has."""
+    if not where:
+        raise ValueError("a network namespace is a NAME, a PID or a PATH, not an empty text")
+    if where.startswith("net:[") and "/" not in where:
+        possible = where.endswith("]") and is_number(where[5:-1]) and len(where) <= len("net:[]") + 20
+    else:
+        possible = _is_path(where)
+    if not possible:
+        raise ValueError(f"'{printable(where)}' names no network namespace: a NAME, a PID, a PATH or net:[NUMBER] does")
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeError:
+        return False
 
 
 def _path_with(label: str) -> str:
@@ -245,7 +263,7 @@ def _mounted(pid: int) -> Iterator[str]:
     """Where network namespaces are mounted, as this process sees it.  proc_pid_mountinfo(5)."""
     try:
         with open(f"/proc/{pid}/mountinfo", "rb") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split(b"\n")
     except OSError:
         return
     for line in lines:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from _struct import Struct
 
 from ..errors import NotSupported
-from ..model.addresses import printable
+from ..model.addresses import is_number, printable
 from . import kernel
 
 #: inode, descriptor
@@ -53,10 +54,15 @@ def text_of(path: str) -> str:
         return ""
 
 
+def lines_of(path: str) -> list[str]:
+    """The lines of text_of().  Names may have anything in them but a line's end: str.splitlines() would break at more."""
+    return text_of(path).split("\n")
+
+
 def mounts() -> list[list[str]]:
     """The fields of each mount: device, path, type, options.  None where there is no such file."""
     try:
-        return [line.split(" ") for line in read("/proc/self/mounts").decode("utf-8", "surrogateescape").splitlines()]
+        return [line.split(" ") for line in read("/proc/self/mounts").decode("utf-8", "surrogateescape").split("\n")]
     except OSError:
         return []
 
@@ -64,12 +70,13 @@ def mounts() -> list[list[str]]:
 def mounts_of(kind: str) -> list[tuple[str, int]]:
     """(path, device number) of each mounted file system of this type.  proc_pid_mountinfo(5)."""
     found = []
-    for line in text_of("/proc/self/mountinfo").splitlines():
+    for line in lines_of("/proc/self/mountinfo"):
         fields, _, rest = line.partition(" - ")
-        if rest.split(" ")[0] == kind:
-            words = fields.split(" ")
+        words = fields.split(" ")
+        if rest.split(" ")[0] == kind and len(words) > 4:
             major, _, minor = words[2].partition(":")
-            found.append((_unescaped(words[4]), os.makedev(int(major), int(minor))))
+            if is_number(major) and is_number(minor) and len(words[2]) < 20:
+                found.append((_unescaped(words[4]), os.makedev(int(major), int(minor))))
     return found
 
 
@@ -155,14 +162,14 @@ def psinfo(pid: int) -> PsInfo:
 def parent_of(pid: int) -> int:
     """The parent's pid; 0 for the first process and for one of another PID namespace."""
     try:
-        return int(_stat(pid)[1])
+        return _number(_stat(pid), 1)
     except FileNotFoundError:
         return psinfo(pid).parent
 
 
 def have_terminal() -> bool:
     """Have we a controlling terminal?"""
-    return int(_stat("self")[4]) != 0
+    return _number(_stat("self"), 4) != 0
 
 
 def audit_session(pid: int | str) -> int | None:
@@ -176,7 +183,7 @@ def audit_session(pid: int | str) -> int | None:
 
 def session_scope(pid: int | str) -> str | None:
     """logind's scope of the login that a process belongs to, 'session-3.scope', by its cgroup."""
-    for line in text_of(f"/proc/{pid}/cgroup").splitlines():
+    for line in lines_of(f"/proc/{pid}/cgroup"):
         for part in reversed(line.split("/")):
             if part.startswith("session-") and part.endswith(".scope"):
                 return part
@@ -187,6 +194,14 @@ def _stat(pid: int | str) -> list[bytes]:
     """The fields of /proc/PID/stat from the state on."""
     # The command's name stands in parentheses before them and may contain any byte.
     return read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _number(fields: list[bytes], place: int) -> int:
+    """One of a line's numbers.  OSError where it has none: then nothing is known."""
+    try:
+        return int(fields[place])
+    except (IndexError, ValueError):
+        raise OSError(errno.EPROTO, "a file of /proc is not as proc(5) has it") from None
 
 
 def command_of(pid: int) -> str:
@@ -215,7 +230,7 @@ def uids_of(pid: int) -> frozenset[int]:
     line = next((line for line in status.split(b"\n") if line.startswith(b"Uid:")), None)
     if line is None:
         return psinfo(pid).uids
-    uids = frozenset(map(int, line.split()[1:3]))
+    uids = frozenset(_number(line.split(), place) for place in (1, 2))
     if uids & {unmapped_uid()}:
         raise PermissionError(errno.EPERM, "a user without a number in this user namespace")
     return uids
@@ -263,12 +278,27 @@ def links_of(pid: int) -> Iterator[str]:
         raise PermissionError(errno.EPERM, "another program since")
 
 
+def streams_of(pid: int) -> Iterator[tuple[str, str]]:
+    """What each descriptor is, in every thread's own table, and the path of its fdinfo."""
+    for place in (f"/proc/{pid}", *(f"/proc/{pid}/task/{tid}" for tid in kernel.thread_tables(pid))):
+        for name, link in _descriptors(f"{place}/fd"):
+            yield link, f"{place}/fdinfo/{name}"
+
+
+def is_fifo(path: str) -> bool:
+    """Is what a descriptor's link leads to a FIFO?"""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _links(place: str) -> Iterator[str]:
     """What each descriptor of one table is, and what is registered with an io_uring that is one of them."""
     for name, link in _descriptors(f"{place}/fd"):
         yield link
         if link == "anon_inode:[io_uring]":
-            for line in text_of(f"{place}/fdinfo/{name}").splitlines():
+            for line in lines_of(f"{place}/fdinfo/{name}"):
                 registered = line.partition(": ")[2]  # '    0: socket:[4711]', where the kernel names it so
                 if registered.startswith("socket:["):
                     yield registered

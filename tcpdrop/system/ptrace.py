@@ -11,6 +11,7 @@ import errno
 import os
 
 from ..errors import Error
+from ..model.addresses import is_number
 from . import kernel, procfs
 from .processes import Processes
 
@@ -56,15 +57,15 @@ def any_lends(*, mine: bool) -> bool | None:
 
 def may_borrow_all() -> bool:
     """Has the caller CAP_SYS_PTRACE, so that nothing but Yama could refuse?  capabilities(7)."""
-    lines = procfs.text_of("/proc/self/status").splitlines()
-    effective = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    words = next((line.split() for line in procfs.lines_of("/proc/self/status") if line.startswith("CapEff:")), [])
+    effective = int(words[1], 16) if len(words) == 2 and not words[1].strip("0123456789abcdef") else 0
     return bool(effective >> CAP_SYS_PTRACE & 1) and yama() != 3
 
 
 def yama() -> int | None:
     """kernel.yama.ptrace_scope; None where there is no Yama."""
     text = procfs.text_of("/proc/sys/kernel/yama/ptrace_scope")
-    return int(text) if text else None
+    return int(text) if is_number(text.strip()) else None
 
 
 def hint() -> str:

@@ -42,6 +42,10 @@ _CAUSES: dict[tuple[str, int], tuple[str, str]] = {
     ),
     ("destroy", errno.EOPNOTSUPP): ("this kernel is built without CONFIG_INET_DIAG_DESTROY", "CONFIG_INET_DIAG_DESTROY=y in the kernel"),
     ("destroy", errno.EINVAL): ("this kernel is too old to drop connections: Linux has SOCK_DESTROY since 4.5", "Linux 4.5 or newer"),
+    **dict.fromkeys(
+        [(step, errno.EAGAIN) for step in ("dump", "MPTCP dump", "interfaces", "rules")],
+        ("it changed each time that it was read: try again", ""),
+    ),
     ("setns", errno.EPERM): ("needs CAP_SYS_ADMIN, here and in the user namespace that owns it; run as root", ""),
     ("pthread_create", errno.EAGAIN): ("no thread is to be had: ulimit -u, or the control group's pids.max", "a higher limit of processes"),
     ("pidfd_getfd", errno.ENOSYS): ("borrowing a descriptor takes Linux 5.6, or a seccomp filter forbids it", "pidfd_getfd(2) let through"),
@@ -123,7 +127,7 @@ def _unit() -> str:
 def _lines(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
+            return file.read().split("\n")
     except OSError:
         return []
 

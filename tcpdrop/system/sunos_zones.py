@@ -90,7 +90,7 @@ def _listed() -> str:
 
 
 def _id_of(name: str, listed: str, own: int | None = None) -> int:
-    for line in listed.splitlines():
+    for line in listed.split("\n"):
         fields = line.replace("\\:", "").split(":")  # a colon in a path is escaped
         if fields[1:2] != [name] or not is_number(fields[0]):
             continue

@@ -2,16 +2,14 @@
 /*
  * fuzz_mib2.c - the parser under libFuzzer.  The input is a conversation: one
  * byte of flags, then messages of a control size, a control part, a data size
- * of two bytes and a data part.  With FUZZ_SMOKE it is a program that runs the
- * files it is given, so that the corpus is a test without libFuzzer.
+ * of two bytes and a data part.
  */
 #include "../../src/mib2.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+#include "fuzz_main.h"
 
 /* Take n bytes, or what is left, into memory of exactly that size. */
 static uint8_t *
@@ -89,28 +87,3 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	td_rows_free(&rows);
 	return 0;
 }
-
-#ifdef FUZZ_SMOKE
-int
-main(int argc, char **argv)
-{
-	static uint8_t bytes[1 << 20];
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		FILE *f = fopen(argv[i], "rb");
-		size_t size, n;
-
-		if (f == NULL) {
-			perror(argv[i]);
-			return 1;
-		}
-		size = fread(bytes, 1, sizeof(bytes), f);
-		fclose(f);
-		for (n = 0; n <= size; n++) /* and every beginning of it */
-			(void)LLVMFuzzerTestOneInput(bytes, n);
-	}
-	printf("fuzz_mib2: %d files\n", argc - 1);
-	return argc < 2;
-}
-#endif

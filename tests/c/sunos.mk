@@ -3,14 +3,12 @@
 #
 #   make -C tests/c -f sunos.mk sunos-check
 #   make -C tests/c -f sunos.mk sunos-plain (without the sanitizers)
-#   make -C tests/c -f sunos.mk sunos-fuzz [SECONDS=20]
 #   make -C tests/c -f sunos.mk sunos-bench
 #
 # Made to be included by the Makefile beside it too: all names begin with SUNOS.
 
 CC ?= cc
 CLANG ?= clang
-SECONDS ?= 20
 BUILD ?= build
 
 SUNOS_SRC = ../../src
@@ -24,7 +22,7 @@ SUNOS_HEADERS = $(wildcard $(SUNOS_SRC)/*.h $(SUNOS_SIM)/*.h $(SUNOS_SIM)/includ
 SUNOS_TESTS = test_mib2 test_sim_vectors test_sim_mib test_sunos test_sunos_list test_sunos_faults
 SUNOS_BUILT = $(SUNOS_TESTS:%=$(BUILD)/sunos/%) $(BUILD)/sunos/fuzz_mib2_smoke
 
-.PHONY: sunos-check sunos-plain sunos-fuzz sunos-bench
+.PHONY: sunos-check sunos-plain sunos-fuzzers sunos-bench
 
 sunos-check: sunos-plain $(SUNOS_BUILT:%=%.sanitized) ## the SunOS backend on the simulator, also under ASan and UBSan
 	@for test in $(SUNOS_TESTS); do ./$(BUILD)/sunos/$$test.sanitized || exit 1; done
@@ -35,9 +33,7 @@ sunos-plain: $(SUNOS_BUILT)
 	@for test in $(SUNOS_TESTS); do $(RUNNER) ./$(BUILD)/sunos/$$test || exit 1; done
 	@$(RUNNER) ./$(BUILD)/sunos/fuzz_mib2_smoke corpus_mib2/*
 
-sunos-fuzz: $(BUILD)/sunos/fuzz_mib2 ## MIB2 replies nobody would send, for SECONDS
-	@mkdir -p $(BUILD)/sunos/corpus
-	./$(BUILD)/sunos/fuzz_mib2 -max_total_time=$(SECONDS) -max_len=8192 -print_final_stats=1 $(BUILD)/sunos/corpus corpus_mib2
+sunos-fuzzers: $(BUILD)/sunos/fuzz_mib2 ## MIB2 replies nobody would send, for tools/fuzz.sh
 
 sunos-bench: $(BUILD)/sunos/bench_sunos ## 100,000 simulated connections: a walk against parsing its bytes
 	./$(BUILD)/sunos/bench_sunos
@@ -50,14 +46,14 @@ $(BUILD)/sunos/%.sanitized: %.c $(SUNOS_FILES) $(SUNOS_MODEL) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(SUNOS_STRICT) $(SUNOS_SANITIZE) $(CFLAGS) -I$(SUNOS_SIM)/include -o $@ $< $(SUNOS_FILES) $(SUNOS_MODEL) $(LDFLAGS) -lpthread
 
-$(BUILD)/sunos/fuzz_mib2_smoke: fuzz_mib2.c $(SUNOS_PURE) $(SUNOS_HEADERS)
+$(BUILD)/sunos/fuzz_mib2_smoke: fuzz_mib2.c fuzz_main.h $(SUNOS_PURE) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(SUNOS_STRICT) -O2 $(CFLAGS) -DFUZZ_SMOKE -o $@ $< $(SUNOS_PURE) $(LDFLAGS)
 
-$(BUILD)/sunos/fuzz_mib2_smoke.sanitized: fuzz_mib2.c $(SUNOS_PURE) $(SUNOS_HEADERS)
+$(BUILD)/sunos/fuzz_mib2_smoke.sanitized: fuzz_mib2.c fuzz_main.h $(SUNOS_PURE) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(SUNOS_STRICT) $(SUNOS_SANITIZE) $(CFLAGS) -DFUZZ_SMOKE -o $@ $< $(SUNOS_PURE) $(LDFLAGS)
 
-$(BUILD)/sunos/fuzz_mib2: fuzz_mib2.c $(SUNOS_PURE) $(SUNOS_HEADERS)
+$(BUILD)/sunos/fuzz_mib2: fuzz_mib2.c fuzz_main.h $(SUNOS_PURE) $(SUNOS_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(SUNOS_STRICT) $(SUNOS_SANITIZE) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(SUNOS_PURE) $(LDFLAGS)

@@ -254,6 +254,31 @@ test_names(void)
 	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
 }
 
+static void
+test_indices(void)
+{
+	unsigned char buf[16] = {0}, request[TD_STATS_SIZE];
+	struct td_message m;
+	uint32_t index = 0;
+
+	td_put_stats(request, 5);
+	CHECK(td_get32(request) == TD_STATS_SIZE && td_get16(request + 4) == 94);
+	CHECK(td_get16(request + 6) == 0x301);
+	CHECK(td_get32(request + HEADER + 8) != 0); /* else the kernel refuses it */
+	td_put32(buf + 4, 77);
+	m = message(92, buf, 12);
+	CHECK(td_get_index(&m, &index) == 0 && index == 77);
+	m.size--;
+	CHECK(td_get_index(&m, &index) == -EBADMSG);
+	td_put32(buf + 4, 78);
+	m = message(16, buf, LINK);
+	CHECK(td_get_index(&m, &index) == 0 && index == 78);
+	m.size--;
+	CHECK(td_get_index(&m, &index) == -EBADMSG);
+	m = message(24, buf, sizeof(buf));
+	CHECK(td_get_index(&m, &index) == -EBADMSG);
+}
+
 int
 main(void)
 {
@@ -263,6 +288,7 @@ main(void)
 	test_rules();
 	test_links();
 	test_names();
+	test_indices();
 	puts("test_rtnetlink: ok");
 	return 0;
 }

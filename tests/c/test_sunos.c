@@ -317,6 +317,7 @@ the_rest(void)
 {
 	struct td_tuple t = tuple("10.0.0.1", 22, "10.0.0.2", 5000);
 	struct td_interface *interfaces = NULL;
+	uint32_t *indices = NULL;
 	const char *step = "";
 	struct sim_conn *a;
 	size_t n = 0;
@@ -337,6 +338,7 @@ the_rest(void)
 	CHECK(n > 0 && interfaces[0].index > 0 && interfaces[0].name[0] != '\0');
 	free(interfaces);
 	CHECK_EQUAL(td_interfaces(5, &interfaces, &n, &step), -ENOTSUP);
+	CHECK_EQUAL(td_ifindices(TD_OWN_SCOPE, &indices, &n, &step), -ENOTSUP);
 	CHECK(strcmp(td_backend, "sunos") == 0);
 }
 

@@ -171,7 +171,7 @@ def test_an_unbound_socket_is_found_with_any_interface(holder, backend):
 
 def each(pair, *indices):
     """The cookies that lookup_each() finds with these interfaces."""
-    packed = _tcpdrop.lookup_each(*pair.tuple, struct.pack(f"{len(indices)}I", *indices))
+    packed = _tcpdrop.lookup_each([pair.tuple], struct.pack(f"{len(indices)}I", *indices))
     return [row[COOKIE] for row in ROW.iter_unpack(packed)]
 
 
@@ -192,9 +192,27 @@ def test_every_interface_refuses_wildcards_and_half_numbers(holder):
     pair = holder.pair()
     laddr, _, raddr, rport = pair.tuple
     with pytest.raises(ValueError, match="port 0 is a wildcard"):
-        _tcpdrop.lookup_each(laddr, 0, raddr, rport, bytes(4))
+        _tcpdrop.lookup_each([pair.tuple, (laddr, 0, raddr, rport)], bytes(4))
     with pytest.raises(ValueError, match="not a whole number of uint32"):
-        _tcpdrop.lookup_each(*pair.tuple, bytes(5))
+        _tcpdrop.lookup_each([pair.tuple], bytes(5))
+    for wrong in ([pair.tuple[:3]], [None], [(*pair.tuple, 1)], 7, [("127.0.0.1", 1, "127.0.0.1", 2)]):
+        with pytest.raises(TypeError):
+            _tcpdrop.lookup_each(wrong, bytes(4))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_several_tuples_are_asked_for_at_once(holder, family):
+    one, other = holder.pair(family), holder.pair(family)
+    absent = (one.laddr, 1, one.raddr, 2)
+
+    def found(*tuples):
+        return [row[COOKIE] for row in ROW.iter_unpack(_tcpdrop.lookup_each(tuples, bytes(4)))]
+
+    wanted = [row_of(tuple_)[COOKIE] for tuple_ in (one.tuple, one.mirrored, other.tuple)]
+    assert sorted(found(one.tuple, absent, one.mirrored, other.tuple, one.tuple)) == sorted(wanted)
+    assert found() == [] == found(absent)
+    # More than one batch of requests, and what is wanted stands in the last.
+    assert found(*[absent] * 200, other.tuple) == wanted[2:]
 
 
 @pytest.mark.only_on("linux", reason="interfaces")
@@ -202,6 +220,14 @@ def test_interfaces_are_those_of_the_scope(other_namespace):
     _, fd = other_namespace
     assert _tcpdrop.interfaces().items() >= {name.encode(): index for index, name in socket.if_nameindex()}.items()
     assert _tcpdrop.interfaces(fd)[b"lo"] == 1
+
+
+@pytest.mark.only_on("linux", reason="interfaces")
+def test_indices_are_those_of_the_interfaces(other_namespace):
+    _, fd = other_namespace
+    for scope in (None, fd):
+        indices = [index for (index,) in struct.iter_unpack("I", _tcpdrop.ifindices(scope))]
+        assert sorted(indices) == sorted(set(_tcpdrop.interfaces(scope).values())) != []
 
 
 # ---- namespaces -------------------------------------------------------------

@@ -171,6 +171,7 @@ def test_steps_name_the_failing_call():
         (lambda: _tcpdrop.list_connections(2, b"\xff\4\0\0"), errno.EINVAL, "dump"),
         (lambda: _tcpdrop.abort_descriptor(-1, *GOOD), errno.EBADF, "fcntl"),
         (lambda: _tcpdrop.interfaces(-1), errno.EBADF, "setns"),
+        (lambda: _tcpdrop.ifindices(-1), errno.EBADF, "setns"),
         (lambda: _tcpdrop.local_ports(-1), errno.EBADF, "setns"),
     ):
         with pytest.raises(OSError) as caught:
@@ -210,10 +211,12 @@ def test_signatures_and_documentation():
     for name in (
         "list_connections",
         "lookup",
+        "lookup_each",
         "abort",
         "abort_descriptor",
         "abort_rows",
         "interfaces",
+        "ifindices",
         "local_ports",
         "probe",
         "process",

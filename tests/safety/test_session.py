@@ -11,7 +11,7 @@ from support import procnet
 from support.command import Login
 from support.command import tcpdrop as command
 from support.hidden import hide_sockets
-from support.holder import end
+from support.holder import Holder, end
 from support.wait import until
 
 import tcpdrop
@@ -162,9 +162,10 @@ def test_the_addresses_in_ssh_connection_are_read_as_everywhere(holder, spelled)
 
 
 def test_ssh_connection_of_an_ancestor_counts_behind_sudo(holder):
+    """The session's other end is held by somebody who has nothing else: what he has would carry it."""
     pair = holder.pair(victim="server")
     words = quad(pair.local, pair.remote)
-    with Session(holder, env=variable(pair.local, pair.remote)) as own:
+    with Holder() as another, Session(another, env=variable(pair.local, pair.remote)) as own:
         assert own.login.run(*words, wrapper=BARE) == named(words)
     assert pair.alive()
 

@@ -2,6 +2,7 @@
 """Which sockets have a tuple: the same answer whether each interface is asked for or the table is looked through, and how often."""
 
 import socket
+import struct
 
 import pytest
 from support.command import line, tcpdrop
@@ -17,9 +18,8 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="inter
 @pytest.fixture(params=["exact", "table", "batch"])
 def way(request, monkeypatch):
     """As beside few interfaces, beside thousands, and as of many lines."""
-    monkeypatch.setattr(lookups, "_crowded", {})
     if request.param != "exact":
-        monkeypatch.setattr(lookups, "MANY", 0)
+        monkeypatch.setattr(lookups, "REQUESTS_FOR_ONE", 0)
         monkeypatch.setattr(lookups, "REQUESTS", 0)
     return request.param
 
@@ -51,10 +51,25 @@ def test_an_interface_that_there_is_none_of(holder, way):
         found(way, FourTuple(*pair.tuple, "nosuch"), FourTuple(*pair.tuple))
 
 
+def test_a_tuple_and_its_mirror_in_one_request(holder, way, asked):
+    pair = holder.pair(device=b"lo")
+    quad = FourTuple(*pair.tuple)
+    (one,), (other,) = Lookups().with_mirror(quad)
+    assert [[one[COOKIE]], [other[COOKIE]]] == found(way, quad, quad.mirror())
+    assert Lookups().with_mirror(FourTuple(*pair.tuple, "lo")) == ([one], [other])
+    asked.update(dict.fromkeys(asked, 0))
+    assert Lookups().with_mirror(stale(1)[0]) == ([], [])
+    assert asked == {
+        "interfaces": 0,
+        "ifindices": 1,
+        **({"list_connections": 0, "look_up_each": 1} if way == "exact" else {"list_connections": 2, "look_up_each": 2}),
+    }
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """How often the kernel was asked for what."""
-    counts = {"interfaces": 0, "list_connections": 0, "look_up_each": 0}
+    counts = {"interfaces": 0, "ifindices": 0, "list_connections": 0, "look_up_each": 0}
 
     def counted(name):
         real = getattr(kernel, name)
@@ -75,30 +90,19 @@ def stale(number):
 
 
 @pytest.mark.parametrize("number", [2000, 4000])
-def test_many_stale_lines_are_one_look_and_one_request_each(asked, monkeypatch, number):
-    """Each would otherwise be asked for on each interface, whose names alone take 60 ms where there are 3,000."""
-    monkeypatch.setattr(lookups, "_crowded", {})
-    real = kernel.interfaces
-    monkeypatch.setattr(
-        kernel, "interfaces", lambda *args, **kwargs: {**real(*args, **kwargs), **{b"x%d" % n: 1000 + n for n in range(3000)}}
-    )
+def test_many_stale_lines_are_one_look_and_one_request(asked, monkeypatch, number):
+    """Each would otherwise be asked for on each of 3,000 interfaces."""
+    real = kernel.ifindices
+    monkeypatch.setattr(kernel, "ifindices", lambda *args, **kwargs: real(*args, **kwargs) + struct.pack("3000I", *range(1000, 4000)))
     assert Lookups().rows_of_each(stale(number)) == [[]] * number
-    assert asked == {"interfaces": 1, "list_connections": 1, "look_up_each": number}
+    assert asked == {"interfaces": 0, "ifindices": 1, "list_connections": 1, "look_up_each": 1}
 
 
-def test_the_interfaces_of_a_crowded_namespace_are_not_listed_for_each_drop(asked, monkeypatch):
-    monkeypatch.setattr(lookups, "_crowded", {})
-    monkeypatch.setattr(lookups, "MANY", 0)
-    for quad in stale(10):
-        assert Lookups().rows(quad) == []
-    assert asked == {"interfaces": 1, "list_connections": 10, "look_up_each": 10}
-
-
-def test_one_line_asks_no_dump(asked, monkeypatch):
-    """Exact requests never dump, however many sockets there are."""
-    monkeypatch.setattr(lookups, "_crowded", {})
-    assert Lookups().rows(stale(1)[0]) == []
-    assert asked == {"interfaces": 1, "list_connections": 0, "look_up_each": 1}
+@pytest.mark.parametrize("number", [1, 100])
+def test_few_lines_ask_no_dump(asked, number):
+    """Exact requests never dump, however many sockets there are, and names of interfaces nobody needs."""
+    assert Lookups().rows_of_each(stale(number)) == [[]] * number
+    assert asked == {"interfaces": 0, "ifindices": 1, "list_connections": 0, "look_up_each": 1}
 
 
 def test_two_thousand_lines_of_which_one_is_there(holder, tmp_path):

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Through which processes bytes come to a process, other than by TCP: pipes, FIFOs, terminals and UNIX sockets.
+
+A relay may take a connection in and hand it on by one of these: `nc -l <fifo |
+nc host 22 >fifo`, socat to a UNIX socket, tmux to who is attached.  What each
+process holds is read once.  proc_pid_fd(5), proc_pid_fdinfo(5), unix(7).
+"""
+
+from __future__ import annotations
+
+from ..errors import Error, NotSupported
+from . import kernel, procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    #: a process, and the fdinfo of one of its descriptors
+    End = tuple[int, str]
+
+#: files that everybody has open at both ends, and over which nothing comes
+_NO_FIFOS = ("/dev/", "/run/systemd/", "/memfd:", "/proc/", "/sys/")
+
+
+class Partners:
+    """Who has the other ends of what a process holds.
+
+    beside: of a pipe, a FIFO, a pair; also who is at a terminal that this one shows it.  shown: who shows it a terminal.
+    came: who has connected to it by a UNIX socket.  asked: to whom it has connected itself.
+    unknown: inodes of sockets that may be UNIX sockets.  hidden: of which of these nobody was seen to have another end.
+    """
+
+    __slots__ = ("asked", "beside", "came", "hidden", "shown", "unknown")
+
+    def __init__(self) -> None:
+        self.beside: set[int] = set()
+        self.shown: set[int] = set()
+        self.came: set[int] = set()
+        self.asked: set[int] = set()
+        self.unknown: set[int] = set()
+        self.hidden: set[str] = set()
+
+
+class Relays:
+    """One look at what all processes hold."""
+
+    def __init__(self, scopes: Iterable[int | None]) -> None:
+        self._held: dict[int, list[tuple[str, str]]] = {}
+        self._ends: dict[str, list[End]] = {}
+        #: somebody could not be looked at
+        self._blind = procfs.some_are_hidden()
+        for pid in procfs.all_pids():
+            self._read(pid)
+        #: inode -> that of its peer, and whether it has a name; None where that does not show
+        self._unix: dict[int, tuple[int, bool]] | None = {}
+        try:
+            for scope in scopes:
+                self._unix.update((inode, (peer, named)) for inode, peer, named in kernel.unix_sockets(scope))
+        except NotSupported:
+            self._unix = {}  # a system that tells nobody: those are not followed there
+        except Error:
+            self._unix = None
+
+    def _read(self, pid: int) -> None:
+        mine = self._held[pid] = []
+        try:
+            for link, fdinfo in procfs.streams_of(pid):
+                name = _name_of(link, fdinfo)
+                if name:
+                    mine.append((name, fdinfo))
+                    self._ends.setdefault(name, []).append((pid, fdinfo))
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended
+        except OSError:
+            self._blind = True
+
+    def partners(self, pid: int, *, inner: bool) -> Partners:
+        """inner: also those at a terminal that this process shows them."""
+        found = Partners()
+        for name, fdinfo in self._held.get(pid, ()):
+            kind, _, number = name.partition(":")
+            if kind == "socket":
+                self._by_unix(int(number), found)
+            elif kind == "slave":
+                found.shown.update(self._who(f"master:{number}"))
+            elif kind == "master":
+                found.beside.update(self._who(f"slave:{number}") if inner else ())
+            else:
+                others = {one for one, other in self._ends[name] if _are_opposite(fdinfo, other, fifo=kind == "fifo")}
+                found.beside |= others
+                if not others and kind == "pipe" and self._blind:
+                    found.hidden.add("beside")
+        for some in (found.beside, found.shown, found.came, found.asked):
+            some.discard(pid)
+        return found
+
+    def sockets_of(self, pid: int) -> set[int]:
+        """The inodes of all its sockets."""
+        return {int(name[7:]) for name, _ in self._held.get(pid, ()) if name.startswith("socket:")}
+
+    def _who(self, name: str) -> Iterator[int]:
+        return (pid for pid, _ in self._ends.get(name, ()))
+
+    def _by_unix(self, inode: int, found: Partners) -> None:
+        if self._unix is None:
+            found.unknown.add(inode)
+            return
+        peer, named = self._unix.get(inode, (0, False))
+        if not peer:
+            return
+        others = set(self._who(f"socket:{peer}"))
+        # What was accepted has its listener's name, who connects mostly has none, and a pair has none.
+        kind = "came" if named else "asked" if self._unix.get(peer, (0, False))[1] else "beside"
+        getattr(found, kind).update(others)
+        if not others:
+            found.hidden.add(kind)
+
+
+def _name_of(link: str, fdinfo: str) -> str:
+    """What both ends of a stream have in common; "" for what is none."""
+    if link.startswith("socket:["):
+        return f"socket:{link[8:-1]}"
+    if link.startswith("pipe:["):
+        return f"pipe:{link[6:-1]}"
+    if link.startswith("/dev/pts/") and link[9:].isdigit():
+        return f"slave:{link[9:]}"
+    if link in ("/dev/ptmx", "/dev/pts/ptmx"):
+        return f"master:{_field(fdinfo, 'tty-index')}"
+    return f"fifo:{link}" if link.startswith("/") and not link.startswith(_NO_FIFOS) else ""
+
+
+def _field(fdinfo: str, name: str) -> str:
+    return next((line.partition(":")[2].strip() for line in procfs.text_of(fdinfo).splitlines() if line.startswith(f"{name}:")), "")
+
+
+def _are_opposite(one: str, other: str, *, fifo: bool) -> bool:
+    """Does one write what the other reads?"""
+    mine, theirs = _ways(one), _ways(other)
+    if not (("r" in mine and "w" in theirs) or ("w" in mine and "r" in theirs)):
+        return False
+    # To ask what the file is touches it, and that may hang, as on NFS: not where a position moved, as no FIFO's does.
+    return not fifo or ({_field(one, "pos"), _field(other, "pos")} == {"0"} and procfs.is_fifo(one.replace("/fdinfo/", "/fd/")))
+
+
+def _ways(fdinfo: str) -> str:
+    flags = _field(fdinfo, "flags")
+    return ("r", "w", "rw", "")[int(flags, 8) & 3] if flags else "rw"  # as far as can be told
