@@ -63,14 +63,18 @@ class Facts:
             self._cgroup_ids[path] = _cgroups_below(path)
         return self._cgroup_ids[path]
 
+    def other_cgroup_ids(self, path: str) -> frozenset[int] | None:
+        """The ids of all that are certainly not there."""
+        if path not in self._other_cgroups:
+            self._other_cgroups[path] = _cgroups_beside(path)
+        return self._other_cgroups[path]
+
     def in_cgroup(self, path: str, number: int) -> bool | None:
         """Is this the id of a cgroup at this path or below?  One that has ended since may have been there."""
         ids = self.cgroup_ids(path)
         if ids is None or number in ids:
             return None if ids is None else True
-        if path not in self._other_cgroups:
-            self._other_cgroups[path] = _cgroups_beside(path)
-        others = self._other_cgroups[path]
+        others = self.other_cgroup_ids(path)
         return False if others is not None and number in others else None
 
 

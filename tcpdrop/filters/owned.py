@@ -242,11 +242,14 @@ class Cgroup(Node):
         return inside
 
     def condition(self, facts: Facts | None) -> tuple[Condition | None, bool]:
-        ids = facts.cgroup_ids(self.args[0]) if facts is not None else None
-        if not ids or len(ids) > bytecode.MAX_OPS or not bytecode.has_cgroup_op():
+        if facts is None or not facts.cgroup_ids(self.args[0]) or not bytecode.has_cgroup_op():
             return None, False
-        # Not exact: mini sockets have no cgroup, which is unknown and not another one.
-        return bytecode.some([bytecode.in_cgroup(number) for number in sorted(ids)]), False
+        # Only what is certainly elsewhere is left out: a mini socket, or one of a cgroup that has ended, is unknown
+        # and counted so.  The kernel was seen to have 0 for those.
+        others = facts.other_cgroup_ids(self.args[0])
+        if not others or len(others) > bytecode.MAX_OPS:
+            return None, False
+        return bytecode.Inverse(bytecode.some([bytecode.in_cgroup(number) for number in sorted(others)])), False
 
     def needs(self) -> frozenset[str]:
         return frozenset([CGROUPS])
