@@ -78,7 +78,7 @@ def _abort(batch: Batch, numbers: Sequence[int], scope: int | None) -> Sequence[
 
 
 def _again_where_bound(batch: Batch, left: Sequence[tuple[int, int]], scope: int | None) -> Iterator[tuple[int, int]]:
-    """(number, errno) of what was not dropped, after what seemed to be gone and is bound to another interface by now was asked for there."""
+    """(number, errno) of what was not dropped, after what seems to be gone was asked for at the interface that it is bound to by now."""
     gone = [number for number, answer in left if answer == errno.ENOENT]
     found = {gone[place]: row for place, row in rebound([batch[number] for number in gone], scope).items()}
     for number, answer in left:
