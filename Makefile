@@ -51,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons abi3 man pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons abi3 man pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -159,8 +159,18 @@ check-c:  ## the C files alone: strict warnings, parser tests, musl
 test-c-cross:  ## the C tests for s390x, sparc64, aarch64, armhf and i386, under qemu (tools/cross.sh install)
 	tools/cross.sh
 
-sanitize: $(TOOLS)  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: $(TOOLS) tsan  ## the same, and the module, under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) -C tests/c -f checked.mk asan
 	$(MAKE) -C tests/c sanitize PYTHON=$(abspath $(BIN)/python3)
+
+tsan:  ## the threads of the Linux backend, on this kernel, under ThreadSanitizer
+	$(MAKE) -C tests/c -f checked.mk tsan
+
+valgrind:  ## every C test under valgrind
+	$(MAKE) -C tests/c -f checked.mk valgrind BUILD=build/valgrind
+
+analyze: $(MADE)  ## the C files under gcc -fanalyzer and clang-tidy
+	$(MAKE) -C tests/c -f checked.mk analyze PYTHON=$(abspath $(BIN)/python3)
 
 fuzz: $(BUILT) $(TOOLS) fuzz-prepare  ## everything that reads, under libFuzzer (clang) and atheris, FUZZ seconds each
 	tools/fuzz.sh $(FUZZ) $(BIN)/python3 $(ARGS)
@@ -230,7 +240,7 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.
-SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize pythons fuzz-short try-roots-short
+SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize valgrind pythons fuzz-short try-roots-short
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
@@ -247,7 +257,7 @@ ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
+ci-full: ci analyze fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 
 prepare: $(BUILT) $(TOOLS) $(ANSIBLE) fuzz-prepare sunos-built wheels
 	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built

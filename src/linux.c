@@ -62,7 +62,7 @@ td_send(int fd, const void *buf, size_t size, const char **step)
 int
 td_receive(int fd, void *buf, size_t size, size_t *got, const char **step)
 {
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = {.nl_pid = 0};
 	socklen_t length = sizeof(from);
 	ssize_t n = recvfrom(fd, buf, size, MSG_TRUNC, (struct sockaddr *)&from,
 	    &length);
@@ -295,7 +295,7 @@ destroy(int fd, const struct td_row *row, const char **step)
 int
 td_abort(const struct td_tuple *tuple, int scope, const char **step)
 {
-	struct td_row row;
+	struct td_row row = {.flags = 0};
 	int fd, error;
 
 	error = td_open_diag(scope, &fd, step);

@@ -118,7 +118,7 @@ count_sockets(void)
 			    sscanf(line, "TCP6: inuse %ld", &used) == 1)
 				total += used + orphans + waiting;
 		}
-		fclose(f);
+		(void)fclose(f);
 	}
 	return total > 0 ? (size_t)total : 0;
 }

@@ -55,7 +55,7 @@ count_sockets(void)
 			total = (total < 0 ? 0 : total) + number;
 	if (ferror(f))
 		total = 1; /* nor can it be told from a part of it */
-	fclose(f);
+	(void)fclose(f);
 	return total;
 }
 

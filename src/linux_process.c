@@ -209,7 +209,7 @@ td_thread_tables(int pid, int **tids, size_t *n, const char **step)
 	int process, error;
 
 	*step = "/proc";
-	snprintf(path, sizeof(path), "/proc/%d", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
 	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
 		return -errno;
@@ -233,7 +233,7 @@ read_sockets(int process, int pid, struct td_process *p)
 		error = find_tables(process, &others);
 	for (i = 0; i < others.count && error == 0; i++) {
 		t.tid = others.tids[i];
-		snprintf(path, sizeof(path), "task/%d/fd", t.tid);
+		(void)snprintf(path, sizeof(path), "task/%d/fd", t.tid);
 		error = read_table(process, path, &t);
 	}
 	free(others.tids);
@@ -302,7 +302,7 @@ td_process(int pid, const char *variable, struct td_process *p,
 
 	memset(p, 0, sizeof(*p));
 	*step = "/proc";
-	snprintf(path, sizeof(path), "/proc/%d", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
 	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
 		return -errno;

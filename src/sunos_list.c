@@ -187,7 +187,7 @@ static int
 read_tables(int fd, struct td_mib2 *walk, const char **step)
 {
 	struct buffer b = {NULL, 0, 0};
-	struct td_mib2_reply reply;
+	struct td_mib2_reply reply = {.len = 0};
 	int error = 0, n;
 
 	for (n = 0; n < MAX_TABLES; n++) {

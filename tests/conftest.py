@@ -154,7 +154,11 @@ def no_threads(tmp_path_factory):
 @pytest.fixture(scope="session")
 def faults(tmp_path_factory):
     """The environment in which a call of our module's can be told to fail."""
-    return _shim(tmp_path_factory, "faults")
+    env = _shim(tmp_path_factory, "faults")
+    # In front of a sanitizer: it looks who calls, and that must be the module itself.
+    *others, shim = env["LD_PRELOAD"].split()
+    options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
+    return {"LD_PRELOAD": " ".join((shim, *others)), "ASAN_OPTIONS": options}
 
 
 @pytest.fixture(scope="session")

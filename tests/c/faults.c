@@ -259,9 +259,21 @@ fgets(char *text, int size, FILE *file)
 
 /* ---- memory ------------------------------------------------------------- */
 
-/* What dlsym() itself wants while the real calloc() is looked for. */
-static _Alignas(16) char early[4096];
+/* What dlsym() itself wants, and a sanitizer, while the real malloc() is looked for. */
+static _Alignas(16) char early[65536];
 static size_t early_used;
+static int looking;
+
+static void *
+take_early(size_t size)
+{
+	void *block = early + early_used;
+
+	early_used += (size + 15) & ~(size_t)15;
+	if (early_used > sizeof(early))
+		abort();
+	return block;
+}
 
 static void *
 counted(int ours, void *block)
@@ -271,34 +283,36 @@ counted(int ours, void *block)
 	return block;
 }
 
+static void *(*real_malloc)(size_t), *(*real_calloc)(size_t, size_t);
+static void (*real_free)(void *);
+
+static int
+look(void)
+{
+	if (real_malloc == NULL && !looking) {
+		looking = 1;
+		*(void **)&real_free = dlsym(RTLD_NEXT, "free");
+		*(void **)&real_calloc = dlsym(RTLD_NEXT, "calloc");
+		*(void **)&real_malloc = dlsym(RTLD_NEXT, "malloc");
+		looking = 0;
+	}
+	return real_malloc != NULL;
+}
+
 void *
 malloc(size_t size)
 {
-	NEXT(void *, "malloc", (size_t));
-
-	return due(OURS, "malloc") ? NULL : counted(OURS, next(size));
+	if (!look())
+		return take_early(size);
+	return due(OURS, "malloc") ? NULL : counted(OURS, real_malloc(size));
 }
 
 void *
 calloc(size_t n, size_t size)
 {
-	static void *(*next)(size_t, size_t);
-	static int looking;
-
-	if (looking) {
-		void *block = early + early_used;
-
-		early_used += (n * size + 15) & ~(size_t)15;
-		if (early_used > sizeof(early))
-			abort();
-		return block;
-	}
-	if (next == NULL) {
-		looking = 1;
-		*(void **)&next = dlsym(RTLD_NEXT, "calloc");
-		looking = 0;
-	}
-	return due(OURS, "calloc") ? NULL : counted(OURS, next(n, size));
+	if (!look())
+		return take_early(n * size);
+	return due(OURS, "calloc") ? NULL : counted(OURS, real_calloc(n, size));
 }
 
 void *
@@ -330,13 +344,12 @@ strdup(const char *text)
 void
 free(void *block)
 {
-	NEXT(void, "free", (void *));
-
 	if ((char *)block >= early && (char *)block < early + sizeof(early))
 		return;
 	if (OURS && block != NULL)
 		held--;
-	next(block);
+	if (look())
+		real_free(block);
 }
 
 /* ---- what is said, and what is heard ------------------------------------ */
