@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..errors import FilterError
 from ..filters import Filter
 from ..filters.endpoints import nothing
 from ..filters.values import address
 from ..filters.vocabulary import KEYWORDS
 from ..model.addresses import printable
+from .files import text_of
 from .options import OPTIONS, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from ..filters.endpoints import Located
 
 #: bytes of one file: a million addresses
@@ -55,27 +52,14 @@ def _name(dest: str) -> str:
 def _located(option: str, value: str) -> list[Located]:
     """The addresses of a file.  Nothing of it is shown: it may be one that was not meant."""
     name = f"{option} {printable(value)}"
-    try:
-        if value == "-":
-            raw = b"" if sys.stdin is None else _read(sys.stdin.buffer)
-        else:
-            with open(value[1:], "rb") as file:
-                raw = _read(file)
-    except OSError as error:
-        raise FilterError(f"{name}: {error.strerror}") from None
-    if len(raw) > LARGEST:
-        raise FilterError(f"{name}: it has more than {LARGEST >> 20} MiB")
+    text = text_of(value if value == "-" else value[1:], name, LARGEST)
     found = []
-    for number, line in enumerate(raw.decode("utf-8", "surrogateescape").split("\n"), 1):
-        text = line.partition("#")[0].strip(" \t\r\ufeff,")
-        if not text:
+    for number, line in enumerate(text.split("\n"), 1):
+        word = line.partition("#")[0].strip(" \t\r\ufeff,")
+        if not word:
             continue
         try:
-            found.append(address(text))
+            found.append(address(word))
         except ValueError:
             raise FilterError(f"{name}: line {number} is no address, prefix or ADDRESS:PORT") from None
     return found
-
-
-def _read(file: BinaryIO) -> bytes:
-    return file.read(LARGEST + 1)

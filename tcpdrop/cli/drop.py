@@ -41,14 +41,16 @@ if TYPE_CHECKING:
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
-    chosen = _selection_of(parsed)
+    # An option that lacks its value has taken the first word of the filter: its own word comes before the filter's.
     bound = _bound(parsed)
-    protect = protecting(parsed)
     rate = number(parsed, "rate", "--rate")
     if rate == 0:
         raise UsageError("--rate is 1 or more a second")
     method = check_method(parsed.text("method") or AUTO)
-    job = Job(parsed, streams, chosen)
+    arranged, keeping = arrangement(parsed), Keeping(parsed)
+    chosen = _selection_of(parsed)
+    protect = protecting(parsed)
+    job = Job(parsed, streams, chosen, arranged, keeping)
     check_zone(parsed)
     # Only now is anything opened: the command line was understood.
     job.given = _given(parsed)
@@ -158,7 +160,9 @@ class Progress:
 class Job:
     """One command: its rounds, and what they say."""
 
-    def __init__(self, parsed: Parsed, streams: Streams, chosen: Filter | None) -> None:
+    def __init__(
+        self, parsed: Parsed, streams: Streams, chosen: Filter | None, arranged: tuple[str | None, int | None], keeping: Keeping
+    ) -> None:
         self.parsed = parsed
         self.streams = streams
         self.chosen = chosen
@@ -166,11 +170,11 @@ class Job:
         self.given: Connections | None = None
         #: where to select, once that was looked up
         self.namespaces: list[Namespace] | None = None
-        self.order, self.limit = arrangement(parsed)
+        self.order, self.limit = arranged
         if self.order is not None and parsed.text("from") is not None:
             raise UsageError("--order needs what is measured now, and --from has its own order")
         self.dry_run = parsed.flag("dry_run") or parsed.flag("as_commands")
-        self.keeping = Keeping(parsed)
+        self.keeping = keeping
         self.goes_on = self.keeping.wanted and not self.dry_run
         self.teller = messages.Teller(parsed, streams, goes_on=self.goes_on)
         exact = parsed.text("from") is not None

@@ -29,9 +29,9 @@ def run(parsed: Parsed, streams: Streams) -> int:
     if parsed.texts("fields") == ["help"]:
         streams.data("\n".join(fields.FIELDS))
         return 0
+    order, limit = arrangement(parsed)  # before the filter, whose first word they may have taken
     chosen = _filter(parsed)
     names = _fields(parsed, streams)
-    order, limit = arrangement(parsed)
     check_zone(parsed)
     if parsed.flag("explain"):
         return _explain(chosen, streams)

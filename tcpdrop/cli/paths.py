@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import Error
-from ..model.addresses import printable
+from ..model.addresses import printable, spelled_bytes
 from .exit_status import DONE
 from .options import Parsed, UsageError
 from .streams import SCHEMA, Streams, dumps
@@ -31,11 +31,11 @@ def run(parsed: Parsed, streams: Streams) -> int:
         raise UsageError(f"--completion: one of {', '.join(COMPLETIONS)}, not {printable(shell)}")
     found = {name: _place(name, shell or "") for name in wanted or ENGINES}
     if parsed.machine:
-        streams.data(dumps({"schema": SCHEMA, "type": "paths", **found}))
+        streams.data(dumps({"schema": SCHEMA, "type": "paths", **{name: spelled_bytes(place) for name, place in found.items()}}))
     elif wanted:
-        streams.data(found[wanted[0]])
+        streams.path(found[wanted[0]])
     else:
-        streams.data("\n".join(f"{engine:<8} {place}" for engine, place in found.items()))
+        streams.data("\n".join(f"{engine:<8} {spelled_bytes(place)}" for engine, place in found.items()))
     return DONE
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 from ..engine.single import the_one
 from ..errors import Error, FilterError, NotFound
@@ -25,6 +24,7 @@ from ..system import netns
 from ..system.lookups import Lookups
 from ..system.netns import Namespace
 from ..system.services import port_of
+from .files import text_of
 from .streams import SCHEMA
 
 TYPE_CHECKING = False
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from ..model.rows import Row
     from ..model.spellings import Ends, Named
 
+#: bytes of a list: more than three hundred thousand lines of JSON, or six million of text
+LARGEST = 256 << 20
+#: characters that are shown of what is wrong with a line
+_LONGEST = 300
 #: what --color=always writes between the words
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 #: no socket has it: what is saved under it cannot be found
@@ -67,16 +71,8 @@ def read(source: str, where: str | None) -> Connections:
 
 
 def _text(source: str) -> str:
-    try:
-        if source == "-":
-            raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
-        else:
-            with open(source, "rb") as file:
-                raw = file.read()
-    except OSError as error:
-        raise FilterError(f"--from {printable(source)}: {error.strerror}") from None
     # Where files with a mark of their order are put together, each line may begin with one.
-    text = raw.decode("utf-8", "surrogateescape").lstrip("\ufeff").replace("\n\ufeff", "\n")
+    text = text_of(source, f"--from {printable(source)}", LARGEST).replace("\n\ufeff", "\n")
     return _COLOURS.sub("", text) if "\x1b" in text else text
 
 
@@ -101,7 +97,8 @@ def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
 
 
 def _reason(error: Exception) -> str:
-    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error))
+    why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error))
+    return why if len(why) <= _LONGEST else f"{why[:_LONGEST]}..."
 
 
 # ---- by text

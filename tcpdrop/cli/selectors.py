@@ -82,7 +82,10 @@ def arrangement(parsed: Parsed) -> tuple[str | None, int | None]:
     order = parsed.text("order")
     if order is not None and order not in ORDERS:
         raise UsageError(f"--order is one of {', '.join(ORDERS)}")
-    return order, number(parsed, "limit", "--limit")
+    limit = number(parsed, "limit", "--limit")
+    if limit == 0:
+        raise UsageError("--limit is 1 or more: 0 would select nothing")
+    return order, limit
 
 
 def seconds(parsed: Parsed, dest: str, name: str) -> float | None:

@@ -42,6 +42,17 @@ class Streams:
             except OSError as error:
                 self.error = error
 
+    def path(self, path: str) -> None:
+        """A path that a shell is to open: its very bytes, whatever they are."""
+        if path.isascii() or self._out is None:
+            self.data(path)
+            return
+        self.flush()
+        try:
+            self._out.buffer.write(os.fsencode(path) + b"\n")
+        except OSError as error:
+            self.error = self.error or error
+
     def flush(self) -> None:
         """The data so far must be out before what may take long."""
         if self._out is not None and self.error is None:

@@ -47,11 +47,11 @@ def drop(batch: Batch, scope: int | None, pace: Pace | None) -> Iterator[Chunk]:
         if not any(answers):
             yield numbers, None
             continue
-        answers = _again_where_bound(batch, numbers, answers, scope)
+        # What was dropped is told first: the rest is asked for again, which takes memory and may fail.
         yield [number for number, answer in zip(numbers, answers) if not answer], None
-        for number, answer in zip(numbers, answers):
-            if answer:
-                yield (number,), _answer_of(answer, batch[number], scope)
+        left = [(number, answer) for number, answer in zip(numbers, answers) if answer]
+        for number, answer in _again_where_bound(batch, left, scope):
+            yield (number,), _answer_of(answer, batch[number], scope) if answer else None
 
 
 def _without_subflows(rows: list[Row] | Batch, scope: int | None) -> Generator[Chunk, None, Sequence[int]]:
@@ -77,16 +77,12 @@ def _abort(batch: Batch, numbers: Sequence[int], scope: int | None) -> Sequence[
     return kernel.abort_rows(table, batch.table_numbers(numbers), scope=scope)
 
 
-def _again_where_bound(batch: Batch, numbers: Sequence[int], answers: Sequence[int], scope: int | None) -> Sequence[int]:
-    """The answers, after what seemed to be gone and is bound to another interface by now was asked for there."""
-    gone = [place for place, answer in enumerate(answers) if answer == errno.ENOENT]
-    there = rebound([batch[numbers[place]] for place in gone], scope)
-    if not there:
-        return answers
-    answers = list(answers)
-    for number, row in there.items():
-        answers[gone[number]] = kernel.abort_row(row, scope)
-    return answers
+def _again_where_bound(batch: Batch, left: Sequence[tuple[int, int]], scope: int | None) -> Iterator[tuple[int, int]]:
+    """(number, errno) of what was not dropped, after what seems to be gone was asked for at the interface that it is bound to by now."""
+    gone = [number for number, answer in left if answer == errno.ENOENT]
+    found = {gone[place]: row for place, row in rebound([batch[number] for number in gone], scope).items()}
+    for number, answer in left:
+        yield number, kernel.abort_row(found[number], scope) if number in found else answer
 
 
 def _abort_by_walk(rows: Sequence[Row], scope: int | None) -> list[int]:

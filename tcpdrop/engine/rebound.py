@@ -7,7 +7,6 @@ that a program binds after it was listed seems to be gone.  socket(7).
 
 from __future__ import annotations
 
-from ..filters import bytecode
 from ..model.four_tuple import FourTuple
 from ..model.rows import CONNECTION_STATES, COOKIE, ROW, ends_of
 from ..system import kernel, platform
@@ -44,5 +43,7 @@ def _found(rows: Sequence[Row], scope: int | None) -> list[Row]:
 
 def _bound(scope: int | None) -> list[Row]:
     """Every connection that is bound to an interface: few, so that the kernel's walk is one, and misses none."""
+    from ..filters import bytecode  # for many: a drop of one loads no filters
+
     program = bytecode.assemble(bytecode.Inverse(bytecode.bound_to(0)))
     return list(ROW.iter_unpack(kernel.list_connections(CONNECTION_STATES, program, scope=scope).tobytes()))

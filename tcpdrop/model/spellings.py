@@ -37,6 +37,8 @@ _HEADERS = (
     ("sl", "local_address"),
     ("conntrack", "v1"),
 )
+#: how words of ss begin that stand below a connection
+_DETAILS = ("skmem:(", "rto:", "rtt:", "cwnd:", "mss:", "minrtt:")
 #: with 4, 6 or 46 behind it
 _PROTOCOLS = ("tcp", "udp", "udplite", "icmp", "raw", "sctp", "dccp", "mptcp")
 #: so long is an end in netstat's lines, if it was cut: on the BSDs, on Linux
@@ -64,10 +66,15 @@ class Lines:
     def __init__(self) -> None:
         self._columns: list[tuple[str, int]] = []
         self._where: str | None = None
+        #: did the line above name a connection?
+        self._below_one = False
 
     def read(self, line: str) -> Named | None:
         """None for a line that names nothing: blank, a comment, a header."""
         words = line.split()
+        if self._below_one and _is_detail(line, words):
+            return None
+        self._below_one = False
         if not words or words[0].startswith("#"):
             self._columns = []
             if words[:1] == ["#"] and words[1:] and words[1].startswith("--netns="):  # as `list --netns all` prints it
@@ -80,6 +87,7 @@ class Lines:
             return None
         found = self._row(line) if self._columns else _read(line, words)
         found.where = self._where if found.where is None else found.where
+        self._below_one = True
         return found
 
     def _row(self, line: str) -> Named:
@@ -133,6 +141,11 @@ def _is_header(words: list[str]) -> bool:
     return tuple(words[:2]) in _HEADERS or not "".join(words).strip("-")
 
 
+def _is_detail(line: str, words: list[str]) -> bool:
+    """What ss -i and -m say of the connection in the line above: it stands indented, and names none."""
+    return line[:1].isspace() and any(word.startswith(_DETAILS) for word in words)
+
+
 def _read(line: str, words: list[str]) -> Named:
     for form in (_conntrack, _lsof, _tcpdump, _proc, _netstat, _ss, _sunos):
         found = form(words)
@@ -157,13 +170,21 @@ def _classic(line: str) -> Named:
     elif words[:1] == ["--netns"]:
         where = "".join(words[1:2])
         del words[:2]
-    if len(words) == 2 and ARROW in words[0] and state_number(words[1].strip("()")):  # lsof's last column alone
-        _check_state(words.pop().strip("()"))
+    _take_state(words)
     if len(words) > 4 and words[3].endswith(":"):
         words[3:] = [words[3][:-1]]  # ": dropped", ": would drop", ": not found"
     if any(word.startswith("-") and word != ARROW for word in words):
         raise ValueError("of the options only --netns may stand before a connection")
     return Named(operands(words), where=where)
+
+
+def _take_state(words: list[str]) -> None:
+    """LOCAL REMOTE STATE or STATE LOCAL REMOTE, as awk or cut leave them; lsof's last column alone has its state in brackets."""
+    arrow = any(ARROW in word for word in words)
+    for place in (-1, 0):
+        if len(words) == (2 if arrow else 3) and words[place] != ARROW and state_number(words[place].strip("()")):
+            _check_state(words.pop(place).strip("()"))
+            return
 
 
 def _unquoted(line: str) -> list[str]:

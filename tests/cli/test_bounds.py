@@ -32,6 +32,15 @@ def test_a_limit_binds_what_is_read_from_a_file(holder, tmp_path):
     assert pairs[1].alive()
 
 
+@pytest.mark.parametrize("form", [["drop"], ["drop", "-n"], ["list"]], ids=" ".join)
+def test_a_limit_of_nothing_is_refused(holder, form):
+    """Else it said that nothing matched."""
+    pair = holder.pair()
+    done = tcpdrop(*form, "--limit", "0", f"lport {pair.lport}")
+    assert (done.status, done.out, done.err) == (2, "", "tcpdrop: --limit is 1 or more: 0 would select nothing\n")
+    assert pair.alive()
+
+
 def test_an_order_needs_what_a_file_does_not_have(holder, tmp_path):
     pair = holder.pair()
     file = tmp_path / "victims"

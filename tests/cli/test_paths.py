@@ -2,6 +2,7 @@
 """tcpdrop paths: the files for Ansible and Salt are installed with the library that they call."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -56,3 +57,23 @@ def test_an_installation_without_them_says_so(monkeypatch, capsys, tmp_path):
     (tmp_path / "site" / "integrations").mkdir(parents=True)  # a source tree
     assert main(["paths", "--salt"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'site' / 'integrations' / 'salt'}\n"
+
+
+def test_a_path_that_is_no_utf8(monkeypatch, capfdbinary, tmp_path):
+    """A shell opens what one path says; what people and programs read has the one spelling of such bytes."""
+    from tcpdrop.cli import main, paths
+
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    (place / "integrations" / "salt").mkdir(parents=True)
+    monkeypatch.setattr(paths, "__file__", str(place / "tcpdrop" / "cli" / "paths.py"))
+    said = {}
+    for form in (["--salt"], ["--salt", "--json"], []):
+        assert main(["paths", *form]) == 0
+        sys.stdout.flush()
+        said[" ".join(form)] = capfdbinary.readouterr().out
+    raw = said["--salt"].removesuffix(b"\n")
+    assert raw == os.fsencode(place) + b"/integrations/salt"
+    assert os.path.isdir(raw)
+    spelled = f"{tmp_path}/caf\\udce9/integrations/salt"
+    assert json.loads(said["--salt --json"])["salt"] == spelled
+    assert said[""].decode().splitlines()[1] == f"salt     {spelled}"

@@ -271,9 +271,13 @@ TOOLS = {
     "ss on one line": ["ss", "-tniO"],
     "ss of a state": ["ss", "-tn", "state", "established"],
     "ss of two protocols": ["ss", "-tun"],
+    "ss without its header": ["ss", "-tnpHe"],
+    "ss with everything on one line": ["ss", "-tnpOHieom"],
     "netstat": ["netstat", "-tn"],
     "netstat -p": ["netstat", "-tnp"],
     "netstat, wide": ["netstat", "-tneW"],
+    "netstat with timers": ["netstat", "-tnoW"],
+    "lsof with whole names": ["lsof", "+c0", "-nPi", "-sTCP:ESTABLISHED"],
     "lsof": ["lsof", "-nPiTCP", "-sTCP:ESTABLISHED"],
     "proc": ["cat", "/proc/self/net/tcp", "/proc/self/net/tcp6"],
 }
@@ -290,6 +294,14 @@ def test_another_tools_lines(pair, tool):
     headers = [one for one in done.out.splitlines() if not any(digit in one for digit in "0123456789")]
     assert len(mine) == 2
     assert sorted(fed("\n".join([*headers, *mine]))) == sorted([line(pair), line(pair, swapped=True)])
+
+
+def test_ss_with_the_details_of_each_below_it(pair):
+    """Two lines each, and of all the others here as well."""
+    done = run("ss", "-tnim", "state", "established", "sport", "=", f":{pair.lport}")
+    assert done.status == 0, done
+    assert "\n\t skmem:(" in done.out
+    assert fed(done.out) == [line(pair)]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 from support import procnet
@@ -152,6 +153,53 @@ def test_standard_input_that_cannot_be_read():
     finally:
         os.close(fd)
     assert (done.status, done.out, done.err) == (2, "", "tcpdrop: --from -: Bad file descriptor\n")
+
+
+def test_standard_input_that_is_closed(holder):
+    """It names nothing, and that nothing is left would be another thing."""
+    for option in (["--from", "-"], ["--remote-addr", "-"]):
+        done = tcpdrop("drop", *option, wrapper=("sh", "-c", '"$@" <&-; exit $?', "sh"))
+        assert (done.status, done.out, done.err) == (2, "", f"tcpdrop: {' '.join(option)}: standard input is closed\n")
+
+
+def test_a_stream_without_an_end_is_left(tmp_path):
+    """yes(1) writes on and on: so much is read, and what is in it names nothing then."""
+    yes = subprocess.Popen(["yes", "127.0.0.1 1 127.0.0.1 2"], stdout=subprocess.PIPE)
+    with yes:
+        done = tcpdrop("drop", "--from", "-", stdin=yes.stdout)
+        yes.stdout.close()
+        yes.wait(10)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "tcpdrop: --from -: it has more than 256 MiB\n"
+
+
+def test_a_long_line_is_shown_in_part(tmp_path):
+    saved = tmp_path / "victims"
+    saved.write_text("x" * 1_000_000 + "\n", encoding="ascii")
+    done = tcpdrop("drop", "--from", saved)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("tcpdrop: --from: line 1 cannot be read: 'xxx")
+    assert len(done.err) < 400
+
+
+MARKS = {
+    "UTF-8 with a mark": ("utf-8-sig", "\n"),
+    "UTF-16 of Windows": ("utf-16", "\r\n"),
+    "CRLF": ("ascii", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("form", MARKS)
+def test_how_other_systems_write_text(holder, tmp_path, form):
+    encoding, end = MARKS[form]
+    pair = holder.pair()
+    saved = tmp_path / "victims"
+    for text in (line(pair), jsonl(f"lport {pair.lport}").strip()):
+        saved.write_bytes(f"# of another system{end}{text}{end}".encode(encoding))
+        assert tcpdrop("drop", "-n", "--from", saved)[:2] == (0, f"{line(pair)}: would drop\n")
+    saved.write_bytes(f"{pair.remote[0]}{end}".encode(encoding))
+    done = tcpdrop("list", "-c", "--remote-addr", f"@{saved}", "--local-port", str(pair.lport))
+    assert (done.status, done.out) == (0, "1\n")
 
 
 @pytest.mark.parametrize("bad", [[], {}, None, 7, True, ["127.0.0.1"]], ids=json.dumps)

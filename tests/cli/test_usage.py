@@ -384,3 +384,17 @@ def test_another_protocol_is_told_so(word):
 def test_a_time_that_does_not_go_with_until_gone():
     done = tcpdrop("drop", "--until-gone", "3s", "lport", "53")
     assert (done.status, done.err) == (2, "tcpdrop: --until-gone takes its time behind '=': --until-gone=3s\n")
+
+
+TAKERS = {
+    "drop": ["--for", "--until-gone=", "--interval", "--rate", "--max-drops", "--limit", "--order", "--method"],
+    "list": ["--limit", "--order"],
+    "top": ["--interval", "--method"],
+}
+
+
+@pytest.mark.parametrize(("verb", "option"), [(verb, option) for verb in TAKERS for option in TAKERS[verb]])
+def test_an_option_without_its_value_is_what_the_error_names(refused, verb, option):
+    """`drop --for lport 3`: the filter that is left makes no sense, and is not what is wrong."""
+    said = refused(verb, *([f"{option}lport"] if option.endswith("=") else [option, "lport"]), "3")
+    assert said.startswith((option.rstrip("="), "a method is one of")), said

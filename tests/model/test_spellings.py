@@ -57,6 +57,8 @@ ONE = {
     "netstat of the BSDs, IPv6": ("tcp6       0      0 2001:db8::1.443  2001:db8::9.51000  ESTABLISHED", SIX),
     "netstat of Solaris": ("10.0.0.1.80          10.0.0.2.33062        64128      0 64128      0 ESTABLISHED", FOUR),
     "lsof": ("nginx 812 www 4u IPv4 53 0t0 TCP 10.0.0.1:80->10.0.0.2:33062 (ESTABLISHED)", FOUR),
+    "ends and their state, as awk leaves them": ("10.0.0.1:80 10.0.0.2:33062 ESTAB", FOUR),
+    "a state and the ends": ("TIME-WAIT [2001:db8::1]:443 [2001:db8::9]:51000", SIX),
     "lsof's last column": ("10.0.0.1:80->10.0.0.2:33062 (CLOSE_WAIT)", FOUR),
     "lsof without state": ("nginx 812 www 4u IPv6 0xabc 0t0 TCP [2001:db8::1]:443->[2001:db8::9]:51000", SIX),
     "table": ("STATE        RECVQ  SENDQ LOCAL                     REMOTE\nESTABLISHED 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
@@ -137,7 +139,28 @@ def test_a_line_that_names_nothing(line):
     assert Lines().read(line) is None
 
 
+def test_what_ss_says_below_a_connection_names_none():
+    """ss -tnim without -O: two lines each."""
+    lines = Lines()
+    ss = "ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062"
+    details = ["\t skmem:(r0,rb131072,t0) ts sack cubic rto:204 rtt:0.016/0.008 mss:32768 cwnd:10", "\t skmem:(r0,rb131072)"]
+    for detail in (details[0], details[1], f" {details[0]}"):
+        assert ends(lines.read(ss).readings[0]) == FOUR
+        assert lines.read(detail) is None
+    for above in ("", "# a comment", "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process"):
+        assert lines.read(above) is None
+        with pytest.raises(ValueError, match="is not LADDR LPORT RADDR RPORT"):
+            lines.read(details[0])
+    assert ends(lines.read(ss).readings[0]) == FOUR
+    assert ends(lines.read(f"\t{ss}").readings[0]) == FOUR
+    with pytest.raises(ValueError, match="is not LADDR LPORT RADDR RPORT"):
+        lines.read(details[0].lstrip())
+
+
 REFUSED = {
+    "LISTEN 10.0.0.1:80 10.0.0.2:33062": "LISTEN is no connection",
+    "10.0.0.1:80 10.0.0.2:33062 listen": "LISTEN is no connection",
+    "10.0.0.1:80 10.0.0.2:33062 nosuch": "is not LADDR LPORT RADDR RPORT",
     "tcpdrop: 3 dropped, 1 protected": "a message of tcpdrop's",
     "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*": "LISTEN is no connection",
     "LISTEN 0 128 10.0.0.1:22 10.0.0.2:33": "LISTEN is no connection",

@@ -53,14 +53,16 @@ def python(wrapper, code, *args):
 class Log:
     """A /dev/log of ours, seen alone by what runs behind the wrapper, which finds these other devices there."""
 
-    def __init__(self, place, devices=("null", "full", "urandom")):
+    def __init__(self, place, devices=("null", "full", "urandom"), kind=socket.SOCK_DGRAM):
         self.lines = []
         dev = place / "dev"
         dev.mkdir()
         for name in devices:
             (dev / name).mkdir() if Path("/dev", name).is_dir() else (dev / name).touch()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket = socket.socket(socket.AF_UNIX, kind)
         self.socket.bind(str(dev / "log"))
+        if kind == socket.SOCK_STREAM:
+            self.socket.listen(1)
         self.socket.settimeout(0.2)
         script = 'mount --make-rprivate / && for d in %s; do mount --bind /dev/$d "$1/$d"; done && mount --bind "$1" /dev'
         script %= " ".join(devices)

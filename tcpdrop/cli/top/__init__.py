@@ -43,16 +43,16 @@ AGAIN = 10.0
 
 
 def run(parsed: Parsed, streams: Streams) -> int:
+    interval = seconds(parsed, "interval", "--interval")  # before the filter, whose first word it may have taken
+    if interval == 0:
+        raise UsageError("--interval is longer than nothing")
+    method = check_method(parsed.text("method") or AUTO)
     fixed = filter_of(parsed, [])  # -4, -6, --mine and literal selectors
     text = " ".join(parsed.operands)
     typed = filter_of(parsed, parsed.operands)  # a mistake is told before the screen is taken
     if typed is not None:
         typed.refuse_listeners()
-    interval = seconds(parsed, "interval", "--interval")
-    if interval == 0:
-        raise UsageError("--interval is longer than nothing")
     check_zone(parsed)
-    method = check_method(parsed.text("method") or AUTO)
     protect = protecting(parsed)
     if not _terminal():
         raise UsageError("'top' needs a terminal on standard input and output; 'list' prints")
