@@ -222,8 +222,11 @@ SUITES_BARE := bookworm trixie
 roots:  ## lay down bare Debian 12 and 13, and Ubuntu 24.04 where its mirror can be had, once
 	tools/root.sh make
 
-deb: roots  ## in each: build the .deb, with lintian; in a fresh one: install it, drop, purge
-	set -e; for suite in $(SUITES_BARE); do for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; done
+deb: roots  ## in each: build the .deb, with lintian; in fresh ones: install it, drop, purge; the same by Ansible from an index
+	set -e; for suite in $(SUITES_BARE); do \
+		for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; \
+		tools/root.sh $$suite tests/install/roots/engines.sh; \
+	done
 
 try-roots: roots wheels  ## in each: the wheel; ./try and ./try test, as root and as an ordinary user
 	set -e; for suite in $$(tools/root.sh suites); do \
