@@ -26,7 +26,7 @@ UML_TESTS ?= classic_form or ss_says or a_selection or what_no_process or ones_o
 # The kernels that Debian serves, and what of the suite asks the kernel.  An emulated
 # machine is a twentieth as fast: no thousands of sockets, no compiler.
 KERNELS ?= bullseye,bookworm,trixie,sid
-KERNEL_TESTS := $(addprefix tests/module/test_,abort.py abort_rows.py listener.py states.py list_connections.py) \
+KERNEL_TESTS := $(addprefix tests/module/test_,abort.py abort_rows.py listener.py states.py state_table.py list_connections.py) \
 	$(addprefix tests/engine/test_,descriptor.py mptcp.py many.py peer_told.py reused_tuples.py) \
 	$(addprefix tests/system/test_,namespaces.py all_namespaces.py interfaces.py routes.py lookups.py) \
 	tests/filters/test_kernel_filter.py tests/engine/test_without_destroy.py::test_an_older_kernel_that_ends_nothing_in_time_wait_is_named_as_that
@@ -51,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons abi3 man pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -70,7 +70,7 @@ $(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(
 
 # The dependency groups of pyproject.toml.  ANSIBLE_CORE=2.16: that line, and not the newest.
 ANSIBLE_CORE ?=
-$(VENV)/.test $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site: $(VENV)/.%: $(MADE) pyproject.toml
+$(VENV)/.test $(VENV)/.pythons $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site: $(VENV)/.%: $(MADE) pyproject.toml
 	$(PIP) install --group $* $(if $(filter ansible,$*),$(ANSIBLE_CORE:%="ansible-core==%.*"))
 	touch $@
 
@@ -191,6 +191,15 @@ fuzz-merge: $(BUILT) $(TOOLS)  ## keep in the corpora what of the last runs cove
 pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 	tools/pythons.sh test $(PYTHONS)
 
+# Those whose C interface, threads and values differ need no servers and no engines.
+PYTHON_TESTS ?= tests/module tests/model tests/api tests/filters tests/fuzz tests/cli/test_classic.py
+
+pythons-all:  ## the part that asks the interpreter, on every CPython at hand, with and without a GIL, and PyPy
+	PYTHONS_ARGS="$(PYTHON_TESTS) $(ARGS)" tools/pythons.sh test-python $$(tools/pythons.sh all)
+
+test-python: $(BUILT) $(VENV)/.pythons
+	$(PYTEST) $(ARGS)
+
 abi3: $(TOOLS)  ## one build for all CPythons, and import it
 	tools/abi3.sh $(BIN)/python3 $(PYTHONS)
 
@@ -199,6 +208,9 @@ site: $(VENV)/.site  ## the documentation as a site, in build/site, every link f
 
 completions: $(BUILT)  ## docs/completion/ anew, from the option table and the filter language
 	$(BIN)/python3 -I tools/completions.py
+
+state-table: $(BUILT) $(TOOLS)  ## the table of states in docs/tcpdrop.8 anew, from what this kernel does (root)
+	TCPDROP_WRITE_TABLE=1 $(PYTEST) -q tests/module/test_state_table.py
 
 pictures: $(BUILT) $(TOOLS)  ## docs/pictures/ anew, from real runs in a namespace of their own (root, or user namespaces)
 	$(BIN)/python3 tools/pictures.py docs/pictures
@@ -222,8 +234,11 @@ SUITES_BARE := bookworm trixie
 roots:  ## lay down bare Debian 12 and 13, and Ubuntu 24.04 where its mirror can be had, once
 	tools/root.sh make
 
-deb: roots  ## in each: build the .deb, with lintian; in a fresh one: install it, drop, purge
-	set -e; for suite in $(SUITES_BARE); do for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; done
+deb: roots  ## in each: build the .deb, with lintian; in fresh ones: install it, drop, purge; the same by Ansible from an index
+	set -e; for suite in $(SUITES_BARE); do \
+		for step in build install; do tools/root.sh $$suite tests/install/roots/deb.sh $$step; done; \
+		tools/root.sh $$suite tests/install/roots/engines.sh; \
+	done
 
 try-roots: roots wheels  ## in each: the wheel; ./try and ./try test, as root and as an ordinary user
 	set -e; for suite in $$(tools/root.sh suites); do \

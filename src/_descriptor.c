@@ -104,9 +104,34 @@ socket_of(PyObject *module, PyObject *args)
 	return PyBytes_FromStringAndSize((const char *)&row, sizeof(row));
 }
 
+PyDoc_STRVAR(cut_doc,
+    "pipe_is_cut(pid, fd, inode, /)\n--\n\n"
+    "Has nobody the other end of this pipe that a process's descriptor is?\n\n"
+    "Needs the rights of ptrace(2).  Raises OSError with .step: ENOENT when it is\n"
+    "not that pipe.  pidfd_getfd(2), pipe(7), poll(2).");
+
+static PyObject *
+pipe_is_cut(PyObject *module, PyObject *args)
+{
+	const char *step = "";
+	unsigned long long inode;
+	int pid, fd, cut = 0, error;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "iiK", &pid, &fd, &inode))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	error = td_pipe_is_cut(pid, fd, inode, &cut, &step);
+	Py_END_ALLOW_THREADS
+	if (error != 0)
+		return td_raise(error, step);
+	return PyBool_FromLong(cut);
+}
+
 PyMethodDef td_descriptor_functions[] = {
 	TD_FUNCTION("abort_descriptor", abort_descriptor, descriptor_doc),
 	TD_FUNCTION("abort_held", abort_held, held_doc),
 	{"socket_of", socket_of, METH_VARARGS, socket_doc},
+	{"pipe_is_cut", pipe_is_cut, METH_VARARGS, cut_doc},
 	{NULL, NULL, 0, NULL},
 };

@@ -100,6 +100,14 @@ int td_abort_descriptor(int fd, const struct td_tuple *tuple,
  */
 int td_socket_of(int pid, int fd, struct td_row *row, const char **step);
 
+/*
+ * Has nobody the other end of the pipe with this inode that a process's
+ * descriptor is?  -ENOENT when it is another file, -ENOTSUP where descriptors
+ * cannot be borrowed.
+ */
+int td_pipe_is_cut(int pid, int fd, uint64_t inode, int *cut,
+    const char **step);
+
 struct td_socket {
 	uint64_t inode;
 	uint64_t fd; /* the process's descriptor of it */

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -287,6 +288,26 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 		*step = "SO_COOKIE";
 		error = -errno;
 	}
+	close(copy);
+	return error;
+}
+
+int
+td_pipe_is_cut(int pid, int fd, uint64_t inode, int *cut, const char **step)
+{
+	int copy = borrow(pid, fd, step), error = 0;
+	struct pollfd ask = {.fd = copy};
+	struct stat status;
+
+	if (copy < 0)
+		return copy;
+	*step = "pipe";
+	if (fstat(copy, &status) != 0 || !S_ISFIFO(status.st_mode) ||
+	    status.st_ino != inode)
+		error = -ENOENT;
+	else if (poll(&ask, 1, 0) < 0)
+		error = -errno;
+	*cut = (ask.revents & (POLLHUP | POLLERR)) != 0; /* of a reader, of a writer */
 	close(copy);
 	return error;
 }

@@ -312,6 +312,14 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 }
 
 int
+td_pipe_is_cut(int pid, int fd, uint64_t inode, int *cut, const char **step)
+{
+	(void)pid, (void)fd, (void)inode, (void)cut;
+	*step = "pidfd_getfd"; /* no descriptor is lent */
+	return -ENOTSUP;
+}
+
+int
 td_abort_held(int pid, int fd, const struct td_tuple *tuple, uint64_t inode,
     int scope, int dry_run, int *kind, const char **step)
 {

@@ -35,6 +35,9 @@ FRESH = 0.1
 #: variables of terminals that outlive the login in which they were opened
 MULTIPLEXERS = ("TMUX", "STY", "ZELLIJ", "ABDUCO_SESSION")
 
+#: their processes, as the kernel names them: whoever is attached may have come by another login
+SERVERS = ("tmux: server", "screen", "SCREEN", "zellij", "abduco", "dtach")
+
 #: sockets; above this number one listing costs less than to ask for each
 MANY = 256
 
@@ -264,11 +267,16 @@ def _add_mates(own: OwnSession) -> None:
         own.carrier_unseen = "the login of your audit session or session scope cannot be seen"
     for pid in procfs.all_pids():
         try:
-            if not is_login_service(procfs.command_of(pid)):
-                continue
+            name = procfs.command_of(pid)
         except OSError:
             continue  # it has ended
-        if (audit is not None and procfs.audit_session(pid) == audit) or (scope is not None and procfs.session_scope(pid) == scope):
+        if name not in SERVERS and not is_login_service(name):
+            continue
+        if not ((audit is not None and procfs.audit_session(pid) == audit) or (scope is not None and procfs.session_scope(pid) == scope)):
+            continue
+        if name in SERVERS:  # the variable that says so is lost behind `su -`
+            own.carrier_unseen = "a terminal multiplexer runs in your audit session, to which anybody may be attached"
+        else:
             own.add(pid)
 
 

@@ -276,6 +276,14 @@ def socket_of(pid: int, fd: int) -> Row | None:
         raise
 
 
+def pipe_is_cut(pid: int, fd: int, inode: int) -> bool:
+    """Has certainly nobody the other end of this pipe that a descriptor of a process is?"""
+    try:
+        return _tcpdrop.pipe_is_cut(pid, fd, inode)
+    except OSError:  # it is another file by now, or it may not be borrowed: then somebody may
+        return False
+
+
 def process(pid: int, variable: bytes) -> tuple[int, bytes | int, bytes | int | None]:
     """A process's parent, its packed sockets and a variable of its environment; an int is why one could not be read."""
     return _ask("", _tcpdrop.process, pid, variable)

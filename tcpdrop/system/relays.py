@@ -88,7 +88,7 @@ class Relays:
             else:
                 others = {one for one, other in self._ends[name] if _are_opposite(fdinfo, other, fifo=kind == "fifo")}
                 found.beside |= others
-                if not others and kind == "pipe" and self._blind:
+                if not others and kind == "pipe" and self._blind and not _is_cut(int(number), fdinfo):
                     found.hidden.add("beside")
         for some in (found.beside, found.shown, found.came, found.asked):
             some.discard(pid)
@@ -131,6 +131,12 @@ def _name_of(link: str, fdinfo: str) -> str:
 
 def _field(fdinfo: str, name: str) -> str:
     return next((line.partition(":")[2].strip() for line in procfs.text_of(fdinfo).splitlines() if line.startswith(f"{name}:")), "")
+
+
+def _is_cut(inode: int, fdinfo: str) -> bool:
+    """Has certainly nobody the other end of this pipe?  Its writer has closed it, say, which tells its end."""
+    _, _, pid, *thread, _, number = fdinfo.split("/")
+    return not thread and kernel.pipe_is_cut(int(pid), int(number), inode)
 
 
 def _are_opposite(one: str, other: str, *, fifo: bool) -> bool:

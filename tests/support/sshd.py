@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A real OpenSSH on loopback: its server, and logins over it."""
 
+import copy
 import os
 import shutil
 import socket
@@ -159,3 +160,22 @@ def login(server):
     yield one
     for each in made:
         each.close()
+
+
+def does(one, command):
+    """The status of a command in a login, and what it said.  AssertionError when the login was cut."""
+    one.process.stdin.write(f"{command} 2>&1; echo status $?\n".encode())
+    one.process.stdin.flush()
+    said = []
+    for line in iter(lambda: one.process.stdout.readline().decode(), ""):
+        if line.startswith("status "):
+            return int(line.split()[1]), "".join(said)
+        said.append(line)
+    raise AssertionError(f"the login was cut: {''.join(said)}")
+
+
+def by(server, port):
+    """The same server, by another port."""
+    one = copy.copy(server)
+    one.port = port
+    return one

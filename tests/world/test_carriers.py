@@ -292,6 +292,23 @@ def test_who_has_detached_himself_is_told_by_the_audit_session(holder, tmp_path)
         client.close()
 
 
+#: a process that is named as tmux names its own, until it is killed
+SERVER = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'tmux: server', 0, 0, 0); time.sleep(60)"
+
+
+def test_a_multiplexer_of_ones_own_audit_session_may_be_anothers(holder, tmp_path):
+    """Behind `su -` in tmux, detached: neither terminal nor variable, and the audit session is the one in which tmux began."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    begin = f"{sys.executable} -c {shlex.quote(SERVER)} & began=$!; until grep -q tmux /proc/$began/comm; do sleep 0.1; done"
+    command = told(f"env -i {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+    with Other() as other, Service("sshd", port, f"{begin}; {command}; kill $began", audit=True, terminal=False) as service:
+        client, said = entered(holder, service, other, port, out)
+        assert "status 4" in said and "cannot tell which connection carries your session" in said, said
+        assert "your own login cannot be told" in said, said
+        assert client.errno("send", b"x") == 0 and other.client.errno("send", b"x") == 0
+        client.close()
+
+
 def test_a_login_of_ones_own_audit_session_that_cannot_be_seen(holder, tmp_path):
     """hidepid=2: /proc shows a user his own processes, and sshd is root's."""
     needs("unshare", "--mount", "sh", "-c", "mount -t proc -o hidepid=2 proc /proc")

@@ -2,7 +2,6 @@
 """An operator who comes by a relay of this very host, whatever program it is and whatever it hands the login on by, is not cut off."""
 
 import contextlib
-import copy
 import os
 import shlex
 import subprocess
@@ -11,7 +10,7 @@ import pytest
 from support import procnet
 from support.command import COMMAND
 from support.servers import find, free_port
-from support.sshd import SshLogin, login, server  # noqa: F401 - fixtures
+from support.sshd import SshLogin, by, does, login, server  # noqa: F401 - fixtures
 from support.wait import until
 
 from tcpdrop.system import procfs
@@ -19,17 +18,6 @@ from tcpdrop.system import procfs
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="carriers are found by /proc")]
 
 DROP = f"{COMMAND} drop --no-syslog --all --yes"
-
-
-def does(one, command):
-    one.process.stdin.write(f"{command} 2>&1; echo status $?\n".encode())
-    one.process.stdin.flush()
-    said = []
-    for line in iter(lambda: one.process.stdout.readline().decode(), ""):
-        if line.startswith("status "):
-            return int(line.split()[1]), "".join(said)
-        said.append(line)
-    raise AssertionError(f"the login was cut: {''.join(said)}")
 
 
 @contextlib.contextmanager
@@ -138,13 +126,6 @@ RELAYS = {
     "nc, a pipe, nc": nc_by_pipes,
     "socat and its child": socat_with_a_child,
 }
-
-
-def by(server, port):  # noqa: F811
-    """The same server, by another port."""
-    one = copy.copy(server)
-    one.port = port
-    return one
 
 
 @contextlib.contextmanager
