@@ -188,12 +188,15 @@ outcome:
 """
 
 import re
+import threading
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
 from ansible_collections.tcpdrop.net.plugins.module_utils._tally import Tally
 
 MAX_DROPS = 100
+#: seconds in which the log takes no line, after which nobody waits any longer
+LONGEST_WAIT = 0.5
 
 SPEC = dict(
     SELECTION,
@@ -205,6 +208,39 @@ SPEC = dict(
     rate={"type": "int"},
     reason={"type": "str"},
 )
+
+
+class Module(AnsibleModule):
+    """An AnsibleModule that waits for no log: syslog(3) does for ever where /dev/log is full and nobody reads it.
+
+    What was dropped by then would never be told.
+    """
+
+    #: does a line wait for the log?  Another would only wait behind it.
+    stuck = False
+
+    def log(self, msg, log_args=None):
+        if self.no_log or self.stuck:
+            return
+        raised = []
+
+        def write():
+            try:
+                super(Module, self).log(msg, log_args)
+            except BaseException as error:  # also the end of the module, where the log cannot be spoken to at all
+                raised.append(error)
+
+        writer = threading.Thread(target=write)
+        writer.daemon = True  # the end of the module does not wait for it either
+        writer.start()
+        writer.join(LONGEST_WAIT)
+        self.stuck = writer.is_alive()
+        if raised:
+            raise raised[0]
+
+    def warn_of_log(self):
+        if self.stuck:
+            self.warn("the log takes nothing just now: what was done is not in it")
 
 
 def bound(module):
@@ -287,7 +323,7 @@ def finish(module, tally, report):
 
 
 def main():
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = Module(argument_spec=SPEC, supports_check_mode=True)
     tcpdrop = load(module)
     tally = Tally(limit_of(module))
     try:
@@ -297,6 +333,7 @@ def main():
         fail(module, error, **(tally.results() if tally.matched else {}))
     if not module.check_mode:
         module.log("%s%s" % (tally.text(), " (reason: %s)" % module.params["reason"] if module.params["reason"] else ""))
+    module.warn_of_log()
     finish(module, tally, report)
 
 

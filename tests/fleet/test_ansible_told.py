@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The collection's module tells a drop that happened, whatever is wrong with who should hear of it (tests/cli/test_always_told.py)."""
+
+import json
+import sys
+import time
+
+import pytest
+from support.command import run
+from support.engine import collections, module
+from support.troubles import TROUBLES, victims
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
+
+#: those in which somebody reads what the module writes
+READ = [name for name in TROUBLES if name not in ("the reader is gone", "the disk is full")]
+
+
+@pytest.fixture(scope="module")
+def victim():
+    with victims() as one:
+        yield one
+
+
+@pytest.mark.parametrize("how", [{}, {"duration": "200ms"}], ids=["once", "a watch"])
+@pytest.mark.parametrize("name", READ)
+def test_by_a_task(victim, name, how, tmp_path):
+    one = victim()
+    begun = time.monotonic()
+    with TROUBLES[name](tmp_path) as trouble:
+        chosen = {"process": [r"caf\udce9"], "local_port": [one.lport], "remote_port": [one.rport], "reason": "日"}
+        done = module("tcp_drop", log=True, wrapper=trouble.wrapper, env=dict(trouble.env), **chosen, **how)
+    assert time.monotonic() - begun < 30  # a loaded machine; it would hang
+    assert not one.lives()
+    assert (done.status, done.result["changed"], done.result["counts"]) == (0, True, {"dropped": 1})
+    warnings = json.dumps(done.result.get("warnings", []))
+    assert warnings.count("the log takes nothing just now") == trouble.stuck
+
+
+MODULE = """
+import os, runpy, sys
+from ansible.module_utils import basic
+basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = sys.argv[1].encode(), "legacy"
+runpy.run_module("ansible_collections.tcpdrop.net.plugins.modules.tcp_drop", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["the reader is gone", "the disk is full"])
+def test_by_the_status_where_nobody_reads(victim, name, tmp_path):
+    one = victim()
+    given = {"ANSIBLE_MODULE_ARGS": {"local_port": [one.lport], "remote_port": [one.rport], "_ansible_no_log": True}}
+    with TROUBLES[name](tmp_path) as trouble:
+        argv = [sys.executable, "-c", MODULE, json.dumps(given)]
+        done = run(*argv, env={"PYTHONPATH": collections()}, stdout=trouble.stdout)
+    assert not one.lives()
+    assert done.status not in (0, -15)
+    assert trouble.unwritten in done.err
