@@ -51,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze coverage fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -70,7 +70,7 @@ $(BUILT): $(MADE) setup.py pyproject.toml bin/tcpdrop $(C_FILES) $(SIM_FILES) $(
 
 # The dependency groups of pyproject.toml.  ANSIBLE_CORE=2.16: that line, and not the newest.
 ANSIBLE_CORE ?=
-$(VENV)/.test $(VENV)/.pythons $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site: $(VENV)/.%: $(MADE) pyproject.toml
+$(VENV)/.test $(VENV)/.pythons $(VENV)/.lint $(VENV)/.ansible $(VENV)/.package $(VENV)/.site $(VENV)/.coverage: $(VENV)/.%: $(MADE) pyproject.toml
 	$(PIP) install --group $* $(if $(filter ansible,$*),$(ANSIBLE_CORE:%="ansible-core==%.*"))
 	touch $@
 
@@ -168,6 +168,9 @@ tsan:  ## the threads of the Linux backend, on this kernel, under ThreadSanitize
 
 valgrind:  ## every C test under valgrind
 	$(MAKE) -C tests/c -f checked.mk valgrind BUILD=build/valgrind
+
+coverage: $(BUILT) $(TOOLS) $(VENV)/.coverage  ## lines and branches that the tests reach, of C and of Python; ARGS chooses tests
+	tools/coverage.sh $(abspath $(BIN))/python3 $(ARGS)
 
 analyze: $(MADE)  ## the C files under gcc -fanalyzer and clang-tidy
 	$(MAKE) -C tests/c -f checked.mk analyze PYTHON=$(abspath $(BIN)/python3)

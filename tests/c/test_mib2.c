@@ -95,6 +95,8 @@ count_established(uint32_t entry, uint32_t name, const unsigned char *bytes,
 	return n;
 }
 
+static size_t stride = sizeof(struct td_row) + sizeof(struct td_info);
+
 /* One walk of (262,0) with these sizes and one table. */
 static int
 take(uint32_t entry, uint32_t level, uint32_t name, const void *bytes,
@@ -114,7 +116,7 @@ take(uint32_t entry, uint32_t level, uint32_t name, const void *bytes,
 	memset(rows, 0, sizeof(*rows));
 	memset(&query, 0, sizeof(query));
 	query.states = TD_ALL_STATES;
-	rows->stride = sizeof(struct td_row) + sizeof(struct td_info);
+	rows->stride = stride;
 	walk.rows = rows;
 	error = td_mib2_take(&walk, &r, sizes, sizeof(sizes));
 	CHECK_EQUAL(error, 0);
@@ -228,6 +230,21 @@ unknown_tables(void)
 	td_rows_free(&rows);
 }
 
+/* Rows so large that there is no room for one. */
+static void
+no_memory(void)
+{
+	unsigned char entry[56] = {0};
+	struct td_rows rows;
+	size_t before = stride;
+
+	put32(entry, 5); /* established */
+	stride = SIZE_MAX / 32;
+	CHECK_EQUAL(take(56, 262, 13, entry, 56, &rows), -ENOMEM);
+	stride = before;
+	td_rows_free(&rows);
+}
+
 static void
 sizes_cut_off(void)
 {
@@ -251,6 +268,7 @@ int
 main(void)
 {
 	sizes_cut_off();
+	no_memory();
 	request();
 	replies();
 	cuts();

@@ -2,6 +2,7 @@
 /* test_rows.c - the growing array: add, join, unique, trim, a million rows. */
 #include "rows.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "check.h"
@@ -128,6 +129,8 @@ test_too_much(void)
 	CHECK(td_rows_add(&rows) != NULL);
 	rows.room = rows.count = SIZE_MAX / 64;
 	CHECK(td_rows_add(&rows) == NULL); /* the size would wrap */
+	rows.count = UINT32_MAX / 2;
+	CHECK(td_rows_unique(&rows) == -ENOMEM); /* their numbers would not fit */
 	rows.count = 1;
 	td_rows_free(&rows);
 }

@@ -252,6 +252,13 @@ test_names(void)
 	size = LINK + td_put_attribute(buf + LINK, 3, list, 129); /* too long */
 	m = message(16, buf, size);
 	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	/* The same among the other names; and one that is longer than their list. */
+	in = td_put_attribute(list + 140, 53, list, 129);
+	size = LINK + td_put_attribute(buf + LINK, 52, list + 140, in);
+	m = message(16, buf, size);
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	td_put16(buf + LINK + 4, 200);
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
 }
 
 static void

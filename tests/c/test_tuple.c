@@ -13,6 +13,7 @@ main(void)
 	    .raddr = {192, 0, 2, 2}, .lport = 1, .rport = 2};
 	struct td_row row = {.family = 4, .laddr = {192, 0, 2, 1},
 	    .raddr = {192, 0, 2, 2}, .lport = 1, .rport = 2}, mapped = row;
+	const char *why;
 
 	mapped.family = 6;
 	memset(mapped.laddr, 0, 16);
@@ -34,6 +35,10 @@ main(void)
 	t.rport--;
 	t.lport++;
 	CHECK(!td_same_ends(&t, &row));
+	t.cookie = UINT64_MAX;
+	CHECK(td_tuple_check(&t, &why) != 0);
+	t.family = 5;
+	CHECK(td_tuple_check(&t, &why) != 0 && strstr(why, "family") != NULL);
 	puts("test_tuple: ok");
 	return 0;
 }

@@ -84,6 +84,11 @@ calls = [
     (1, lambda: _tcpdrop.abort_rows(table, b"")),
     (1, lambda: _tcpdrop.abort_rows(table, b"1")),
     (1, lambda: _tcpdrop.Table()),
+    (1, lambda: _tcpdrop.lookup_each([tup, gone], bytes(4))),
+    (1, lambda: _tcpdrop.lookup_each([tup, ()], bytes(4))),
+    (1, lambda: _tcpdrop.lookup_each([tup], b"1")),
+    (1, lambda: _tcpdrop.classic_lines(table[0], b" x")),
+    (1, lambda: _tcpdrop.classic_lines(b"1")),
 ]
 if linux:
     calls += [
@@ -103,6 +108,28 @@ if linux:
         (5, lambda: _tcpdrop.lookup_each([tup], bytes(4), scope=null.fileno())),
         (5, lambda: _tcpdrop.local_ports(null.fileno())),
         (5, lambda: _tcpdrop.local_ports(own.fileno())),
+        (5, lambda: _tcpdrop.ifindices(null.fileno())),
+        (1, lambda: _tcpdrop.ifindices()),
+        (1, lambda: _tcpdrop.mptcp_sockets()),
+        (5, lambda: _tcpdrop.mptcp_sockets(own.fileno())),
+        (1, lambda: _tcpdrop.routes(table[0])),
+        (1, lambda: _tcpdrop.routes(b"1")),
+        (5, lambda: _tcpdrop.routes(table[0], null.fileno())),
+        (1, lambda: _tcpdrop.links(struct.pack("2I", 1, 999))),
+        (1, lambda: _tcpdrop.links(b"1")),
+        (1, lambda: _tcpdrop.rules()),
+        (5, lambda: _tcpdrop.rules(null.fileno())),
+        (1, lambda: _tcpdrop.process(os.getpid(), b"PATH")),
+        (1, lambda: _tcpdrop.process(-1, b"PATH")),
+        (1, lambda: _tcpdrop.process(1, b"")),
+        (1, lambda: _tcpdrop.thread_tables(os.getpid())),
+        (1, lambda: _tcpdrop.thread_tables(-1)),
+        (1, lambda: _tcpdrop.socket_of(os.getpid(), c.fileno())),
+        (1, lambda: _tcpdrop.socket_of(os.getpid(), null.fileno())),
+        (1, lambda: _tcpdrop.socket_of(-1, 0)),
+        (1, lambda: _tcpdrop.abort_held(os.getpid(), c.fileno(), *tup, cookie=1, inode=1)),
+        (1, lambda: _tcpdrop.abort_held(os.getpid(), c.fileno(), *tup, cookie=0, inode=0)),
+        (1, lambda: _tcpdrop.abort_held(os.getpid(), 9999, *tup, cookie=1, inode=1)),
         (5, lambda: _tcpdrop.abort(*gone, scope=-1)),
         (5, lambda: _tcpdrop.probe(-1)),
     ]
@@ -130,6 +157,8 @@ for number, (share, call) in enumerate(calls):
     grown = resident() - at
     assert grown < 300_000, f"call {number} left {grown} bytes behind"
 assert descriptors() == before[1], (descriptors(), before[1])
+if linux:
+    assert os.listdir("/proc/self/task") == [str(os.getpid())]
 assert resident() - before[0] < 1_000_000, resident() - before[0]
 c.sendall(b"x")
 assert a.recv(1) == b"x"
