@@ -168,3 +168,9 @@ def test_what_tells_no_right_gives_none(says, content):
     says(content)
     assert ptrace.may_borrow_all() is False
     assert ptrace.yama() is None
+
+
+@pytest.mark.parametrize(("content", "scope"), [(b"1\n", 1), (b"5\x1c\x1c", 5), (b"9" * 5000, None)])
+def test_yama_s_scope_is_a_small_number(says, content, scope):
+    says(content)
+    assert ptrace.yama() == scope
