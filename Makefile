@@ -178,8 +178,8 @@ analyze: $(MADE)  ## the C files under gcc -fanalyzer and clang-tidy
 fuzz: $(BUILT) $(TOOLS) fuzz-prepare  ## everything that reads, under libFuzzer (clang) and atheris, FUZZ seconds each
 	tools/fuzz.sh $(FUZZ) $(BIN)/python3 $(ARGS)
 
-fuzz-long: FUZZ = 270 # an hour in all
-fuzz-long: fuzz  ## the same for an hour
+fuzz-long: FUZZ = 270
+fuzz-long: fuzz  ## the same for an hour in all
 
 # In CI always the same, as far as time allows.
 fuzz-short:
@@ -188,8 +188,8 @@ fuzz-short:
 fuzz-prepare: $(TOOLS)
 	tools/fuzz.sh prepare $(BIN)/python3
 
-fuzz-merge: $(BUILT) $(TOOLS)  ## keep in the corpora what of the last runs covers more
-	$(BIN)/python3 tools/fuzz_merge.py
+fuzz-merge:  ## keep in the corpora in C what of the last runs covers more
+	$(PYTHON) tools/fuzz_merge.py
 
 pythons:  ## the suite on every CPython named in PYTHONS="python3.9 ..."
 	tools/pythons.sh test $(PYTHONS)

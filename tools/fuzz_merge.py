@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Take over into the corpora what of the last runs of make fuzz covers more: small inputs first, a few of each.
+"""Take over into the corpora in C what of the last runs of make fuzz covers more.
 
 A corpus is seeds, not an archive: MOST of what libFuzzer's own merge keeps is added to it.
+That merge starts the fuzzer again, which does not work under atheris: those of Python have
+their seeds and what was found.
 """
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,13 +18,14 @@ IN_C = {"inet_diag": "fuzz_inet_diag", "rtnetlink": "fuzz_rtnetlink", "mib2": "s
 
 
 def main():
-    for found in sorted(path for path in (ROOT / "tests/fuzz/build").iterdir() if path.is_dir()):
-        name = found.name
-        kept = ROOT / (f"tests/c/corpus_{name}" if name in IN_C else f"tests/fuzz/corpus/{name}")
-        words = [ROOT / "tests/c/build" / IN_C[name]] if name in IN_C else [sys.executable, ROOT / "tests/fuzz/fuzz.py", name]
+    for name, program in IN_C.items():
+        kept, found = ROOT / f"tests/c/corpus_{name}", ROOT / f"tests/fuzz/build/{name}"
+        if not found.is_dir():
+            continue
         with tempfile.TemporaryDirectory() as scratch:
             # In the order in which they are given, what an earlier one covers is not kept again.
-            subprocess.run([*words, "-merge=1", scratch, kept, found], check=True, capture_output=True)
+            command = [ROOT / "tests/c/build" / program, "-merge=1", scratch, kept, found]
+            subprocess.run(command, check=True, capture_output=True)
             known = {file.read_bytes() for file in kept.iterdir()}
             new = sorted((file for file in Path(scratch).iterdir() if file.read_bytes() not in known), key=lambda file: file.stat().st_size)
             new = [file for file in new if file.stat().st_size <= LARGEST][-MOST:]

@@ -75,7 +75,7 @@ def mounts_of(kind: str) -> list[tuple[str, int]]:
         words = fields.split(" ")
         if rest.split(" ")[0] == kind and len(words) > 4:
             major, _, minor = words[2].partition(":")
-            if is_number(major) and is_number(minor) and len(words[2]) < 20:
+            if all(is_number(part) and len(part) < 10 for part in (major, minor)):  # what makedev(3) takes
                 found.append((_unescaped(words[4]), os.makedev(int(major), int(minor))))
     return found
 

@@ -64,8 +64,8 @@ def may_borrow_all() -> bool:
 
 def yama() -> int | None:
     """kernel.yama.ptrace_scope; None where there is no Yama."""
-    text = procfs.text_of("/proc/sys/kernel/yama/ptrace_scope")
-    return int(text) if is_number(text.strip()) else None
+    text = procfs.text_of("/proc/sys/kernel/yama/ptrace_scope").strip()
+    return int(text) if is_number(text) and len(text) < 4 else None
 
 
 def hint() -> str:

@@ -260,7 +260,7 @@ def conf(data):
 
 #: what reads a file of /proc, and what it may answer
 READERS = (
-    lambda: procfs.parent_of(1) >= 0,
+    lambda: isinstance(procfs.parent_of(1), int),  # whoever goes up stops at 0 and below
     lambda: procfs.have_terminal() in (True, False),
     lambda: procfs.audit_session(1) is None or isinstance(procfs.audit_session(1), int),
     lambda: (procfs.session_scope(1) or "session-.scope").endswith(".scope"),

@@ -159,7 +159,7 @@ def test_a_mount_whose_path_has_what_ends_a_line_elsewhere(says):
     """The kernel escapes blanks and \\n; str.splitlines() breaks at U+2028 and seven more."""
     says("30 23 0:26 / /a\u2028b\x0c\\040c rw - cgroup2 x rw\n\n31 23 x:y / /b rw - cgroup2 x rw\n".encode())
     assert procfs.mounts_of("cgroup2") == [("/a\u2028b\x0c c", os.makedev(0, 26))]
-    says(f"30 23 0:{'1' * 40} / /a rw - cgroup2 x rw\n".encode())
+    says(f"30 23 0:{'1' * 11} / /a rw - cgroup2 x rw\n".encode())
     assert procfs.mounts_of("cgroup2") == []
 
 
@@ -168,3 +168,9 @@ def test_what_tells_no_right_gives_none(says, content):
     says(content)
     assert ptrace.may_borrow_all() is False
     assert ptrace.yama() is None
+
+
+@pytest.mark.parametrize(("content", "scope"), [(b"1\n", 1), (b"5\x1c\x1c", 5), (b"9" * 5000, None)])
+def test_yama_s_scope_is_a_small_number(says, content, scope):
+    says(content)
+    assert ptrace.yama() == scope
