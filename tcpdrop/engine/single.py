@@ -81,17 +81,14 @@ def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self:
     """Find it, and raise Protected for what must live."""
     rules = Rules(protect or [], lambda: (None, scope))  # a file that cannot be trusted stops everything, also what is not there
     lookups = Lookups(scope)
-    session = None
-    if not include_self:
-        from ..safety.session import own  # --include-self does without
-
-        session = own(lookups)
-    found, mirrors = lookups.with_mirror(quad) if rules or (session and session.holders) else (lookups.rows(quad), [])
+    found, mirrors = lookups.with_mirror(quad) if rules or not include_self else (lookups.rows(quad), [])
     row = the_one(found, quad, lookups)
     if rules:
         protect_by_rules(rules, row, quad, mirrors, scope)
-    if session:
-        protect_session(row, quad, mirrors, session)
+    if not include_self:
+        from ..safety.session import own  # --include-self, and what is not there, do without
+
+        protect_session(row, quad, mirrors, own(lookups))
     return row
 
 
