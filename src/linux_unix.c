@@ -25,7 +25,7 @@
 #include <linux/netlink.h>
 #include <linux/unix_diag.h>
 
-enum { BUFFER = 32768, CONNECTED = 1 }; /* TCP_ESTABLISHED, which it borrows */
+enum { CONNECTED = 1 }; /* TCP_ESTABLISHED, which it borrows */
 
 struct request {
 	struct nlmsghdr header;
@@ -54,7 +54,7 @@ add(struct list *l, const struct td_unix *one)
 }
 
 static int
-take_socket(const struct td_message *m, struct list *l)
+take_socket(void *arg, const struct td_message *m)
 {
 	struct td_unix one = {0};
 	struct unix_diag_msg body;
@@ -63,6 +63,8 @@ take_socket(const struct td_message *m, struct list *l)
 	size_t left;
 	int error;
 
+	if (m->type != TD_SOCK_DIAG_BY_FAMILY)
+		return -EPROTO;
 	if (m->size < sizeof(body))
 		return -EBADMSG;
 	memcpy(&body, m->payload, sizeof(body));
@@ -74,70 +76,47 @@ take_socket(const struct td_message *m, struct list *l)
 		else if (a.type == UNIX_DIAG_NAME && a.size > 0)
 			one.named = 1;
 	}
-	return error < 0 ? error : one.peer != 0 ? add(l, &one) : 0;
-}
-
-/* Take the sockets out of one datagram: 1 when the dump is over, 0 to go on. */
-static int
-take(const unsigned char *at, size_t left, struct list *l)
-{
-	struct td_message m;
-	int error;
-
-	while ((error = td_next_message(&at, &left, &m)) == 1) {
-		if (m.type == TD_NLMSG_DONE && m.size < 4)
-			return 1;
-		if (m.type == TD_NLMSG_DONE || m.type == TD_NLMSG_ERROR) {
-			error = td_message_errno(&m);
-			return error > 0 ? -error : error < 0 ? error : 1;
-		}
-		if (m.type != TD_SOCK_DIAG_BY_FAMILY)
-			return -EPROTO;
-		error = take_socket(&m, l);
-		if (error != 0)
-			return error;
-	}
-	return error;
+	return error < 0 ? error : one.peer != 0 ? add(arg, &one) : 0;
 }
 
 static int
-dump(int fd, struct list *l, const char **step)
+dump(int scope, void *buf, struct list *l, const char **step)
 {
 	struct request request = {.header = {.nlmsg_len = sizeof(request),
 				      .nlmsg_type = TD_SOCK_DIAG_BY_FAMILY,
-				      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+				      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+				      .nlmsg_seq = 1},
 	    .body = {.sdiag_family = AF_UNIX,
 		.udiag_states = 1u << CONNECTED,
 		.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER}};
-	unsigned char *buf = malloc(BUFFER);
-	size_t got = 0;
-	int error;
+	struct td_dumping dumping = {-1, 1, buf, TD_BUFFER, take_socket, l,
+	    "dump of UNIX sockets"};
+	int error = td_open_diag(scope, &dumping.fd, step);
 
-	*step = "malloc";
-	if (buf == NULL)
-		return -ENOMEM;
-	error = td_send(fd, &request, sizeof(request), step);
-	while (error == 0) {
-		error = td_receive(fd, buf, BUFFER, &got, step);
-		if (error == 0) {
-			*step = "dump of UNIX sockets";
-			error = take(buf, got, l);
-		}
-	}
-	free(buf);
-	return error == 1 ? 0 : error;
+	if (error != 0)
+		return error;
+	error = td_send(dumping.fd, &request, sizeof(request), step);
+	if (error == 0)
+		error = td_receive_dump(&dumping, step);
+	close(dumping.fd);
+	return error;
 }
 
 int
 td_unix_sockets(int scope, struct td_unix **all, size_t *n, const char **step)
 {
 	struct list l = {0};
-	int fd, error = td_open_diag(scope, &fd, step);
+	void *buf = malloc(TD_BUFFER);
+	int tries = TD_TRIES, error = -ENOMEM;
 
-	if (error != 0)
-		return error;
-	error = dump(fd, &l, step);
-	close(fd);
+	*step = "malloc";
+	if (buf != NULL)
+		do {
+			free(l.all);
+			l = (struct list){0};
+			error = dump(scope, buf, &l, step);
+		} while (error == -EAGAIN && --tries > 0);
+	free(buf);
 	*all = l.all;
 	*n = l.count;
 	return error;

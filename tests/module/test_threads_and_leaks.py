@@ -53,6 +53,7 @@ gone = tup[:3] + (1,)
 table = _tcpdrop.list_connections(2)
 LISTEN = 1 << 10
 null = open("/dev/null")
+pipe = os.pipe()
 own = open("/proc/self/ns/net") if os.path.exists("/proc/self/ns/net") else null
 linux = _tcpdrop.BACKEND == "linux"
 calls = [
@@ -112,6 +113,11 @@ if linux:
         (1, lambda: _tcpdrop.ifindices()),
         (1, lambda: _tcpdrop.mptcp_sockets()),
         (5, lambda: _tcpdrop.mptcp_sockets(own.fileno())),
+        (1, lambda: _tcpdrop.unix_sockets()),
+        (5, lambda: _tcpdrop.unix_sockets(null.fileno())),
+        (1, lambda: _tcpdrop.pipe_is_cut(os.getpid(), pipe[0], os.fstat(pipe[0]).st_ino)),
+        (1, lambda: _tcpdrop.pipe_is_cut(os.getpid(), null.fileno(), 1)),
+        (1, lambda: _tcpdrop.pipe_is_cut(-1, 0, 1)),
         (1, lambda: _tcpdrop.routes(table[0])),
         (1, lambda: _tcpdrop.routes(b"1")),
         (5, lambda: _tcpdrop.routes(table[0], null.fileno())),

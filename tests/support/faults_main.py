@@ -189,6 +189,7 @@ def cases(world):
     found = _tcpdrop.lookup(*pair.tuple)
     loopback = struct.pack("3I", 1, 9999, 1)
     lend = pair.client.fileno()
+    pipe = os.pipe()
 
     def listing(**options):
         return lambda: _tcpdrop.list_connections(every, **options)
@@ -227,6 +228,8 @@ def cases(world):
         "abort_held other": lambda: Drop("abort_held", world, held(1)),
         "socket_of": lambda: Case("socket_of", lambda: _tcpdrop.socket_of(os.getpid(), lend)),
         "mptcp_sockets": lambda: Case("mptcp_sockets", lambda: _tcpdrop.mptcp_sockets(), cookies),
+        "unix_sockets": lambda: Case("unix_sockets", lambda: sorted(struct.iter_unpack("3I", _tcpdrop.unix_sockets()))),
+        "pipe_is_cut": lambda: Case("pipe_is_cut", lambda: _tcpdrop.pipe_is_cut(os.getpid(), pipe[0], os.fstat(pipe[0]).st_ino)),
         "interfaces": lambda: Case("interfaces", lambda: _tcpdrop.interfaces()),
         "interfaces scope": lambda: Case("interfaces", lambda: _tcpdrop.interfaces(own)),
         "ifindices": lambda: Case("ifindices", lambda: _tcpdrop.ifindices()),
@@ -249,6 +252,8 @@ def setting(world, name, kind):
         threads_of_their_own(3)
     if name.startswith("list"):
         world.bystanders += [world.pair() for _ in range(CROWD)]
+    if name == "unix_sockets":
+        return [socket.socketpair() for _ in range(400)]  # more than one reply of 32 KiB
     return multipath(300) if name == "mptcp_sockets" else ()
 
 
