@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="its c
 MAIN = Path(__file__).parents[1] / "support" / "faults_main.py"
 CHANGE_NOTHING = [
     *("list_connections", "list_connections details", "list_connections threads", "list_connections scope"),
-    *("lookup", "lookup_each", "socket_of", "pipe_is_cut", "unix_sockets", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices", "local_ports"),
-    *("probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines"),
+    *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices", "local_ports"),
+    *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines"),
 ]
 DROP = ["abort", "abort scope", "abort_rows", "abort_rows threads", "abort_descriptor", "abort_held own", "abort_held other"]
 
