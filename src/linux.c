@@ -268,7 +268,7 @@ td_lookup_each(const struct td_tuple *tuples, size_t n,
 }
 
 static int
-destroy(int fd, const struct td_row *row, const char **step)
+destroy(int fd, const struct td_row *row, int *sent, const char **step)
 {
 	unsigned char request[TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
@@ -281,6 +281,7 @@ destroy(int fd, const struct td_row *row, const char **step)
 	}
 	td_put_destroy(request, 2, row, 1);
 	error = td_send(fd, request, sizeof(request), step);
+	*sent = error == 0;
 	if (error == 0)
 		error = td_receive_one(fd, reply, sizeof(reply), 2, &m, step);
 	if (error != 0)
@@ -295,8 +296,9 @@ destroy(int fd, const struct td_row *row, const char **step)
 int
 td_abort(const struct td_tuple *tuple, int scope, const char **step)
 {
-	struct td_row row = {.flags = 0};
-	int fd, error;
+	struct td_tuple same = *tuple;
+	struct td_row row;
+	int fd, error, sent = 0;
 
 	error = td_open_diag(scope, &fd, step);
 	if (error != 0)
@@ -308,8 +310,14 @@ td_abort(const struct td_tuple *tuple, int scope, const char **step)
 		error = -EOPNOTSUPP;
 	}
 	if (error == 0)
-		error = destroy(fd, &row, step);
+		error = destroy(fd, &row, &sent, step);
 	close(fd);
+	/* The answer was lost, the request was not: what is gone by now was aborted. */
+	if (sent && error == -ENOBUFS) {
+		same.cookie = row.cookie;
+		if (td_lookup(&same, scope, &row, step) == -ENOENT)
+			error = 0;
+	}
 	return error;
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import checks, procnet
-from support.command import tcpdrop
+from support.command import line, tcpdrop, words
 from support.crowd import Crowd
 
 import tcpdrop as package
@@ -271,6 +271,19 @@ def test_lost_answers_and_every_connection_is_dropped(lossy, how):
         assert json.loads(done.out)["summary"]["counts"] == {"dropped": 1200}
         assert crowd.alive() == (0, 0)
         assert others.alive() == (50, 50)
+
+
+@pytest.mark.parametrize("how", ["all", "unsent"])
+def test_a_lost_answer_of_one(lossy, holder, how):
+    """What was asked and is gone was dropped; what was never asked lives, and is no lost answer."""
+    pair = holder.pair()
+    done = tcpdrop(*words(pair), env={"LD_PRELOAD": lossy, "LOSSY": how, "LOSSY_ONE": "1"})
+    if how == "all":
+        assert (done.status, done.out) == (0, f"{line(pair)}: dropped\n"), done
+        assert pair.state() is None
+    else:
+        assert (done.status, done.out) == (3, ""), done
+        assert "sendto: " in done.err and pair.alive()
 
 
 def test_an_errno_is_an_outcome():
