@@ -268,7 +268,7 @@ ci: export BUILD_ENV := TCPDROP_WERROR=1
 # The engines' tests are long: once is enough, on the newest of them.
 ci: export TEST_ARGS := --ignore=tests/fleet
 # Servers, other tools and the calls of the C files know no Python: once is enough for those too.
-ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselect=tests/module/test_faults.py::test_each_call_that_it_makes_fails --ignore=tests/cli/test_faults_told.py
+ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselect=tests/module/test_faults.py::test_each_call_that_it_makes_fails --ignore=tests/cli/test_faults_told.py --ignore=tests/cli/test_always_told.py --ignore=tests/fuzz
 ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory lint typing check-c man site
 	$(MAKE) --no-print-directory prepare
