@@ -229,7 +229,7 @@ def does_still(client, server):  # noqa: F811
 
 @contextlib.contextmanager
 def beside():
-    """Another network namespace, over a veth: 192.0.2.1 is here, .2 there.  How a command is put in there."""
+    """Another network namespace, over a veth: 203.0.113.1 is here, .2 there.  How a command is put in there."""
     keeper = subprocess.Popen(["unshare", "--net", "sleep", "600"])
     here, there = f"r{os.getpid() % 10000}a", f"r{os.getpid() % 10000}b"
     inside = ("nsenter", f"--net=/proc/{keeper.pid}/ns/net")
@@ -238,11 +238,11 @@ def beside():
         until(lambda: os.readlink(f"/proc/{keeper.pid}/ns/net") != own, "the namespace")
         for words in (
             f"ip link add {here} type veth peer name {there} netns {keeper.pid}",
-            f"ip addr add 192.0.2.1/24 dev {here}",
+            f"ip addr add 203.0.113.1/24 dev {here}",
             f"ip link set {here} up",
         ):
             subprocess.run(words.split(), check=True)
-        for words in (f"ip addr add 192.0.2.2/24 dev {there}", f"ip link set {there} up", "ip link set lo up"):
+        for words in (f"ip addr add 203.0.113.2/24 dev {there}", f"ip link set {there} up", "ip link set lo up"):
             subprocess.run([*inside, *words.split()], check=True)
         yield inside
     finally:
@@ -258,9 +258,9 @@ def test_over_a_relay_in_another_network_namespace(server, login, holder, how): 
     first, far, last = free_port(), free_port(), free_port()
     other, pair, socat = login(), holder.pair(), find("socat")
     with beside() as inside:
-        into = (socat, f"TCP-LISTEN:{first},bind=127.0.0.1,reuseaddr", f"TCP:192.0.2.2:{far},retry=50,interval=0.1")
-        out = (*inside, socat, f"TCP-LISTEN:{far},reuseaddr", f"TCP:192.0.2.1:{last},retry=50,interval=0.1")
-        back = (socat, f"TCP-LISTEN:{last},bind=192.0.2.1,reuseaddr", f"TCP:127.0.0.1:{server.port}")
+        into = (socat, f"TCP-LISTEN:{first},bind=127.0.0.1,reuseaddr", f"TCP:203.0.113.2:{far},retry=50,interval=0.1")
+        out = (*inside, socat, f"TCP-LISTEN:{far},reuseaddr", f"TCP:203.0.113.1:{last},retry=50,interval=0.1")
+        back = (socat, f"TCP-LISTEN:{last},bind=203.0.113.1,reuseaddr", f"TCP:127.0.0.1:{server.port}")
         with programs(back, out, into, port=first), logged_in(server, first) as one:
             check_lives(one, other, pair, how + DROP)
 
