@@ -29,6 +29,16 @@ td_get_scope(PyObject *object, int *scope)
 }
 
 int
+td_get_scope_alone(PyObject *args, PyObject *kwargs, int *scope)
+{
+	static char *names[] = {"scope", NULL};
+	PyObject *object = NULL;
+
+	return PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &object) &&
+	    td_get_scope(object, scope);
+}
+
+int
 td_get_tuple(const struct td_tuple_args *a, struct td_tuple *t)
 {
 	const char *why = NULL;

@@ -56,6 +56,7 @@ struct td_tuple_args {
  * is a ValueError; PyArg_Parse would not check a 64-bit cookie for overflow.
  */
 int td_get_scope(PyObject *object, int *scope);
+int td_get_scope_alone(PyObject *args, PyObject *kwargs, int *scope);
 int td_get_tuple(const struct td_tuple_args *a, struct td_tuple *tuple);
 int td_get_cookie(PyObject *object, unsigned long long *cookie);
 

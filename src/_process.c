@@ -91,17 +91,14 @@ const char td_unix_doc[] =
 PyObject *
 td_unix_bytes(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
-	PyObject *scope_object = NULL, *result = NULL;
+	PyObject *result = NULL;
 	struct td_unix *all;
 	const char *step = "";
 	int scope, error = -EINTR;
 	size_t n;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	while (error == -EINTR && PyErr_CheckSignals() == 0) {
 		all = NULL;

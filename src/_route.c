@@ -122,16 +122,12 @@ PyDoc_STRVAR(rules_doc,
 static PyObject *
 rules(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
-	PyObject *scope_object = NULL;
 	const char *step = "";
 	uint32_t ipv4 = 0, ipv6 = 0;
 	int scope, error;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	do {
 		Py_BEGIN_ALLOW_THREADS

@@ -170,16 +170,12 @@ PyDoc_STRVAR(mptcp_doc,
 static PyObject *
 mptcp_sockets(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
 	module_state *state = PyModule_GetState(module);
 	struct td_rows rows = {.stride = sizeof(struct td_row)};
-	PyObject *scope_object = NULL;
 	const char *step = "";
 	int scope, error;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	do {
 		td_rows_free(&rows);
@@ -201,17 +197,14 @@ PyDoc_STRVAR(interfaces_doc,
 static PyObject *
 interfaces(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
 	struct td_interface *list = NULL;
-	PyObject *scope_object = NULL, *result;
+	PyObject *result;
 	const char *step = "";
 	size_t n = 0, i;
 	int scope, error;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	do {
 		Py_BEGIN_ALLOW_THREADS
@@ -243,17 +236,14 @@ PyDoc_STRVAR(ifindices_doc,
 static PyObject *
 ifindices(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
-	PyObject *scope_object = NULL, *result;
+	PyObject *result;
 	const char *step = "";
 	uint32_t *list = NULL;
 	size_t n = 0;
 	int scope, error;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	do {
 		Py_BEGIN_ALLOW_THREADS
@@ -276,16 +266,12 @@ PyDoc_STRVAR(local_ports_doc,
 static PyObject *
 local_ports(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
-	PyObject *scope_object = NULL;
 	uint16_t first = 0, last = 0;
 	const char *step = "";
 	int scope, error;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_local_ports(scope, &first, &last, &step);
@@ -304,15 +290,11 @@ PyDoc_STRVAR(probe_doc,
 static PyObject *
 probe(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"scope", NULL};
-	PyObject *scope_object = NULL;
 	const char *step = "";
 	int scope, error;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names,
-		&scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+	if (!td_get_scope_alone(args, kwargs, &scope))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	error = td_probe(scope, &step);
