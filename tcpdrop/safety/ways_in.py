@@ -51,14 +51,19 @@ def _conclude(own: OwnSession, where: Sequence[Lookups]) -> None:
             try:
                 rows = [row for row in lookups.rows(FourTuple(*ends)) if row[STATE] == ESTABLISHED]
                 here = any(_is_loopback(ends[2]) or ends[0] == ends[2] or _leads_here(row, lookups) for row in rows)
-            except (Error, ValueError):
-                continue  # no connection's ends, or a namespace that has ended
+            except ValueError:
+                continue  # no connection's ends
+            except Error as error:
+                own.relay_unseen = f"whether the other end of your connection is on this host cannot be told: {error}"
+                continue
             if here:
                 own.relay_unseen = "the other end of your connection is on this host, and was not found: by NAT, say"
 
 
 def _leads_here(row: Row, lookups: Lookups) -> bool:
     """Is what it is connected to an address of this namespace's own?"""
+    if not platform.TELLS_PEER:
+        return False  # a system that tells no routes
     ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
     return not error and device == lookups.interfaces().get("lo")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The operator's own session: tcpdrop does not cut the connection it is typed over."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from support.holder import Holder, end
 from support.wait import until
 
 import tcpdrop
-from tcpdrop.safety import session
+from tcpdrop.safety import session, ways_in
 from tcpdrop.system import procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
@@ -269,3 +270,17 @@ seen()
             child.stdin.flush()
             assert int(child.stdout.readline()) == before + 1
         child.communicate()
+
+
+@pytest.mark.parametrize(("error", "unseen"), [(tcpdrop.Error("not now", errno=errno.EIO), True), (ValueError("no ends"), False)])
+def test_what_cannot_be_asked_is_no_word_that_the_peer_is_elsewhere(error, unseen):
+    class Deaf:
+        scope = None
+
+        def rows(self, quad):
+            raise error
+
+    own = session.OwnSession()
+    own.unmet = [(b"\xc0\0\2\1", 22, b"\xc0\0\2\2", 40000)]
+    ways_in._conclude(own, [Deaf()])
+    assert bool(own.relay_unseen) is unseen
