@@ -9,7 +9,7 @@ import sys
 import pytest
 from support.command import COMMAND, NEARLY_NOBODY, needs
 from support.holder import Holder
-from support.sshd import login, server  # noqa: F401 - fixtures
+from support.sshd import does, login, server  # noqa: F401 - fixtures
 from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="logins are found by /proc")]
@@ -21,17 +21,6 @@ def within(server, command, *flags):  # noqa: F811
     """The command, over one more ssh from where it is typed."""
     words = [os.fspath(word) for word in server.argv(command)]
     return shlex.join([words[0], *flags, *words[1:]])
-
-
-def does(one, command):
-    one.process.stdin.write(f"{command} 2>&1; echo status $?\n".encode())
-    one.process.stdin.flush()
-    said = []
-    for line in iter(lambda: one.process.stdout.readline().decode(), ""):
-        if line.startswith("status "):
-            return int(line.split()[1]), "".join(said)
-        said.append(line)
-    raise AssertionError(f"the login was cut: {''.join(said)}")
 
 
 def told(command, out):
