@@ -37,6 +37,9 @@ class Reusable:
         self.port = client.name()[1]
         self.ends = client, self.listener.accept()
         self.tuple = self.ends[0].tuple_to(self.ends[1])
+        # By both ports: bind() with SO_REUSEADDR may give one that another connection has too.
+        port = self.address[1]
+        self.both = f"(lport {self.port} and rport {port}) or (lport {port} and rport {self.port})"
         self.words = " ".join(str(x).replace("::ffff:", "") for x in (self.address[0], self.port, *self.address))
 
     def again(self):
@@ -65,7 +68,7 @@ def reusable(holder, request):
 
 
 def ours(reusable):
-    return package.connections(f"lport {reusable.port} or rport {reusable.port}")
+    return package.connections(reusable.both)
 
 
 KINDS = {
@@ -100,7 +103,7 @@ def test_the_one_connection_that_was_looked_at(reusable):
 def test_the_same_through_a_file(reusable, tmp_path):
     """list --jsonl > victims; drop --from victims"""
     saved = tmp_path / "victims"
-    saved.write_text(tcpdrop("list", "--jsonl", f"port {reusable.port}").out, encoding="utf-8")
+    saved.write_text(tcpdrop("list", "--jsonl", reusable.both).out, encoding="utf-8")
     reusable.again()
     done = tcpdrop("drop", "--from", saved)
     assert (done.status, done.out) == (1, "")
@@ -140,7 +143,7 @@ def test_between_the_selection_and_the_drop(reusable, monkeypatch):
     """Whatever takes its time between them: here the check of rights."""
     check = Run._check_rights
     monkeypatch.setattr(Run, "_check_rights", lambda run, selection: (check(run, selection), reusable.again())[0])
-    report = package.drop(f"port {reusable.port}")
+    report = package.drop(reusable.both)
     assert report.counts == {"gone": 2}
     assert reusable.alive()
 

@@ -19,7 +19,9 @@ from support.procnet import sockets
 #: the name of who holds the victims
 NAME = b"caf\xe9"
 HOLDS = """
-import ctypes, socket, sys
+import ctypes, resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 ctypes.CDLL(None).prctl(15, bytes.fromhex(sys.argv[1]), 0, 0, 0)
 listener = socket.create_server(("127.0.0.1", 0))
 ends = []
