@@ -14,6 +14,7 @@ import pytest
 from support import procnet
 from support.checks import listed, refuses, row_of
 from support.holder import fresh_ports
+from support.holder_main import RDHUP
 from support.packets import ACK, FIN, HOST, PEER, SYN, Wire
 from support.wait import until
 
@@ -26,7 +27,7 @@ from tcpdrop.system import platform
 
 pytestmark = pytest.mark.privileged
 
-EVERYTHING = select.POLLIN | select.POLLOUT | select.POLLERR | select.POLLHUP | select.POLLRDHUP
+EVERYTHING = select.POLLIN | select.POLLOUT | select.POLLERR | select.POLLHUP | RDHUP
 
 
 def in_state(tup, name):

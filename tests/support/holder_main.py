@@ -23,6 +23,8 @@ THINGS = {}
 JOBS = {}
 ADDRESS = {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1", "mptcp": "127.0.0.1", "mptcp6": "::1"}
 MPTCP = 262
+#: POLLRDHUP and EPOLLRDHUP, for which PyPy has no names.  poll(2)
+RDHUP = 0x2000
 
 
 def keep(thing):
@@ -71,14 +73,14 @@ def do_call(number, method, *args):
 
 def do_poll(number, timeout):
     poller = select.poll()
-    poller.register(THINGS[number], select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+    poller.register(THINGS[number], select.POLLIN | select.POLLOUT | RDHUP)
     return sum(event for _, event in poller.poll(timeout))
 
 
 def do_epoll(number, timeout):
     """Edge-triggered: the event that comes after the first look."""
     with select.epoll() as poller:
-        poller.register(THINGS[number], select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
+        poller.register(THINGS[number], select.EPOLLIN | select.EPOLLOUT | RDHUP | select.EPOLLET)
         poller.poll(0)
         return sum(event for _, event in poller.poll(timeout))
 
