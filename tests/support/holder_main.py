@@ -18,13 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from support import netns
+from support.sockets import RDHUP, SO_BINDTODEVICE
 
 THINGS = {}
 JOBS = {}
 ADDRESS = {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1", "mptcp": "127.0.0.1", "mptcp6": "::1"}
 MPTCP = 262
-#: POLLRDHUP and EPOLLRDHUP, for which PyPy has no names.  poll(2)
-RDHUP = 0x2000
 
 
 def keep(thing):
@@ -115,7 +114,7 @@ def do_pair(family, device, port, client_port):
     """
     listener = do_socket(family)
     if device:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        listener.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device)
     if port:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((ADDRESS[family], port))
@@ -123,7 +122,7 @@ def do_pair(family, device, port, client_port):
     listener.listen(16)
     client = do_socket(family)
     if device:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        client.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device)
     if client_port:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     client.bind((ADDRESS[family], client_port))
