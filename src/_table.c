@@ -86,6 +86,17 @@ table_item(PyObject *self, Py_ssize_t i)
 	    (Py_ssize_t)rows->stride);
 }
 
+/* table[i]; that a negative one counts from the end is not left to Python: PyPy forgets it. */
+static PyObject *
+table_subscript(PyObject *self, PyObject *key)
+{
+	Py_ssize_t i = PyNumber_AsSsize_t(key, PyExc_IndexError);
+
+	if (i == -1 && PyErr_Occurred())
+		return NULL;
+	return table_item(self, i < 0 ? i + table_length(self) : i);
+}
+
 static PyObject *
 table_tobytes(PyObject *self, PyObject *unused)
 {
@@ -123,6 +134,7 @@ static PyType_Slot table_slots[] = {
 	{Py_tp_iter, (void *)PySeqIter_New},
 	{Py_sq_length, (void *)table_length},
 	{Py_sq_item, (void *)table_item},
+	{Py_mp_subscript, (void *)table_subscript},
 	{0, NULL},
 };
 

@@ -14,6 +14,7 @@ from support import procnet
 from support.answers import forbid
 from support.command import NO_CAPABILITIES, needs, run, words
 from support.marks import drops_on_linux
+from support.sockets import if_nametoindex
 
 import tcpdrop
 from tcpdrop import _tcpdrop
@@ -96,7 +97,7 @@ def test_the_ends_of_a_connection_are_accepted(holder):
 def test_the_scope_id_names_the_interface(holder):
     """As getsockname() of a link-local socket gives it; lo has index 1 in every namespace."""
     pair = holder.pair("inet6", device=b"lo")
-    lo = socket.if_nametoindex("lo")
+    lo = if_nametoindex("lo")
     with pytest.raises(ValueError, match="no interface '4711'"):
         tcpdrop.drop_one((*pair.local, 0, 4711), (*pair.remote, 0, 4711))
     with pytest.raises(ValueError, match="no interface '4712'"):

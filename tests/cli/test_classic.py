@@ -10,6 +10,7 @@ import pytest
 from support import netns, procnet
 from support.command import line, needs, run, tcpdrop, words
 from support.holder import Pair, end, fresh_ports
+from support.sockets import SO_BINDTODEVICE, if_nametoindex
 from support.wait import until
 
 from tcpdrop import cli
@@ -198,7 +199,7 @@ def link_local(holder, dev, ports):
     """A connection over one interface."""
     listener = holder.listener("inet6", addr=f"fe80::7%{dev}", port=ports["port"], device=dev.encode())
     client = holder.socket("inet6")
-    client.call("setsockopt", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, dev.encode())
+    client.call("setsockopt", socket.SOL_SOCKET, SO_BINDTODEVICE, dev.encode())
     client.call("setsockopt", socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     client.call("bind", (f"fe80::7%{dev}", ports["client_port"]))
     client.call("connect", (f"fe80::7%{dev}", listener.name()[1]))
@@ -210,7 +211,7 @@ def link_local(holder, dev, ports):
 def test_link_local_with_and_without_its_interface(holder, twins):
     pair = link_local(holder, twins[0], fresh_ports())
     laddr, lport, raddr, rport = words(pair)
-    index = socket.if_nametoindex(twins[0])
+    index = if_nametoindex(twins[0])
     for operands in (
         [laddr, lport, raddr, rport],
         [f"{laddr}%{twins[0]}", lport, raddr, rport],
@@ -262,11 +263,11 @@ def test_an_interface_that_may_be_two_is_refused_with_both(holder, twins):
     """%25va is a URL's %va, or an interface of that name."""
     pair = link_local(holder, twins[0], fresh_ports())
     laddr, *rest = words(pair)
-    index = socket.if_nametoindex(twins[0])
+    index = if_nametoindex(twins[0])
     done = run("ip", "link", "add", f"25{twins[0]}", "type", "veth", "peer", "name", "twin25")
     assert done.status == 0, done.err
     try:
-        other = socket.if_nametoindex(f"25{twins[0]}")
+        other = if_nametoindex(f"25{twins[0]}")
         status, out, err = tcpdrop(f"{laddr}%25{twins[0]}", *rest)
         assert (status, out) == (2, "")
         assert f"'%25{twins[0]}' may be interface number {index} or number {other}: write %NUMBER" in err

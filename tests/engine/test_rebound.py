@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from support import procnet
+from support.sockets import SO_BINDTODEVICE
 
 import tcpdrop
 from tcpdrop.engine import verify
@@ -24,7 +25,7 @@ def listed(holder, number):
     selection = tcpdrop.connections(f"lport {listener.name()[1]} and state established")
     assert len(selection) == number
     for accepted, _ in ends:
-        accepted.call("setsockopt", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        accepted.call("setsockopt", socket.SOL_SOCKET, SO_BINDTODEVICE, b"lo")
         assert accepted.call("send", b"x") == 1
     return ends, selection
 

@@ -13,6 +13,7 @@ from support.command import run
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="its calls")]
 
+PYPY = sys.implementation.name == "pypy"
 MAIN = Path(__file__).parents[1] / "support" / "faults_main.py"
 CHANGE_NOTHING = [
     *("list_connections", "list_connections details", "list_connections threads", "list_connections scope"),
@@ -34,9 +35,12 @@ def walk(faults, case, kind):
 @pytest.mark.parametrize("case", CHANGE_NOTHING + DROP)
 def test_each_call_that_it_makes_fails(faults, case):
     """The kernel refuses, is interrupted, is short of memory, lies; no thread, descriptor or memory is to be had."""
+    if PYPY and case.startswith(("list", "mptcp")):
+        pytest.skip("PyPy itself allocates a Table, and frees it in our name: the count of what is held is one less for each")
     assert walk(faults, case, "calls") > 0
 
 
+@pytest.mark.skipif(PYPY, reason="PyPy allocates in ways of its own, and its _testcapi makes none fail")
 @pytest.mark.skipif(importlib.util.find_spec("_testcapi") is None, reason="this CPython has no _testcapi")
 @pytest.mark.parametrize("case", [*CHANGE_NOTHING, *DROP[:-1], "abort nobody"])  # the last one starts a process, in Python
 def test_each_allocation_of_cpython_fails(faults, case):

@@ -19,6 +19,7 @@ from support import broken, procnet
 from support.checks import mapped, refuses, row_of, rows
 from support.crowd import Crowd
 from support.holder import fresh_ports
+from support.sockets import SO_BINDTODEVICE
 from support.wait import until
 
 import tcpdrop
@@ -53,7 +54,7 @@ class Service:
         self.device = device
         client = holder.socket(family)
         if device:
-            client.call("setsockopt", 1, 25, device)
+            client.call("setsockopt", socket.SOL_SOCKET, SO_BINDTODEVICE, device)
         client.call("connect", (LOCAL[family], self.port))
         self.gone = (*client.tuple_to((LOCAL[family], self.port))[2:], *client.tuple_to((LOCAL[family], self.port))[:2])
         _tcpdrop.abort(*self.gone, ifindex=1 if device else 0)
@@ -73,7 +74,7 @@ class Service:
             assert member.poll() == 0
         client = self.holder.socket(self.family)
         if self.device:
-            client.call("setsockopt", 1, 25, self.device)
+            client.call("setsockopt", socket.SOL_SOCKET, SO_BINDTODEVICE, self.device)
         client.call("connect", (LOCAL[self.family], self.port))
         until(lambda: any(member.poll() for member in self.members), "the connection to arrive")
         self._drain()

@@ -16,6 +16,7 @@ import pytest
 from support import procnet
 from support.checks import listed, refuses, row_of
 from support.packets import ACK, FIN, HOST, SYN, Wire
+from support.sockets import TCP_FASTOPEN
 from support.wait import until
 
 from tcpdrop import _tcpdrop
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="packe
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tcpdrop.8"
 HEAD = ".It Em state Ta Em peer Ta Em its program gets"
-TCP_REPAIR, TCP_FASTOPEN, TCP_ULP = 19, 23, 31
+TCP_REPAIR, TCP_ULP = 19, 31  # tcp(7), linux/tcp.h
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from support import procnet
+from support.sockets import SO_BINDTODEVICE
 from support.wait import until
 
 SCRIPT = Path(__file__).resolve().with_name("holder_main.py")
@@ -210,7 +211,7 @@ class Holder:
         if reuseport:
             s.call("setsockopt", socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if device:
-            s.call("setsockopt", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+            s.call("setsockopt", socket.SOL_SOCKET, SO_BINDTODEVICE, device)
         addr = addr or {"inet": "127.0.0.1", "inet6": "::1", "mapped": "::ffff:127.0.0.1", "dual": "::", "mptcp": "127.0.0.1"}[family]
         s.call("bind", (addr, port))
         s.call("listen", backlog)

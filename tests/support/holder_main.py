@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from support import netns
+from support.sockets import RDHUP, SO_BINDTODEVICE
 
 THINGS = {}
 JOBS = {}
@@ -71,14 +72,14 @@ def do_call(number, method, *args):
 
 def do_poll(number, timeout):
     poller = select.poll()
-    poller.register(THINGS[number], select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+    poller.register(THINGS[number], select.POLLIN | select.POLLOUT | RDHUP)
     return sum(event for _, event in poller.poll(timeout))
 
 
 def do_epoll(number, timeout):
     """Edge-triggered: the event that comes after the first look."""
     with select.epoll() as poller:
-        poller.register(THINGS[number], select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET)
+        poller.register(THINGS[number], select.EPOLLIN | select.EPOLLOUT | RDHUP | select.EPOLLET)
         poller.poll(0)
         return sum(event for _, event in poller.poll(timeout))
 
@@ -113,7 +114,7 @@ def do_pair(family, device, port, client_port):
     """
     listener = do_socket(family)
     if device:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        listener.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device)
     if port:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((ADDRESS[family], port))
@@ -121,7 +122,7 @@ def do_pair(family, device, port, client_port):
     listener.listen(16)
     client = do_socket(family)
     if device:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        client.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, device)
     if client_port:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     client.bind((ADDRESS[family], client_port))

@@ -17,6 +17,7 @@ import time
 
 from support import netns
 from support.holder import Holder
+from support.sockets import SO_BINDTODEVICE
 
 #: near's addresses and far's, and those of nobody that far would answer through near
 NEAR, FAR, FOREIGN = "192.0.2.1", "192.0.2.2", "198.51.100.7"
@@ -110,7 +111,7 @@ class Lan:
         listener = self.far.listener(family, addr=far)
         ours = self.near.socket(family)
         if device:
-            ours.call("setsockopt", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            ours.call("setsockopt", socket.SOL_SOCKET, SO_BINDTODEVICE, device.encode())
         for option in options:
             ours.call("setsockopt", *option)
         ours.call("bind", (source or near, port))

@@ -11,6 +11,7 @@ import errno
 import select
 import socket
 import struct
+import sys
 import time
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from support import netns
 HOST, PEER = "192.0.2.1", "192.0.2.2"
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ETH_P_IP = 0x0800
+NOBODY = "\0" * 6 if sys.implementation.name == "pypy" else bytes(6)  # an address of lo; PyPy wants it as text
 ETH_P_ALL = 3  # the only one that sees what leaves
 
 
@@ -69,7 +71,7 @@ class Wire:
         tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0, src, dst)
         ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
-        self._socket.sendto(ip + tcp, ("lo", ETH_P_IP, 0, 0, bytes(6)))
+        self._socket.sendto(ip + tcp, ("lo", ETH_P_IP, 0, 0, NOBODY))
 
     def receive(self, timeout):
         """The next segment the kernel sends to PEER, or None."""

@@ -14,6 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from support import netns
+from support.sockets import SO_BINDTODEVICE
 
 KEEP = []
 IPV6_FREEBIND = 78
@@ -37,7 +38,7 @@ def connect(server, to, source=None, family=socket.AF_INET, dev=False):
     if family == socket.AF_INET6:
         c.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)  # the addresses are a route, not on the interface
     if dev:
-        c.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+        c.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, b"lo\0")
     if source:
         c.bind(source)
     c.connect(to)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Which sockets have a tuple: the same answer whether each interface is asked for or the table is looked through, and how often."""
 
-import socket
 import struct
 
 import pytest
 from support.command import line, tcpdrop
+from support.sockets import if_nametoindex
 
 from tcpdrop.model.four_tuple import FourTuple
 from tcpdrop.model.rows import COOKIE
@@ -41,7 +41,7 @@ def test_every_way_finds_the_same(holder, way, family, device):
     assert (len(one), len(other), none) == (1, 1, [])
     assert one != other
     assert found(way, here, here, absent) == [one, one, []]
-    bound = [FourTuple(*pair.tuple, dev) for dev in ("lo", str(socket.if_nametoindex("lo")), "25lo")]
+    bound = [FourTuple(*pair.tuple, dev) for dev in ("lo", str(if_nametoindex("lo")), "25lo")]
     assert found(way, *bound) == [one if device else []] * 3
 
 
