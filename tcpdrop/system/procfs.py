@@ -172,6 +172,11 @@ def have_terminal() -> bool:
     return _number(_stat("self"), 4) != 0
 
 
+def session_leader() -> int:
+    """The pid of who leads our session, as setsid(2) has it; 0 where that is a process outside our PID namespace."""
+    return _number(_stat("self"), 3)
+
+
 def audit_session(pid: int | str) -> int | None:
     """The number of the login that a process belongs to, which no setsid() or fork changes; None for none, or where none is kept."""
     try:
