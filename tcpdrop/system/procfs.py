@@ -241,6 +241,12 @@ def uids_of(pid: int) -> frozenset[int]:
     return uids
 
 
+def leader_of(pid: int) -> int:
+    """The process that has a thread, or a first thread, of this id."""
+    line = next((line for line in read(f"/proc/{pid}/status").split(b"\n") if line.startswith(b"Tgid:")), b"")
+    return _number(line.split(), 1)
+
+
 _unmapped: list[int | None] = []
 
 
