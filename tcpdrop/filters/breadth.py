@@ -15,10 +15,12 @@ from itertools import product
 
 from ..model.rows import CLOSED, LISTEN, STATE_NAMES
 from .endpoints import Address, Port
+from .facts import is_whole_tree
 from .measures import Measure
-from .nodes import And, Not, Or, merged, walk
+from .nodes import And, Not, Or, merged
 from .owned import Cgroup, Comm, Kernel, Unit
 from .sockets import Direction, Family, Loopback, State
+from .together import ways
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     #: the sorts in which it may hold and those in which it certainly does, a bit each
     Sorts = tuple[int, int]
 
-#: predicates of which each may hold or not: so many of them are tried in all combinations
-_TRIED = 6
+#: ways in which predicates may answer: so many are tried
+_TRIED = 1024
 
 
 def _sorts(holds: Callable[[int, bool, bool], bool]) -> int:
@@ -49,11 +51,15 @@ def is_broad(chosen: Filter) -> bool:
     """Does it leave out nothing but states, families and directions, for certain?"""
     looked_in = chosen.base_states & ~(1 << LISTEN | 1 << CLOSED)  # where no connection is
     sure = _sorts(lambda state, ipv6, accepted: bool(looked_in >> state & 1))
-    narrow = {node for node, _ in walk(chosen.node) if _differs(node)}
-    if len(narrow) > _TRIED:
-        narrow = set()
-    for answers in product((0, _EVERY), repeat=len(narrow)):
-        sure &= _where(chosen.node, dict(zip(narrow, answers)))[1]
+    return any(_leaves_none_out(chosen.node, sure & mask, size) for size, mask in ((4, _FAMILY[4]), (16, _FAMILY[6])))
+
+
+def _leaves_none_out(node: Node, sure: int, size: int) -> bool:
+    """In some of these sorts, whatever the predicates answer that tell connections of one sort apart."""
+    for number, answers in enumerate(ways(node, size, _differs)):
+        if number == _TRIED:
+            break  # nothing was left out so far: it is not narrow for certain
+        sure &= _where(node, {one: _EVERY if answer else 0 for one, answer in answers.items()})[1]
         if not sure:
             return False
     return True
@@ -106,12 +112,13 @@ def _of_leaf(node: Node) -> Sorts:
 
 
 def _is_everybody(node: Node) -> bool:
-    """`comm *`, `unit *`, `cgroup /`"""
+    """`comm *` or `comm ?*`, `unit *`, `cgroup /` or where that is mounted"""
     if isinstance(node, Cgroup):
-        return not node.args[0].strip("/")
+        return is_whole_tree(node.args[0])
     if isinstance(node, Unit):
         return not node.args[0].rpartition(".")[0].strip("*")
-    return isinstance(node, Comm) and not node.args[0].strip("*")
+    # Every name has a byte.
+    return isinstance(node, Comm) and "*" in node.args[0] and node.args[0].replace("*", "") in ("", "?")
 
 
 def _of_address(node: Address) -> Sorts:

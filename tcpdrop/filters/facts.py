@@ -22,9 +22,21 @@ class Facts:
     """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
     now: a reading of the clock that a row's `created` is of (sunos_clock.py).
+    protecting: it is a rule that asks, and a "no" must be certain.
     """
 
-    __slots__ = ("_cgroup_ids", "_indices", "_other_cgroups", "cgroups", "ephemeral", "interfaces", "listeners", "now", "owners")
+    __slots__ = (
+        "_cgroup_ids",
+        "_indices",
+        "_other_cgroups",
+        "cgroups",
+        "ephemeral",
+        "interfaces",
+        "listeners",
+        "now",
+        "owners",
+        "protecting",
+    )
 
     def __init__(
         self,
@@ -42,6 +54,7 @@ class Facts:
         self.owners = owners
         self.cgroups = cgroups
         self.now = now
+        self.protecting = False
         self._indices: dict[str, int | None] = {}
         self._cgroup_ids: dict[str, frozenset[int] | None] = {}
         self._other_cgroups: dict[str, frozenset[int] | None] = {}
@@ -132,6 +145,12 @@ def _cgroup_directory(path: str) -> bytes | None:
     if ".." in inside.split("/"):
         return None
     return f"{root}/{inside.strip('/')}".encode("utf-8", "surrogateescape")
+
+
+def is_whole_tree(path: str) -> bool:
+    """Is this path the root of all cgroups, in whatever spelling?"""
+    top = _cgroup_directory(path) or path.encode("utf-8", "surrogateescape")
+    return os.path.normpath(b"/" + top.lstrip(b"/")) in (b"/", os.path.normpath(_cgroup_directory("/") or b"/"))
 
 
 def cgroup_is_absent(path: str) -> bool:

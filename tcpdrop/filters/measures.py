@@ -99,7 +99,12 @@ class Measure(Node):
             found = reading(row, info, facts)
             return None if found is None else holds(found, value)
 
-        return measured
+        def proven(row: Row, info: Info | None, facts: Facts) -> Answer:
+            answer = measured(row, info, facts)
+            return None if answer is False and facts.protecting else answer
+
+        # A lower bound denies nothing: a rule protects what may be older.
+        return proven if word == "age" and not platform.CREATION_TIMES else measured
 
     def needs(self) -> frozenset[str]:
         if self.word == "age" and platform.CREATION_TIMES:

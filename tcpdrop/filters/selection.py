@@ -109,6 +109,7 @@ def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tu
     are looked up one by one.
     """
     facts = gather(rule.needs(), scope)
+    facts.protecting = True
     details = DETAILS in rule.needs()
     table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
     behind = [(row, _details(row, scope) if details else None) for row in missed(table, among, scope)]
@@ -155,6 +156,7 @@ def missed(table: kernel.Table, among: Iterable[Row], scope: int | None) -> Iter
 def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
     """The same for a few sockets that were looked up: what the rule says of each."""
     facts, needs = gather(rule.needs(), scope), rule.needs()
+    facts.protecting = True
     if needs & {OWNERS, PIDS}:
         facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
     return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]

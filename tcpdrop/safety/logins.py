@@ -41,7 +41,7 @@ def why_ours(session: OwnSession) -> str:
         return "whether this process has a terminal cannot be read"
     chain = list(ancestors())
     # The first process has no parent; neither has one from another PID namespace.
-    if not chain or chain[-1] != 1:
+    if not chain or chain[-1] != 1 or not procfs.session_leader():
         return "the processes above this one are in another PID namespace"
     return _detached(chain)
 
@@ -54,7 +54,7 @@ def _detached(chain: list[int]) -> str:
     """
     if multiplexer():
         return f"{multiplexer()} says that a terminal multiplexer started it, to which anybody may be attached"
-    for name in ("SUDO_USER", "SUDO_UID", "DOAS_USER"):
+    for name in ("SUDO_USER", "SUDO_UID", "DOAS_USER", "PKEXEC_UID"):
         if os.environ.get(name):
             return f"{name} says that somebody who logged in became another user"
     for pid in chain:

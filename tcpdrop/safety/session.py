@@ -25,7 +25,7 @@ from time import monotonic
 
 from ..errors import Error
 from ..model.four_tuple import FourTuple, pack_whole, split_dev
-from ..model.rows import INODE, ROW, USUAL_STATES, ends_of, reader
+from ..model.rows import INODE, LPORT, ROW, USUAL_STATES, ends_of, reader
 from ..system import kernel, procfs
 from ..system.lookups import Lookups
 
@@ -194,7 +194,7 @@ def found_for_us(lookups: Lookups | None = None) -> OwnSession:
     lookups: those that the caller has; of another network namespace, it is looked there too.
     """
     own = OwnSession()
-    if (not any(pid != 1 for pid, _ in own.holders.values()) or not own.rows()) and _is_apart():
+    if _is_apart() and not _was_accepted(own):
         _add_mates(own)
     if lookups is None or lookups.scope is None:
         follow_mirrors(own, [lookups or Lookups()])
@@ -256,6 +256,15 @@ def _is_apart() -> bool:
         return False
 
 
+def _was_accepted(own: OwnSession) -> bool:
+    """Does an ancestor hold what may be a login?  That is accepted: what a job has opened itself, to a database say, is none."""
+    rows = own.rows() if any(pid != 1 for pid, _ in own.holders.values()) else []
+    if not rows:
+        return False
+    listening = kernel.listening_ports()
+    return any(row[LPORT] in listening for row, _ in rows)
+
+
 def _add_mates(own: OwnSession) -> None:
     """The login services of our own audit session and session scope."""
     audit, scope = procfs.audit_session("self"), procfs.session_scope("self")
@@ -263,7 +272,7 @@ def _add_mates(own: OwnSession) -> None:
         return
     from .login_services import is_login_service  # only for who has detached himself
 
-    if not procfs.exists(1):  # hidepid
+    if procfs.some_are_hidden():  # hidepid, or another PID namespace than the login's
         own.carrier_unseen = "the login of your audit session or session scope cannot be seen"
     for pid in procfs.all_pids():
         try:

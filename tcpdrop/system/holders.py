@@ -75,7 +75,10 @@ class Owners:
             return False if pid in self.read else None
         if pid in self.unread or (self.hidden and pid not in self.read):
             return None
-        return False if self.holders.get(inode) or pid not in self.read else None
+        if pid not in self.read:
+            leader = self.processes.leader(pid)  # a thread has an id too, by which /proc/ID is there and not listed
+            return False if leader is None or leader == pid else self.holds(leader, inode)
+        return False if self.holders.get(inode) else None
 
     def any_holder(self, inode: int, key: object, test: Callable[[int], Answer]) -> Answer:
         """Does the test hold for the pid of any holder?

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 class Processes:
     """Reads each process at most once, so that one listing tells one story."""
 
-    __slots__ = ("_cgroups", "_comms", "_uids", "_units")
+    __slots__ = ("_cgroups", "_comms", "_leaders", "_uids", "_units")
 
     def __init__(self) -> None:
         self._comms: dict[int, str | None] = {}
+        self._leaders: dict[int, int | None] = {}
         self._uids: dict[int, frozenset[int] | None] = {}
         self._cgroups: dict[int, str | None] = {}
         self._units: dict[str, Unit] = {}
@@ -30,6 +31,12 @@ class Processes:
         if pid not in self._comms:
             self._comms[pid] = _known(procfs.command_of, pid)
         return self._comms[pid]
+
+    def leader(self, pid: int) -> int | None:
+        """The process that this is, or is a thread of; None: there is neither."""
+        if pid not in self._leaders:
+            self._leaders[pid] = _known(procfs.leader_of, pid)
+        return self._leaders[pid]
 
     def remember(self, pid: int, comm: str) -> None:
         """The name as somebody saw it before."""

@@ -172,6 +172,11 @@ def have_terminal() -> bool:
     return _number(_stat("self"), 4) != 0
 
 
+def session_leader() -> int:
+    """The pid of who leads our session, as setsid(2) has it; 0 where that is a process outside our PID namespace."""
+    return _number(_stat("self"), 3)
+
+
 def audit_session(pid: int | str) -> int | None:
     """The number of the login that a process belongs to, which no setsid() or fork changes; None for none, or where none is kept."""
     try:
@@ -234,6 +239,12 @@ def uids_of(pid: int) -> frozenset[int]:
     if uids & {unmapped_uid()}:
         raise PermissionError(errno.EPERM, "a user without a number in this user namespace")
     return uids
+
+
+def leader_of(pid: int) -> int:
+    """The process that has a thread, or a first thread, of this id."""
+    line = next((line for line in read(f"/proc/{pid}/status").split(b"\n") if line.startswith(b"Tgid:")), b"")
+    return _number(line.split(), 1)
 
 
 _unmapped: list[int | None] = []

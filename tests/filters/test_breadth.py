@@ -11,6 +11,7 @@ from tcpdrop.filters.breadth import is_broad
 from tcpdrop.filters.nodes import both, either, negate
 from tcpdrop.filters.parser import parse
 from tcpdrop.model.rows import LISTEN, STATE, USUAL_STATES
+from tcpdrop.system.procfs import mounts_of
 
 pytestmark = pytest.mark.pure
 
@@ -22,17 +23,44 @@ BROAD = [
     *("remote 0.0.0.0/0", "remote ::/0", "host 0.0.0.0/0,::/0", "local 0.0.0.0/1,128.0.0.0/1", "remote 0.0.0.0/0,2001:db8::1"),
     *("remote 0.0.0.0/1 or remote 128.0.0.0/1", "not remote 0.0.0.0", "not local ::", "remote ::/1,8000::/1"),
     *("lport 22 or not lport 22", "not (lport 80 and not lport 80)", "(in and not lport 22) or (in and lport 22)", "port ge 1 or lport 22"),
+    *("lport lt 80 or not lport lt 50", "not (lport 80 and lport 443)", "not lport 80 or not lport 443"),
+    "not (rport 1-9 and rport 10-20)",
+    *("remote 10.0.0.0/8 or not remote 10.1.0.0/16", "not (remote 0.0.0.0/1 and remote 128.0.0.0/1)", "not (remote ::1 and remote ::2)"),
+    *("not remote 10.0.0.1 or not remote 10.0.0.2", "recvq lt 5 or recvq ge 5", "recvq gt 1 or sendq gt 1 or recvq le 1", "sendq le 4096M"),
+    "port 1 or port 2 or port 3 or port 4 or port 5 or port 6 or lport 9 or not lport 9 or pid 1 or pid 2",
     *("not loopback", "local 0.0.0.0/0 rport 1-65535 state established", "recvq ge 0", "not sendq lt 0", "state established,listen"),
 ]
-BROAD_ON_LINUX = ["not kernel", "comm *", "comm **", "unit *", "cgroup /", "rtt ge 0s", "idle ge 0ms", "retrans ge 0", "bytes-sent ge 0"]
+BROAD_ON_LINUX = [
+    *(
+        "idle lt 5s or idle ge 5s",
+        "retrans le 5 or retrans gt 5",
+        "idle lt 60d",
+        "not (cc cubic and cc bbr)",
+        "not idle gt 9s or idle gt 5s",
+    ),
+    "lport 22 or not lport 22 or comm a or comm b or comm c or comm d or comm e or comm f",
+    *("comm ?*", "comm *?", "cgroup //", "cgroup /.", "cgroup /./"),
+    *("not kernel", "comm *", "comm **", "unit *", "cgroup /", "rtt ge 0s", "idle ge 0ms", "retrans ge 0", "bytes-sent ge 0"),
+]
 NARROW = [
     *("loopback", "lport 22", "not lport 22", "state established and lport 22", "in and lport 80", "lport gt 1024", "rport 1-65534"),
     *("remote 10.0.0.0/8", "remote 0.0.0.0/0:443", "remote 0.0.0.0/1", "remote 0.0.0.0/1,128.0.0.0/2", "not remote 10.0.0.1"),
     *("pid 1", "recvq gt 0", "sendq lt 1", "age gt 1s", "in and loopback", "not (in or lport 22)"),
     *("rport gt 65535", "not state all", "state established and not state established", "in and not in", "family inet and family inet6"),
+    *("lport lt 50 or not lport lt 80", "not (lport 80 and lport 80-443)", "not (port 80 and port 443)"),
+    "not (lport 80 and rport 443)",
+    *(
+        "not remote 10.0.0.0/8 or remote 10.1.0.0/16",
+        "recvq lt 5 or recvq gt 5",
+        "recvq lt 5 or sendq ge 5",
+        "sendq lt 4095M and sendq gt 1",
+    ),
     *("remote 0.0.0.0/0 and remote ::/0", "state listen or lport 2", "state closed", "port 0-0", "lport 22 or not rport 22"),
 ]
-NARROW_ON_LINUX = ["kernel", "mine", "comm s*", "unit ssh", "cgroup /system.slice", "dev lo", "idle gt 0s", "cc cubic", "user root"]
+NARROW_ON_LINUX = [
+    *("comm ??*", "comm [!x]*", "idle lt 5s or idle gt 5s", "not (comm a and comm b)", "not (dev lo and dev eth0)"),
+    *("kernel", "mine", "comm s*", "unit ssh", "cgroup /system.slice", "dev lo", "idle gt 0s", "cc cubic", "user root"),
+]
 
 
 def chosen(text):
@@ -56,6 +84,23 @@ def test_many_values_are_decided_at_once():
     many = Filter.remote([f"10.{i >> 8}.{i & 255}.0/24" for i in range(20000)])
     assert not is_broad(many | Filter.lport(range(1, 20000)))
     assert is_broad(many | Filter("in"))
+
+
+def test_many_predicates_are_decided_at_once():
+    """Whether they look at one thing or at many, and however their answers go together."""
+    ports = " or ".join(f"(lport {port} and rport {port})" for port in range(1, 90))
+    assert not is_broad(Filter(ports))
+    assert not is_broad(Filter(" or ".join(f"(pid {pid} and not pid {pid + 1})" for pid in range(1, 90))))
+    lists = [Filter.lport(range(port, port + 200, 2)) for port in range(1, 60)]
+    either = lists[0]
+    for one in lists[1:]:
+        either |= one & ~Filter.rport(22)
+    assert not is_broad(either)
+
+
+def test_where_cgroups_are_mounted_is_all_of_them():
+    for place, _ in mounts_of("cgroup2"):
+        assert is_broad(chosen(f"cgroup {place}")) and is_broad(chosen(f"cgroup {place}/"))
 
 
 SORTS = [f"state established and family {family} and {way} and not loopback" for family in ("inet", "inet6") for way in ("in", "out")]

@@ -277,3 +277,15 @@ def test_a_file_that_others_may_write_stops_everything(holder, tmp_path):
     assert "/etc/tcpdrop.conf" in err
     assert "can be written by others than root" in err
     assert pair.alive()
+
+
+@pytest.mark.only_on("linux", reason="it keeps no creation time")
+@pytest.mark.parametrize("form", ["drop", "classic"])
+def test_what_proves_an_age_denies_none(holder, form):
+    """Data moved a moment ago, which says nothing of when it was made: a rule protects what may be older."""
+    pair = holder.pair()
+    pair.sock.call("send", b"x")
+    assert pair.peer.call("recv", 1) == b"x"
+    done = tcpdrop(*(("drop", f"lport {pair.lport}") if form == "drop" else words(pair)), "--protect", "age gt 8h")
+    assert done.status == 4 and "protected (by --protect 'age > 8h', which cannot be decided here)" in done.err, done
+    assert pair.alive()

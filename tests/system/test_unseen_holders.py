@@ -93,7 +93,8 @@ class Held:
         said = self.process.stdout.readline()
         if "no " in said:
             pytest.skip(said.strip())
-        self.port, self.pid = int(said), self.process.pid
+        self.port, *threads = map(int, said.split())
+        self.pid, self.thread = self.process.pid, next(iter(threads), None)
 
     def __enter__(self):
         return self
@@ -275,3 +276,22 @@ sys.stdin.read()
         assert len(tcpdrop.connections(f"not comm ring-holder and lport {held.port}")) == 0
         report = tcpdrop.drop(f"lport {held.port}", protect="comm ring-holder")
         assert report.counts == {"protected": 1} and held.alive()
+
+
+def test_a_thread_s_number_stands_for_its_process():
+    """As top and htop show it: /proc has a directory for it, and does not list that."""
+    with Held("""
+def hold():
+    accepted = server.accept()[0]
+    print(server.getsockname()[1], threading.get_native_id(), flush=True)
+    sys.stdin.read()
+threading.Thread(target=hold).start()
+""") as held:
+        thread = held.thread
+        assert thread != held.pid
+        assert len(tcpdrop.connections(f"pid {thread} and lport {held.port}")) == 1
+        assert len(tcpdrop.connections(f"not pid {thread} and lport {held.port}")) == 0
+        report = tcpdrop.drop(f"lport {held.port}", protect=f"pid {thread}")
+        assert report.counts == {"protected": 1} and held.alive()
+        other = tcpdrop.connections(f"not pid {thread} and lport {held.port}")
+        assert (len(other), other.undecidable) == (0, 0)

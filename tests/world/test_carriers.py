@@ -3,6 +3,7 @@
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -278,6 +279,46 @@ def test_who_has_detached_himself_is_told_by_the_audit_session(holder, tmp_path)
         client, said = entered(holder, service, other, port, out)
         assert "status 0" in said and "protected (held by pid" in said, said
         assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
+        client.close()
+
+
+#: as a job does that asks a database, and then drops something
+JOB = """
+import socket, subprocess, sys
+asked = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+sys.exit(subprocess.run(sys.argv[2:]).returncode)
+"""
+
+
+def test_a_job_that_has_opened_a_connection_of_its_own_does_not_cut_who_began_it(holder, tmp_path):
+    """What it has opened is no login: that of its audit session is looked for all the same."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    with socket.create_server(("127.0.0.1", 0)) as database, Other() as other:
+        job = f"env -i PATH=$PATH {sys.executable} -c {shlex.quote(JOB)} {database.getsockname()[1]}"
+        script = told(f"{job} {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+        with Service("sshd", port, script, audit=True, terminal=False) as service:
+            client, said = entered(holder, service, other, port, out)
+            assert "status 0" in said and "protected (held by pid" in said, said
+            assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
+            client.close()
+
+
+#: in a PID namespace of its own, below a first process of that: its audit session shows there, or its session does not
+APART = {"by the audit session": ("setsid ", True), "by the session": ("", False)}
+
+
+@pytest.mark.parametrize("how", APART)
+def test_a_login_outside_the_pid_namespace_cannot_be_seen(holder, tmp_path, how):
+    """That /proc shows a first process is no word that it shows the login."""
+    needs("unshare", "--fork", "--pid", "--mount-proc")
+    out, port = tmp_path / "out", tmp_path / "port"
+    session, audit = APART[how]
+    command = shlex.quote(f'{COMMAND} drop --no-syslog --yes lport "$1"; exit $?')
+    script = told(f"env -i PATH=$PATH unshare --fork --pid --mount-proc {session}sh -c {command} sh $(cat {port})", out)
+    with Other() as other, Service("sshd", port, script, audit=audit, terminal=False) as service:
+        client, said = entered(holder, service, other, port, out)
+        assert "status 4" in said and "cannot tell which connection carries your session" in said, said
+        assert client.errno("send", b"x") == 0 and other.client.errno("send", b"x") == 0
         client.close()
 
 
