@@ -163,6 +163,8 @@ def say_commands(this: Round, streams: Streams) -> None:
 
     for outcomes in this.outcomes:
         where = outcomes.batch.where
+        if not str(where).isprintable():  # a line is a command
+            where = outcomes.batch.netns
         # The same tuple may be another connection in our own namespace.
         command = "tcpdrop " if where is None else f"tcpdrop --netns={quote(str(where))} "
         for number, line in enumerate(classic_lines(Connections([outcomes.batch])).splitlines()):

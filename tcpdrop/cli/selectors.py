@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from ..errors import FilterError
 from ..filters import Filter, all_of, from_selectors
-from ..model.addresses import printable
+from ..model.addresses import is_number, printable
 from ..model.order import ORDERS
 from . import address_file
 from .options import SELECTORS, Parsed, UsageError
+
+#: more than there are connections anywhere; int() of thousands is an error of its own
+_DIGITS = 19
 
 
 def filter_of(parsed: Parsed, operands: list[str]) -> Filter | None:
@@ -72,7 +75,7 @@ def number(parsed: Parsed, dest: str, name: str) -> int | None:
     text = parsed.text(dest)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not is_number(text) or len(text) > _DIGITS:
         raise UsageError(f"{name} takes a whole number, not '{printable(text)}'")
     return int(text)
 

@@ -12,7 +12,7 @@ from _thread import allocate_lock, start_new_thread
 
 from ..model.addresses import printable
 
-#: characters of a selection in the log
+#: characters of one value in the log, which would cut a long line, or not take it at all
 LONGEST = 400
 #: seconds in which the log takes no line, after which nobody waits any longer
 LONGEST_WAIT = 0.5
@@ -42,12 +42,12 @@ def who() -> str:
 
 def _value(text: str) -> str:
     """One value of key=value: quoted, so that it cannot pretend to be more of them."""
-    safe = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    safe = printable(_shortened(text)).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{safe}"' if set(safe) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") or not safe else safe
 
 
 def _shortened(what: str) -> str:
-    """A selection of thousands of addresses: a log would cut the line, and lose what stands behind it."""
+    """A selection of thousands of addresses, or a reason without end: what stands behind it would be lost, or the whole line."""
     return what if len(what) <= LONGEST else f"{what[:LONGEST]}... ({len(what)} characters)"
 
 
@@ -61,7 +61,7 @@ def to_syslog(outcomes: Iterable[tuple[str, str]], counts: dict[str, int] | None
     lines = [f"connection={_value(connection)} outcome={outcome} {tail}" for connection, outcome in outcomes] if each else []
     if counts is not None:
         numbers = " ".join(f"{outcome}={number}" for outcome, number in counts.items()) or "matched=0"
-        lines.append(f"selection={_value(_shortened(what))} {numbers} {tail}")
+        lines.append(f"selection={_value(what)} {numbers} {tail}")
     if not lines:
         return ""
     writer = _Writer(lines)

@@ -38,9 +38,11 @@ _HEADERS = (
     ("conntrack", "v1"),
 )
 #: how words of ss begin that stand below a connection
-_DETAILS = ("skmem:(", "rto:", "rtt:", "cwnd:", "mss:", "minrtt:")
+_DETAILS = ("skmem:(", "inet-sockopt:", "rto:", "rtt:", "cwnd:", "mss:", "minrtt:")
 #: with 4, 6 or 46 behind it
 _PROTOCOLS = ("tcp", "udp", "udplite", "icmp", "raw", "sctp", "dccp", "mptcp")
+#: what tcpdump writes before a packet, at most: date, time, device, direction
+_BEFORE_IP = 4
 #: so long is an end in netstat's lines, if it was cut: on the BSDs, on Linux
 _NETSTAT_CUTS = (22, 23)
 #: so long is an address before its dot, if a BSD's netstat has cut it, however long its port is
@@ -76,9 +78,12 @@ class Lines:
             return None
         self._below_one = False
         if not words or words[0].startswith("#"):
+            first = self._columns[0][0] if self._columns and words else ""
             self._columns = []
             if words[:1] == ["#"] and words[1:] and words[1].startswith("--netns="):  # as `list --netns all` prints it
                 self._where = _unquoted(line.lstrip().lstrip("#"))[0].partition("=")[2]
+            elif first in _BLANKS:
+                raise ValueError(f"it may be a comment, or a row: a {first.lower()} may begin with '#'; put another column first")
             return None
         if len(words) > 1 and _COLUMNS.issuperset(words):
             self._columns = [] if words == ["STATE", "RECVQ", "SENDQ", "LOCAL", "REMOTE"] else _offsets(line, words)
@@ -238,10 +243,15 @@ def _sunos(words: list[str]) -> Named | None:
     return Named((split(words[0]), split(words[1])))
 
 
+def _stands_behind_ends(words: list[str]) -> bool:
+    """Is an end among the words before?  Then another form goes on, with what anybody may have named, like a cgroup."""
+    return any(":" in word for word in words)
+
+
 def _lsof(words: list[str]) -> Named | None:
-    """... IPv4 DEVICE SIZE TCP LOCAL->REMOTE (STATE)"""
+    """COMMAND ... IPv4 DEVICE SIZE TCP LOCAL->REMOTE (STATE)"""
     kinds = [place for place, word in enumerate(words) if word in ("IPv4", "IPv6")]
-    if not kinds or len(words) < kinds[-1] + 5:
+    if not kinds or len(words) < kinds[-1] + 5 or _stands_behind_ends(words[1 : kinds[-1]]):
         return None
     protocol, name = words[kinds[-1] + 3 : kinds[-1] + 5]
     if protocol != "TCP":
@@ -283,7 +293,7 @@ def _conntrack(words: list[str]) -> Named | None:
     does not say.
     """
     keys = [word.partition("=")[0] for word in words]
-    if keys.count("src") != 2 or keys.count("dst") != 2:
+    if keys.count("src") != 2 or keys.count("dst") != 2 or _stands_behind_ends(words[: keys.index("src")]):
         return None
     if "tcp" not in [word for word in words if not word.startswith("[")][:3]:  # of an event, [TIME] and [KIND] stand before
         raise ValueError("it is not TCP")
@@ -302,7 +312,7 @@ def _conntrack(words: list[str]) -> Named | None:
 def _tcpdump(words: list[str]) -> Named | None:
     """... IP FROM > TO: Flags ..., or with -q tcp: who sent the packet, not which end is here."""
     place = next((place for place, word in enumerate(words) if word in ("IP", "IP6")), -1)
-    if place < 0 or len(words) < place + 4 or words[place + 2] != ">":
+    if not 0 <= place <= _BEFORE_IP or len(words) < place + 4 or words[place + 2] != ">":
         return None
     if words[place + 4 : place + 5] not in (["Flags"], ["tcp"]):
         raise ValueError("it is not TCP")

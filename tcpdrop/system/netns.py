@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAMES = "/run/netns"
 _OWN = "/proc/self/ns/net"
+_NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000
 #: what an engine started: container:ID, pod:UID (containers.py)
 _ENGINES = ("container", "pod")
 #: the step at which it stayed unknown where a process lives: it may well be in a namespace that was read
@@ -136,7 +137,8 @@ class Namespace:
     def _open(self, path: str) -> int:
         name = printable(str(self.where))
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            # Not to wait for a writer, should it be a pipe.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             inode = _inode(f"/proc/self/fd/{descriptor}")
         except OSError as error:
             return self._open_other(_why(error, path, name))
@@ -288,7 +290,23 @@ def _inode(path: str) -> int | None:
         found, own = os.stat(path), os.stat(_OWN)
     except OSError:
         return None
-    return found.st_ino if found.st_dev == own.st_dev else None
+    return None if found.st_dev != own.st_dev or _is_of_another_kind(path) else found.st_ino
+
+
+def _is_of_another_kind(path: str) -> bool:
+    """Namespaces of all kinds are files of one device; the kernel tells which kind one is of.  ioctl_ns(2)."""
+    if path.endswith("/ns/net"):
+        return False
+    from fcntl import ioctl  # only of names and mounts
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return ioctl(descriptor, _NS_GET_NSTYPE) != _CLONE_NEWNET
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False  # an old kernel, or none that can be opened: whoever enters it is told
 
 
 def namespaces(where: str | int | None) -> list[Namespace]:
@@ -339,8 +357,15 @@ def _is_hidden(path: str) -> bool:
 
 
 def _label(path: str, inode: int | None) -> str:
-    """A namespace's name, else its identity."""
-    return spelled_bytes(path[len(NAMES) + 1 :]) if path.startswith(NAMES + "/") else f"net:[{inode}]"
+    """A namespace's name, if that is read back as one; else its identity."""
+    name = spelled_bytes(path[len(NAMES) + 1 :]) if path.startswith(NAMES + "/") else ""
+    return name if _reads_back(name) else f"net:[{inode}]"
+
+
+def _reads_back(name: str) -> bool:
+    """Does it mean this name wherever a namespace is written: for --netns, in a column, above a table?"""
+    means_another = is_number(name) or name in ("all", "-") or name.startswith(("net:[", "#"))
+    return name != "" and name.isprintable() and name.strip() == name and not means_another
 
 
 def scopes_of(where: str | int | None) -> Iterator[int | None]:

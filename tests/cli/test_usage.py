@@ -252,6 +252,11 @@ def test_an_option_that_is_none(refused, given):
     assert OPTIONS[given] in refused(*GOOD, *given.split(" "))
 
 
+@pytest.mark.parametrize("option", ["--limit", "--max-drops", "--rate"])
+def test_a_number_of_more_digits_than_python_reads(refused, option):
+    assert refused("drop", option, "9" * 5000, "lport", "1").startswith(f"{option} takes a whole number, not '999")
+
+
 def test_a_missing_value(refused):
     assert refused(*GOOD, "--netns") == "--netns needs a value"
     assert "an empty value" in refused("--netns", "", *GOOD)

@@ -80,6 +80,17 @@ def test_a_value_cannot_pretend_to_be_more(holder, log):
     assert [key for key, _ in pairs] == ["selection", "dropped", "uid", "euid", "sudo_user", "reason"]
 
 
+@pytest.mark.parametrize("long", ["\x01" * 50_000, "x" * 120_000, "\N{RIGHT-TO-LEFT OVERRIDE}" * 30_000], ids=["control", "plain", "rtl"])
+def test_a_value_without_end_does_not_keep_the_line_from_the_log(holder, log, long):
+    """A datagram that is too long is refused, and syslog(3) says nothing of it: nobody must hide a drop so."""
+    pair = holder.pair()
+    done = tcpdrop("--reason", long, *words(pair), wrapper=log.wrapper, env={"SUDO_USER": long[:25_000]})
+    assert (done.status, done.err) == (0, "")
+    (text,) = log.read()
+    assert text.startswith(f'selection="{line(pair)}" dropped=1 uid=0 euid=0 sudo_user=')
+    assert text.endswith(f'... ({len(long)} characters)"')
+
+
 def test_a_log_that_is_not_there_or_full_does_not_stop_a_drop(holder, log):
     log.socket.close()
     pair = holder.pair()

@@ -113,6 +113,39 @@ def test_tcpdump_tells_who_sent_and_not_which_end_is_here():
     assert read("12:00:00.1 eth0  In  IP 10.0.0.1.80 > 10.0.0.2.33062: tcp 4") == found  # -i any -q
 
 
+#: behind the ends stands what others have named: ss's cgroup, netstat's program, the reason of a line of ours
+NAMED_BY_OTHERS = [
+    f"a {CLIENT} {CLIENT}",
+    f"tcp {CLIENT} {CLIENT}",
+    "IPv4 1 2 TCP 10.9.9.9:1->10.9.9.8:2",
+    "4u IPv6 1 2 TCP [::1]:1->[::1]:2 (ESTABLISHED)",
+    "IP 10.9.9.9.1 > 10.9.9.8.2: Flags [.]",
+]
+BEFORE_NAMES = [
+    "ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 cgroup:/user/x ",
+    "0 0 10.0.0.1:80 10.0.0.2:33062 cgroup:/user/x ",
+    "tcp ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 cgroup:/user/x ",
+    "tcp 0 0 10.0.0.1:80 10.0.0.2:33062 ESTABLISHED 12/x ",
+]
+
+
+@pytest.mark.parametrize("name", NAMED_BY_OTHERS)
+@pytest.mark.parametrize("before", BEFORE_NAMES)
+def test_a_name_behind_the_ends_is_not_read_as_another_connection(before, name):
+    """Whoever may make a cgroup would choose what is dropped."""
+    assert read(before + name) == [FOUR]
+
+
+@pytest.mark.parametrize("first", ["PROCESS", "USER", "NETNS"])
+def test_a_row_that_begins_with_a_hash_is_not_passed_over_for_a_comment(first):
+    lines = Lines()
+    assert lines.read(f"{first:<9} LOCAL        REMOTE") is None
+    with pytest.raises(ValueError, match=rf"a comment, or a row: a {first.lower()} may begin with '#'"):
+        lines.read("#x        10.0.0.1:80  10.0.0.2:33062")
+    assert lines.read("LOCAL        REMOTE") is None
+    assert lines.read("# 10.0.0.1:80  10.0.0.2:33062") is None
+
+
 NOTHING = [
     "",
     "   ",
@@ -144,7 +177,7 @@ def test_what_ss_says_below_a_connection_names_none():
     lines = Lines()
     ss = "ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062"
     details = ["\t skmem:(r0,rb131072,t0) ts sack cubic rto:204 rtt:0.016/0.008 mss:32768 cwnd:10", "\t skmem:(r0,rb131072)"]
-    for detail in (details[0], details[1], f" {details[0]}"):
+    for detail in (details[0], details[1], f" {details[0]}", "\t inet-sockopt: ( is_icsk mc_loop)"):
         assert ends(lines.read(ss).readings[0]) == FOUR
         assert lines.read(detail) is None
     for above in ("", "# a comment", "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process"):

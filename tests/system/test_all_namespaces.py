@@ -81,6 +81,43 @@ def test_a_stale_file_is_named_and_nothing_fails(two, names, capsys):
     assert "'stale' is no network namespace" in err
 
 
+def test_a_namespace_of_another_kind_is_none_of_the_network(names, capsys):
+    """All kinds are files of one device: `mount --bind /proc/self/ns/uts /run/netns/x` is stale like any other file."""
+    (names[0] / "uts").symlink_to("/proc/self/ns/uts")
+    status, _, err = command(capsys, "list", "-q", "--netns", "all", "--allow-none")
+    assert (status, err.splitlines()[0]) == (0, f"tcpdrop: 'uts' is no network namespace: its file in {names[0]} is stale")
+    for name in ("uts", "/proc/self/ns/user"):
+        assert command(capsys, "list", "--netns", name) == (3, "", f"tcpdrop: '{name}' is no network namespace, or none any more\n")
+
+
+def test_a_pipe_is_not_waited_for(names, capsys):
+    """In a drop no signal would have ended the wait."""
+    os.mkfifo(names[0] / "pipe")
+    for verb in ("list", "drop"):
+        said = "tcpdrop: 'pipe' is no network namespace, or none any more\n"
+        assert command(capsys, verb, "--netns", "pipe", "lport 1") == (3, "", said)
+
+
+MEANS_ANOTHER = ["4711", "all", "-", "#c", "net:[5]", " a", "a\nb", "\x1b[31mred", "rtl\u202ex"]
+READ_BACK = ["a b", "-x", "it's", "$(id)", "container:ab", "n" * 200, os.fsdecode(b"lat\xe9")]
+
+
+@pytest.mark.parametrize("name", MEANS_ANOTHER + READ_BACK, ids=ascii)
+def test_a_name_that_is_not_read_back_is_shown_by_its_number(two, names, capsys, tmp_path, name):
+    """It would be another namespace in what reads it, and a name with an escape sequence one on the terminal."""
+    one, other, _ = two
+    (names[0] / "two").rename(names[0] / name)
+    file = tmp_path / "rows"
+    columns = (["-o", "local,remote,netns"], ["-o", "netns,local,remote"], ["--json"], ["--jsonl"], [])
+    for listing in (*(["list", *how] for how in columns), ["drop", "-n", "--yes"], ["drop", "-l", "--yes"]):
+        out = command(capsys, *listing, "--netns", "all", ports(one, other))[1]
+        assert out.replace("\n", "").isprintable()
+        file.write_text(out)
+        status, out, err = command(capsys, "drop", "-n", "--json", "--from", str(file))
+        assert (status, json.loads(out)["summary"]["counts"]) == (0, {"would_drop": 2}), (listing, err)
+        assert len({one["netns"] for one in json.loads(out)["connections"]}) == 2
+
+
 def test_a_stale_file_that_is_asked_for(names, capsys):
     (names[0] / "stale").touch()
     status, out, err = command(capsys, "list", "--netns", "stale")
