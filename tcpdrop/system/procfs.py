@@ -236,6 +236,8 @@ def uids_of(pid: int) -> frozenset[int]:
     if line is None:
         return psinfo(pid).uids
     uids = frozenset(_number(line.split(), place) for place in (1, 2))
+    if min(uids) < 0:
+        raise OSError(errno.EPROTO, "a file of /proc is not as proc(5) has it")
     if uids & {unmapped_uid()}:
         raise PermissionError(errno.EPERM, "a user without a number in this user namespace")
     return uids

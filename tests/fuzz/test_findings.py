@@ -149,8 +149,9 @@ def test_a_stat_that_is_none_is_an_oserror(says, content):
         procfs.have_terminal()
 
 
-def test_a_status_without_users_is_an_oserror(says):
-    says(b"Uid:\t0\n")
+@pytest.mark.parametrize("content", [b"Uid:\t0\n", b"Uid:\t-5\t0\n"])
+def test_a_status_without_users_is_an_oserror(says, content):
+    says(content)
     with pytest.raises(OSError, match="not as proc"):
         procfs.uids_of(1)
 
