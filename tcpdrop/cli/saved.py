@@ -97,6 +97,8 @@ def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error))
     return why if len(why) <= _LONGEST else f"{why[:_LONGEST]}..."
 

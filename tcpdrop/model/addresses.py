@@ -95,9 +95,10 @@ def parse_port(text: str) -> int:
     """'80' -> 80; 1 to 65535."""
     if not is_number(text):
         raise ValueError(f"'{printable(text)}' is not a port number")
-    if len(text) > 5 or not 1 <= int(text) <= 65535:
+    digits = text.lstrip("0")
+    if len(digits) > 5 or not 1 <= int(digits or "0") <= 65535:
         raise ValueError(f"port {printable(text)} is out of range: a port is 1 to 65535")
-    return int(text)
+    return int(digits)
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ Everything raises ValueError with one clear line.
 
 from __future__ import annotations
 
+import re
 import sys
 
 from .addresses import is_number, printable, unpack_exactly
@@ -39,6 +40,8 @@ _HEADERS = (
 )
 #: how words of ss begin that stand below a connection
 _DETAILS = ("skmem:(", "inet-sockopt:", "rto:", "rtt:", "cwnd:", "mss:", "minrtt:")
+#: how the names end that ss -p writes, as they are: a line without it ends within one
+_PROCESSES_END = re.compile(r'",pid=\d+,([^"]*,)?fd=\d+\)\)')
 #: with 4, 6 or 46 behind it
 _PROTOCOLS = ("tcp", "udp", "udplite", "icmp", "raw", "sctp", "dccp", "mptcp")
 #: what tcpdump writes before a packet, at most: date, time, device, direction
@@ -68,6 +71,8 @@ class Lines:
     def __init__(self) -> None:
         self._columns: list[tuple[str, int]] = []
         self._where: str | None = None
+        #: did a line of netstat name a program?  It writes names as they are, also over several lines
+        self._below_program = False
         #: did the line above name a connection?
         self._below_one = False
 
@@ -77,23 +82,37 @@ class Lines:
         if self._below_one and _is_detail(line, words):
             return None
         self._below_one = False
-        if not words or words[0].startswith("#"):
-            first = self._columns[0][0] if self._columns and words else ""
+        if not words:
             self._columns = []
-            if words[:1] == ["#"] and words[1:] and words[1].startswith("--netns="):  # as `list --netns all` prints it
-                self._where = _unquoted(line.lstrip().lstrip("#"))[0].partition("=")[2]
-            elif first in _BLANKS:
-                raise ValueError(f"it may be a comment, or a row: a {first.lower()} may begin with '#'; put another column first")
+            return None
+        if words[0].startswith("#"):
+            self._comment(line, words)
             return None
         if len(words) > 1 and _COLUMNS.issuperset(words):
             self._columns = [] if words == ["STATE", "RECVQ", "SENDQ", "LOCAL", "REMOTE"] else _offsets(line, words)
             return None
         if _is_header(words):
+            self._below_program = self._below_program and tuple(words[:2]) not in _HEADERS
             return None
+        if self._below_program and words[0].rstrip("46") not in _PROTOCOLS:
+            raise ValueError("it may be the rest of a program's name, which netstat -p writes as it is: leave -p out")
         found = self._row(line) if self._columns else _read(line, words)
         found.where = self._where if found.where is None else found.where
         self._below_one = True
+        self._below_program = self._below_program or (words[0].startswith("tcp") and any(map(_is_program, words[6:])))
         return found
+
+    def _comment(self, line: str, words: list[str]) -> None:
+        """Below a comment a table goes on, but where `list --netns all` says which namespace comes now."""
+        if words[0] == "#" and words[1:] and words[1].partition("=")[0] == "--netns":
+            named = _unquoted(line.lstrip().lstrip("#"))
+            if len(named) != 1 or "=" not in named[0]:
+                raise ValueError("what says where the connections are stands alone on its line: '# --netns=X'")
+            self._columns = []
+            self._where = named[0].partition("=")[2]
+        elif self._columns and self._columns[0][0] in _BLANKS:
+            first = self._columns[0][0].lower()
+            raise ValueError(f"it may be a comment, or a row: a {first} may begin with '#'; put another column first")
 
     def _row(self, line: str) -> Named:
         """A line below a header of `list -o`."""
@@ -205,6 +224,8 @@ def _unquoted(line: str) -> list[str]:
 def _ss(words: list[str]) -> Named | None:
     """[tcp] [STATE] RECVQ SENDQ LOCAL REMOTE ..., and our own table."""
     rest = words[1:] if words[0] == "tcp" else words
+    if any("users:((" in word for word in rest) and not any(map(_PROCESSES_END.search, rest)):
+        raise ValueError("it ends within the name of a process, which ss -p writes as it is: leave -p out")
     if len(rest) > 4 and state_number(rest[0]) and rest[0].isupper() and is_number(rest[1]) and is_number(rest[2]):
         _check_state(rest[0])
         return Named((split(rest[3]), split(rest[4])))
@@ -233,6 +254,11 @@ def _netstat_end(protocol: str, text: str) -> End:
     if ":" in host and cut:
         raise ValueError(f"netstat may have cut '{printable(text)}': take the line of ss or lsof")
     return End(host, port) if protocol == "tcp6" and ":" in host and is_number(port) else split(text)
+
+
+def _is_program(word: str) -> bool:
+    """PID/NAME, as netstat -p has it."""
+    return "/" in word and is_number(word.partition("/")[0])
 
 
 def _sunos(words: list[str]) -> Named | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from codecs import BOM_UTF8
 
 from ..errors import FilterError, Refused
 from ..model.addresses import printable
@@ -116,7 +117,10 @@ def unread() -> list[str]:
 
 def _lines_of(descriptor: int) -> list[bytes]:
     with open(descriptor, "rb", closefd=False) as file:
-        return file.readlines()
+        lines = file.readlines()
+    if lines and lines[0].startswith(BOM_UTF8):  # as editors of Windows begin a file
+        lines[0] = lines[0][len(BOM_UTF8) :]
+    return lines
 
 
 def _trusted(path: str, read: Callable[[int], list[Text]]) -> list[Text]:

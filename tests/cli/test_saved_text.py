@@ -77,3 +77,10 @@ def test_the_line_that_is_named(tmp_path, text, line):
     file.write_text(text, encoding="utf-8")
     with pytest.raises(FilterError, match=rf"^--from: line {line} cannot be read: "):
         read(str(file), None)
+
+
+def test_what_is_nested_too_deeply_says_so(tmp_path):
+    file = tmp_path / "victims"
+    file.write_text('{"a":' * 100_000, encoding="utf-8")
+    with pytest.raises(FilterError, match=r"^--from: line 1 cannot be read: it is nested too deeply$"):
+        read(str(file), None)

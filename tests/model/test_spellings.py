@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcpdrop.model.addresses import parse_port
 from tcpdrop.model.four_tuple import End, interface, operands, pack_whole, split, split_dev
 from tcpdrop.model.spellings import Lines
 
@@ -223,6 +224,11 @@ REFUSED = {
     "10.0.0.1:80->10.0.0.2:33062->10.0.0.3:1": "is not LADDR LPORT RADDR RPORT",
     "   COUNT  SHARE  STATE": "is not LADDR LPORT RADDR RPORT",
     "\t cubic wscale:7,7 rto:204": "is not LADDR LPORT RADDR RPORT",
+    'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("x': "ends within the name of a process",
+    'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("x",pid=1,fd=3),("y': "ends within the name of a process",
+    "# --netns=T1 --netns=T2": "stands alone on its line",
+    "# --netns=T1 is where they were": "stands alone on its line",
+    "# --netns T1": "stands alone on its line",
 }
 
 
@@ -262,6 +268,40 @@ def test_a_terminal_s_row_whose_ends_are_long_is_read_by_its_words():
 
 def test_a_table_ends_with_a_blank_line():
     assert read("PROCESS  LOCAL  REMOTE\n\n10.0.0.1:80 10.0.0.2:33062") == [FOUR]
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 3, 5000])
+def test_zeros_before_a_port_mean_nothing(zeros):
+    assert parse_port("0" * zeros + "33062") == 33062
+    with pytest.raises(ValueError, match="out of range"):
+        parse_port("0" * zeros + "133062")
+
+
+@pytest.mark.parametrize("comment", ["# mine", "#10.0.0.9:1  10.0.0.8:2", "  # mine"])
+def test_a_comment_does_not_end_a_table(comment):
+    """What stood below it was read as LOCAL REMOTE: the other end."""
+    lines = Lines()
+    for line in ("REMOTE      LOCAL", comment):
+        assert lines.read(line) is None
+    assert ends(lines.read("10.0.0.2:33062  10.0.0.1:80").readings[0]) == FOUR
+
+
+def test_the_name_of_a_process_is_no_line():
+    """ss and netstat write a name as it is, with its line ends: whoever chose it would choose what is dropped."""
+    ss = 'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("a b",pid=12,fd=3),("c))",pid=13,proc_ctx=x,fd=4)) ino:1 sk:2'
+    assert read(ss) == [FOUR]
+    netstat = "tcp  0  0 10.0.0.1:80  10.0.0.2:33062  ESTABLISHED "
+    for program in ("12/x", "0  4711  12/x", "12/tmux: server"):
+        for behind in ("::1.1 ::1.2 ", "0 0 ::.1 ::.2", "\n::1.1 ::1.2", "#\n::1.1 ::1.2", "-\n::1.1 ::1.2", "::1.1->::1.2"):
+            lines = Lines()
+            assert ends(lines.read(netstat + program).readings[0]) == FOUR
+            assert ends(lines.read(netstat + "-").readings[0]) == FOUR
+            *nothing, last = behind.split("\n")
+            assert [lines.read(line) for line in nothing] == [None] * len(nothing)
+            with pytest.raises(ValueError, match="it may be the rest of a program's name"):
+                lines.read(last)
+            lines.read("State Recv-Q Send-Q Local Address:Port Peer Address:Port Process")
+            assert ends(lines.read(ss).readings[0]) == FOUR
 
 
 def test_the_namespace_and_the_cookie_are_read():

@@ -123,6 +123,14 @@ def test_an_empty_file_and_no_file_protect_nothing(holder, tmp_path):
         assert tcpdrop(*words(pair), wrapper=wrapper) == (0, f"{line(pair)}: dropped\n", "")
 
 
+def test_a_file_with_the_mark_of_utf_8(holder, tmp_path):
+    pair = holder.pair()
+    done = tcpdrop(*words(pair), wrapper=private.etc(tmp_path, f"\ufeffprotect lport {pair.lport}\r\n# more\r\n"))
+    assert (done.status, done.out) == (4, "")
+    assert f"{FILE}: lport {pair.lport}" in done.err
+    assert pair.alive()
+
+
 def symlink(place):
     (place / "tcpdrop.conf").symlink_to("/nowhere/at/all")
 
