@@ -41,7 +41,7 @@ def why_ours(session: OwnSession) -> str:
         return "whether this process has a terminal cannot be read"
     chain = list(ancestors())
     # The first process has no parent; neither has one from another PID namespace.
-    if not chain or chain[-1] != 1 or not procfs.session_leader():
+    if not chain or chain[-1] != 1 or procfs.is_led_from_outside():
         return "the processes above this one are in another PID namespace"
     return _detached(chain)
 

@@ -235,7 +235,7 @@ def others() -> Iterator[str]:
     if own is None:
         return
     for path in _paths():
-        if _inode(path) not in (own, None):
+        if _found_inode(path) not in (own, None):
             yield path
 
 
@@ -290,23 +290,28 @@ def _inode(path: str) -> int | None:
         found, own = os.stat(path), os.stat(_OWN)
     except OSError:
         return None
-    return None if found.st_dev != own.st_dev or _is_of_another_kind(path) else found.st_ino
+    return found.st_ino if found.st_dev == own.st_dev else None
+
+
+def _found_inode(path: str) -> int | None:
+    """The same of one among all, which nobody named: there one of another kind is none, and not an error."""
+    return None if _is_of_another_kind(path) else _inode(path)
 
 
 def _is_of_another_kind(path: str) -> bool:
     """Namespaces of all kinds are files of one device; the kernel tells which kind one is of.  ioctl_ns(2)."""
     if path.endswith("/ns/net"):
         return False
-    from fcntl import ioctl  # only of names and mounts
-
     try:
+        from fcntl import ioctl  # only of names and mounts
+
         descriptor = os.open(path, os.O_RDONLY)
         try:
             return ioctl(descriptor, _NS_GET_NSTYPE) != _CLONE_NEWNET
         finally:
             os.close(descriptor)
-    except OSError:
-        return False  # an old kernel, or none that can be opened: whoever enters it is told
+    except (OSError, ImportError):
+        return False  # an old kernel, one that cannot be opened, no descriptor left: whoever enters it is told
 
 
 def namespaces(where: str | int | None) -> list[Namespace]:
@@ -324,7 +329,7 @@ def namespaces(where: str | int | None) -> list[Namespace]:
     found = {own: Namespace(None, identity())}
     found[own].found = True
     for path in others():
-        inode = _inode(path)
+        inode = _found_inode(path)
         if inode is not None and inode not in found:
             found[inode] = Namespace(path, _label(path, inode), inode=inode)
             found[inode].found = True
@@ -336,7 +341,7 @@ def unseen() -> list[Error]:
     left: list[Error] = [
         NotFound(f"'{printable(name)}' is no network namespace: its file in {NAMES} is stale", errno=errno.EINVAL, step="open")
         for name in _listed(NAMES)
-        if _inode(f"{NAMES}/{name}") is None and os.path.lexists(f"{NAMES}/{name}")
+        if _found_inode(f"{NAMES}/{name}") is None and os.path.lexists(f"{NAMES}/{name}")
     ]
     hidden = sum(_is_hidden(f"/proc/{name}/ns/net") for name in _listed("/proc") if name.isdigit())
     if hidden:

@@ -172,9 +172,12 @@ def have_terminal() -> bool:
     return _number(_stat("self"), 4) != 0
 
 
-def session_leader() -> int:
-    """The pid of who leads our session, as setsid(2) has it; 0 where that is a process outside our PID namespace."""
-    return _number(_stat("self"), 3)
+def is_led_from_outside() -> bool:
+    """Is the leader of our session, as setsid(2) has it, outside our PID namespace?  Then its number is 0 here.
+
+    So it is on a machine whose first process has led no session, and there is no outside.
+    """
+    return _number(_stat("self"), 3) == 0 and some_are_hidden()
 
 
 def audit_session(pid: int | str) -> int | None:

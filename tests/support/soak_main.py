@@ -4,8 +4,10 @@
 argv: the clients' address, the listening port, a file, "churn", "reuse" (one client port, the same
 four-tuple again and again) or "hold" (each lives until it is dropped).  Goes on until its input ends.
 The file gets a RECORD for each: cookies of the client and of what was accepted, and their errnos, 0 for none.
+What connect(2) refused because that four-tuple is in use never was a connection, and gets none.
 """
 
+import errno
 import itertools
 import select
 import socket
@@ -62,7 +64,8 @@ class Connection:
             self.errnos[end] = self.errnos[end] or s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         for s in self.ends:  # both were asked before: this resets the other
             s.close()
-        log.write(RECORD.pack(*self.cookies, *self.errnos))
+        if self.errnos[0] != errno.EADDRNOTAVAIL:
+            log.write(RECORD.pack(*self.cookies, *self.errnos))
 
 
 def hold(listener, source, log, stop):
