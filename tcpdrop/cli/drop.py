@@ -58,7 +58,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
     guard = Guard(include_self=parsed.flag("include_self"), rules=rules, spare_kernel=parsed.flag("all"))
     if guard.warning:
         streams.note(f"tcpdrop: {guard.warning}")
-    with Stop() as stop:
+    with Stop(streams) as stop:
         work = Run(
             guard,
             dry_run=job.dry_run,

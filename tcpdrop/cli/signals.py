@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""SIGINT, SIGTERM and SIGHUP stop a run after the current batch; then it says what it did."""
+"""SIGINT, SIGTERM and SIGHUP stop a run after the current batch; then it says what it did, and a second one does not wait for who reads it."""
 
 from __future__ import annotations
 
+import errno
 import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+
+    from .streams import Streams
 
 
 #: what people and supervisors end a command with
@@ -23,10 +26,14 @@ class Interrupted(Exception):
 
 
 class Stop:
-    """`with Stop() as stop`: stop() is true once a signal came; the status is then 128 + its number."""
+    """`with Stop() as stop`: stop() is true once a signal came; the status is then 128 + its number.
 
-    def __init__(self) -> None:
+    streams: whose reader nobody waits for after a second signal: what was not read yet is lost, and the run says so.
+    """
+
+    def __init__(self, streams: Streams | None = None) -> None:
         self.number = 0
+        self._streams = streams
         self._before: list[tuple[int, object]] = []
 
     def __enter__(self) -> Stop:
@@ -36,6 +43,9 @@ class Stop:
         return self
 
     def _note(self, number: int, _: FrameType | None) -> None:
+        if self.number and self._streams is not None and self._streams.waits:
+            self._streams.waits = False  # raised once
+            raise OSError(errno.ECANCELED, "nobody read it until a second signal")  # after EINTR Python writes again
         self.number = self.number or number
 
     def __call__(self) -> bool:

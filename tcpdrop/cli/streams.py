@@ -12,6 +12,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 
@@ -27,6 +28,8 @@ class Streams:
         self.error: OSError | None = None
         #: what is written was only looked up: who has read enough may go
         self.reader_may_go = False
+        #: somebody has to read before it goes on: a second signal may end that (signals.py)
+        self.waits = False
 
     def data(self, text: str) -> None:
         """One or more lines for stdout."""
@@ -36,11 +39,8 @@ class Streams:
         """A piece of one."""
         if self._out is None:  # started with stdout closed
             self.error = OSError(9, "it is closed")
-        elif self.error is None:
-            try:
-                self._out.write(text)
-            except OSError as error:
-                self.error = error
+        else:
+            self._try(self._out.write, text)
 
     def path(self, path: str) -> None:
         """A path that a shell is to open: its very bytes, whatever they are."""
@@ -48,29 +48,34 @@ class Streams:
             self.data(path)
             return
         self.flush()
-        try:
-            self._out.buffer.write(os.fsencode(path) + b"\n")
-        except OSError as error:
-            self.error = self.error or error
+        self._try(self._out.buffer.write, os.fsencode(path) + b"\n")
 
     def flush(self) -> None:
         """The data so far must be out before what may take long."""
-        if self._out is not None and self.error is None:
+        if self._out is not None:
+            self._try(self._out.flush)
+
+    def _try(self, call: Callable[..., object], *arguments: object) -> None:
+        if self.error is None:
+            self.error = self._failure(call, *arguments)
+
+    def _failure(self, call: Callable[..., object], *arguments: object) -> OSError | None:
+        try:
+            self.waits = True
             try:
-                self._out.flush()
-            except OSError as error:
-                self.error = error
+                call(*arguments)
+            finally:
+                self.waits = False
+        except OSError as error:
+            return error
+        return None
 
     def note(self, text: str) -> None:
         """One line for stderr, behind the data so far; if nobody reads that, nothing can be done about it."""
         self.flush()
-        if self._err is not None:
-            try:
-                self._err.write(text + "\n")
-                self._err.flush()
-            except OSError:
-                _silence(self._err)
-                self._err = None
+        if self._err is not None and (self._failure(self._err.write, text + "\n") or self._failure(self._err.flush)):
+            _silence(self._err)
+            self._err = None
 
     def logged(self, word: str) -> None:
         """What audit.to_syslog() said."""
