@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""SIGINT, SIGTERM and SIGHUP stop a run after the current batch; then it says what it did, and a second one does not wait for who reads it."""
+"""SIGINT, SIGTERM and SIGHUP stop a run after the current batch, and it says what it did; a second one does not wait for who reads it."""
 
 from __future__ import annotations
 
