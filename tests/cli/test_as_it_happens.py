@@ -94,4 +94,3 @@ def test_a_second_signal_does_not_wait_for_a_reader_who_reads_nothing(holder, op
     assert said.endswith("tcpdrop: cannot write to standard output: nobody read it until a second signal\n")
     dropped = sum(pair.state() is None for pair in pairs)
     assert (dropped, "5 would be dropped" in said) == (0, True) if options == ["-n"] else dropped and f"{dropped} dropped" in said
-
