@@ -295,11 +295,15 @@ def _inode(path: str) -> int | None:
 
 def _found_inode(path: str) -> int | None:
     """The same of one among all, which nobody named: there one of another kind is none, and not an error."""
-    return None if _is_of_another_kind(path) else _inode(path)
+    inode = _inode(path)
+    return None if inode is None or _is_of_another_kind(path) else inode
 
 
 def _is_of_another_kind(path: str) -> bool:
-    """Namespaces of all kinds are files of one device; the kernel tells which kind one is of.  ioctl_ns(2)."""
+    """Namespaces of all kinds are files of one device; the kernel tells which kind one is of.  ioctl_ns(2).
+
+    Of what is no namespace at all it must not be asked: to open a pipe waits for its writer.
+    """
     if path.endswith("/ns/net"):
         return False
     try:
@@ -311,7 +315,7 @@ def _is_of_another_kind(path: str) -> bool:
         finally:
             os.close(descriptor)
     except (OSError, ImportError):
-        return False  # an old kernel, one that cannot be opened, no descriptor left: whoever enters it is told
+        return False  # an old kernel, another processor's number, no descriptor left: whoever enters it is told
 
 
 def namespaces(where: str | int | None) -> list[Namespace]:

@@ -97,6 +97,15 @@ def test_a_pipe_is_not_waited_for(names, capsys):
         assert command(capsys, verb, "--netns", "pipe", "lport 1") == (3, "", said)
 
 
+@pytest.mark.timeout(20)
+def test_a_pipe_among_all_is_not_waited_for(two, names, capsys):
+    one, other, _ = two
+    os.mkfifo(names[0] / "pipe")
+    status, out, err = command(capsys, "drop", "--no-syslog", "-q", "--netns", "all", ports(one, other))
+    assert (status, one.state(), other.state()) == (0, None, None)
+    assert f"tcpdrop: 'pipe' is no network namespace: its file in {names[0]} is stale\n" in err
+
+
 MEANS_ANOTHER = ["4711", "all", "-", "#c", "net:[5]", " a", "a\nb", "\x1b[31mred", "rtl\u202ex"]
 READ_BACK = ["a b", "-x", "it's", "$(id)", "container:ab", "n" * 200, os.fsdecode(b"lat\xe9")]
 
