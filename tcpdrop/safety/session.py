@@ -46,7 +46,7 @@ _INODES = reader(INODE)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..model.rows import Row
 
@@ -194,7 +194,7 @@ def found_for_us(lookups: Lookups | None = None) -> OwnSession:
     lookups: those that the caller has; of another network namespace, it is looked there too.
     """
     own = OwnSession()
-    if _is_apart() and not _was_accepted(own):
+    if _is_apart():
         _add_mates(own)
     if lookups is None or lookups.scope is None:
         follow_mirrors(own, [lookups or Lookups()])
@@ -256,22 +256,30 @@ def _is_apart() -> bool:
         return False
 
 
-def _was_accepted(own: OwnSession) -> bool:
-    """Does an ancestor hold what may be a login?  That is accepted: what a job has opened itself, to a database say, is none."""
-    rows = own.rows() if any(pid != 1 for pid, _ in own.holders.values()) else []
-    if not rows:
+def _came_by(own: OwnSession, is_login: Callable[[str], bool]) -> bool:
+    """Does a login service above us hold what it accepted?  What a job has opened or accepted itself, for a database say, is no login."""
+    held = own.held() if any(pid != 1 for pid, _ in own.holders.values()) else []
+    if not held:
         return False
     listening = kernel.listening_ports()
-    return any(row[LPORT] in listening for row, _ in rows)
+    for inode, row in held:
+        try:
+            if row[LPORT] in listening and is_login(procfs.command_of(own.holders[inode][0])):
+                return True
+        except OSError:
+            continue  # it has ended
+    return False
 
 
 def _add_mates(own: OwnSession) -> None:
-    """The login services of our own audit session and session scope."""
+    """The login services of our own audit session and session scope, unless we see by which one we came."""
     audit, scope = procfs.audit_session("self"), procfs.session_scope("self")
     if audit is None and scope is None:
         return
     from .login_services import is_login_service  # only for who has detached himself
 
+    if _came_by(own, is_login_service):
+        return
     if procfs.some_are_hidden():  # hidepid, or another PID namespace than the login's
         own.carrier_unseen = "the login of your audit session or session scope cannot be seen"
     for pid in procfs.all_pids():

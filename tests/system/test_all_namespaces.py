@@ -101,7 +101,7 @@ def test_a_pipe_is_not_waited_for(names, capsys):
 def test_a_pipe_among_all_is_not_waited_for(two, names, capsys):
     one, other, _ = two
     os.mkfifo(names[0] / "pipe")
-    status, out, err = command(capsys, "drop", "--no-syslog", "-q", "--netns", "all", ports(one, other))
+    status, _, err = command(capsys, "drop", "--no-syslog", "-q", "--netns", "all", ports(one, other))
     assert (status, one.state(), other.state()) == (0, None, None)
     assert f"tcpdrop: 'pipe' is no network namespace: its file in {names[0]} is stale\n" in err
 

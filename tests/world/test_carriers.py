@@ -282,19 +282,20 @@ def test_who_has_detached_himself_is_told_by_the_audit_session(holder, tmp_path)
         client.close()
 
 
-#: as a job does that asks a database, and then drops something
-JOB = """
-import socket, subprocess, sys
-asked = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-sys.exit(subprocess.run(sys.argv[2:]).returncode)
-"""
+#: a job that asks a database, or that is asked by others as a build server is, and then drops something
+JOBS = {
+    "opened": "held = socket.create_connection(('127.0.0.1', int(sys.argv[1])))",
+    "accepted": "mine = socket.create_server(('127.0.0.1', 0)); asks = socket.create_connection(mine.getsockname()); held = mine.accept()",
+}
+JOB = "import socket, subprocess, sys; {}; sys.exit(subprocess.run(sys.argv[2:]).returncode)"
 
 
-def test_a_job_that_has_opened_a_connection_of_its_own_does_not_cut_who_began_it(holder, tmp_path):
-    """What it has opened is no login: that of its audit session is looked for all the same."""
+@pytest.mark.parametrize("kind", JOBS)
+def test_a_job_that_has_a_connection_of_its_own_does_not_cut_who_began_it(holder, tmp_path, kind):
+    """That is no login: the one of its audit session is looked for all the same."""
     out, port = tmp_path / "out", tmp_path / "port"
     with socket.create_server(("127.0.0.1", 0)) as database, Other() as other:
-        job = f"env -i PATH=$PATH {sys.executable} -c {shlex.quote(JOB)} {database.getsockname()[1]}"
+        job = f"env -i PATH=$PATH {sys.executable} -c {shlex.quote(JOB.format(JOBS[kind]))} {database.getsockname()[1]}"
         script = told(f"{job} {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
         with Service("sshd", port, script, audit=True, terminal=False) as service:
             client, said = entered(holder, service, other, port, out)
