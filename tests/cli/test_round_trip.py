@@ -298,7 +298,7 @@ def test_another_tools_lines(pair, tool):
 
 def test_ss_with_the_details_of_each_below_it(pair):
     """Two lines each, and of all the others here as well."""
-    done = run("ss", "-tnim", "state", "established", "sport", "=", f":{pair.lport}")
+    done = run("ss", "-tnim", "state", "established", "sport", "=", f":{pair.lport}", "dport", "=", f":{pair.rport}")
     assert done.status == 0, done
     assert "\n\t skmem:(" in done.out
     assert fed(done.out) == [line(pair)]

@@ -23,7 +23,8 @@ def _encode(value):
     return [_encode(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
-_FRESH = itertools.count(10000)
+# Not the same ones in each suite: two may run on one host, and see the namespaces of each other.
+_FRESH = itertools.count(10000 + os.getpid() % 50 * 100)
 
 
 def fresh_ports():

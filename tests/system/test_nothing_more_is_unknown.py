@@ -64,18 +64,17 @@ PREDICATES = (
 
 @pytest.fixture(scope="module")
 def population(tmp_path_factory):
-    child = subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    port = int(child.stdout.readline())
-    with servers.redis(tmp_path_factory.mktemp("redis")) as (kind, redis, _):
-        clients = [kind("127.0.0.1", redis) for _ in range(5)]
-        assert all(client.ask() for client in clients)
-        yield {"self": os.getpid(), "pid": child.pid, "port": port, "redis": redis}
-        for client in clients:
-            client.close()
-    child.kill()
-    child.wait()
-    child.stdin.close()
-    child.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            port = int(child.stdout.readline())
+            with servers.redis(tmp_path_factory.mktemp("redis")) as (kind, redis, _):
+                clients = [kind("127.0.0.1", redis) for _ in range(5)]
+                assert all(client.ask() for client in clients)
+                yield {"self": os.getpid(), "pid": child.pid, "port": port, "redis": redis}
+                for client in clients:
+                    client.close()
+        finally:
+            child.kill()
 
 
 def unheld(population):

@@ -92,6 +92,7 @@ class Held:
         )
         said = self.process.stdout.readline()
         if "no " in said:
+            self.__exit__()
             pytest.skip(said.strip())
         self.port, *threads = map(int, said.split())
         self.pid, self.thread = self.process.pid, next(iter(threads), None)
