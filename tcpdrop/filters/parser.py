@@ -8,7 +8,7 @@ term   := ["not"] ( "(" filter ")" | predicate )
 from __future__ import annotations
 
 from ..errors import FilterError
-from ..model.addresses import is_number, looks_numeric, printable
+from ..model.addresses import LONGEST, harmless, is_number, looks_numeric, printable
 from ..model.nearest import nearest
 from ..model.rows import state_number
 from ..system import platform
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+#: characters of what a whole filter may mean
+_READING = 5 * LONGEST
 _EXPECTED = "a predicate (state, local, remote, lport, rport, ...), not or ("
 
 
@@ -132,7 +134,7 @@ def _filter(reader: Reader, depth: int) -> Node:
             mixed_at = column
         operators.append(operator)
     if mixed_at:
-        raise _mixed([printable(reader.text[start:stop]) for start, stop in spans], operators, mixed_at)
+        raise _mixed([harmless(reader.text[start:stop]) for start, stop in spans], operators, mixed_at)
     return either(terms) if "or" in operators else both(terms)
 
 
@@ -241,7 +243,7 @@ def _unknown(reader: Reader) -> str:
 def _mixed(parts: list[str], operators: list[str], column: int) -> FilterError:
     first = _reading(parts, operators, "and", "or")
     second = _reading(parts, operators, "or", "and")
-    return FilterError(f"and and or are mixed: write {first}, or {second}", column)
+    return FilterError(f"and and or are mixed: write {printable(first, _READING)}, or {printable(second, _READING)}", column)
 
 
 def _reading(parts: list[str], operators: list[str], tight: str, loose: str) -> str:
