@@ -147,7 +147,8 @@ def _ways_of(group: list[Node], looks: dict[Node, Alternatives]) -> Iterator[tup
         if found is not None:
             yield nodes, found
         else:
-            yield from (([node], {(False,), (True,)}) for node in nodes)
+            for node in nodes:
+                yield [node], {(False,), (True,)}
 
 
 def _answers(group: list[Node], looks: dict[Node, Alternatives]) -> set[Way] | None:
