@@ -12,6 +12,7 @@ from .errors import OUTCOMES, PROTECTED, Error, FilterError
 from .filters import Filter, all_of, breadth, from_selectors
 from .filters.selection import select
 from .filters.units import parse_duration
+from .model.addresses import printable
 from .model.connection import Connection
 from .model.order import arrange, check
 from .model.table import Connections, batch_of
@@ -197,7 +198,7 @@ def _selection_of(given: Filter | str | None, selectors: dict[str, object], *, e
     chosen.refuse_listeners()
     if breadth.is_broad(chosen):
         if not everything and max_drops is None:
-            raise ValueError(f"'{chosen}' is as broad as all=True: say that too, or bound it by max_drops")
+            raise ValueError(f"'{printable(str(chosen))}' is as broad as all=True: say that too, or bound it by max_drops")
     elif everything:
         raise ValueError("all=True does not go with a selection")
     return chosen

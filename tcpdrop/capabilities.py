@@ -7,7 +7,7 @@ import errno
 import os
 
 from .errors import Error, Refused
-from .model.addresses import printable
+from .model.addresses import harmless
 from .safety import recognition, rules
 from .system import environment, netns, platform, ptrace, refusals, sunos_release, trials
 
@@ -140,11 +140,11 @@ def _check_rules(found: Capabilities) -> bool:
             found.rules = False
             found.problems.append(str(what))
             if what.errno not in (errno.EACCES, errno.EPERM):
-                unmended.append(printable(path))
+                unmended.append(harmless(path))
         else:
-            said = f"login {printable(what)}" if isinstance(what, str) else f"protect {what}"
-            found.rule_lines.append(f"{printable(path)} line {number}: {said}")
-    found.cautions += [f"{printable(path)} is not read: its name does not end in .conf" for path in rules.unread()]
+            said = f"login {harmless(what)}" if isinstance(what, str) else f"protect {what}"
+            found.rule_lines.append(f"{harmless(path)} line {number}: {said}")
+    found.cautions += [f"{harmless(path)} is not read: its name does not end in .conf" for path in rules.unread()]
     if unmended:
         found.fix = f"mend {' and '.join(dict.fromkeys(unmended))}"
     return not unmended

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself loads enum
 import errno
 import gc
 import os
@@ -15,6 +16,8 @@ from .options import SELECTORS, Parsed, UsageError, check_allowed, parse
 from .streams import Streams, error_object
 
 VERBS = ("list", "drop", "top", "check", "demo", "paths", "help")
+#: what drops, and tells what it did before a signal ends it
+_ACTING = ("classic", "drop", "top")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,6 +137,8 @@ def _command(name: str, parsed: Parsed, streams: Streams) -> int:
         raise UsageError(f"'{name}' takes no operands")
     streams.reader_may_go = name == "list"
     command = __import__(f"{__name__}.{name}", fromlist=["run"])
+    if name in _ACTING and _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:  # as the launcher has left it
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     return command.run(parsed, streams)  # type: ignore[no-any-return]
 
 

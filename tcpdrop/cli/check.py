@@ -7,7 +7,7 @@ import sys
 
 from .. import __version__
 from ..capabilities import Capabilities, check
-from ..model.addresses import printable
+from ..model.addresses import harmless
 from ..system import platform
 from .exit_status import DONE, FAILED
 from .options import Parsed
@@ -28,7 +28,7 @@ def run(parsed: Parsed, streams: Streams) -> int:
 def _lines(found: Capabilities) -> list[str]:
     lines = [
         f"system           {found.system} ({found.backend})",
-        f"tcpdrop          {__version__}, Python {sys.version.split()[0]} ({printable(sys.executable)})",
+        f"tcpdrop          {__version__}, Python {sys.version.split()[0]} ({harmless(sys.executable)})",
         f"list             {_WORDS[found.listing]}",
         f"kernel can drop  {_WORDS[found.supported]}",
         f"you may drop     {_WORDS[found.permitted]}",
@@ -67,7 +67,7 @@ def _surroundings(found: Capabilities) -> list[str]:
         "a seccomp filter" if found.seccomp else "",
         f"SELinux {found.selinux}" if found.selinux else "",
     ]
-    place = f"{found.namespace or 'unknown'}{f', in a container ({printable(found.container)})' if found.container else ''}"
+    place = f"{found.namespace or 'unknown'}{f', in a container ({harmless(found.container)})' if found.container else ''}"
     return [
         f"descriptors      {whose}",
         f"in the way       {', '.join(filter(None, in_the_way)) or 'neither Yama, hidepid, seccomp nor SELinux'}",

@@ -6,7 +6,7 @@ Loaded where the question is asked.
 
 from __future__ import annotations
 
-from ..model.addresses import printable
+from ..model.addresses import harmless
 from ..system.holders import scan
 from .width import cut, terminal_size
 
@@ -56,11 +56,11 @@ def _lines(victims: Connections, numbers: range, columns: int) -> list[str]:
     lines = []
     for connection in some:
         owner = owners.of(connection.inode) if owners is not None and connection.inode else None
-        holder = "" if owner is None or not owner.pids else f"  {owner.pids[0]} {printable(owner.process or '')}"
+        holder = "" if owner is None or not owner.pids else f"  {owner.pids[0]} {harmless(owner.process or '')}"
         lines.append(cut(_row(connection) + holder, columns - 1))
     return lines
 
 
 def _row(connection: Connection) -> str:
-    place = "" if connection.netns is None else f"{printable(connection.netns)} "
+    place = "" if connection.netns is None else f"{harmless(connection.netns)} "
     return f"{place}{connection.state_name:<11} {connection.local!s:<21} {connection.remote!s:<21}".rstrip()

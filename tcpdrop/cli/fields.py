@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..model.addresses import printable
+from ..model.addresses import harmless, printable
 from ..model.connection import JSON_KEYS, Connection
 from .width import width
 
@@ -65,7 +65,7 @@ def text(connection: Connection, name: str) -> str:
         return ",".join(map(str, value)) or "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return printable(str(value))
+    return harmless(str(value))
 
 
 def _user(uid: int | None) -> str:
@@ -74,7 +74,7 @@ def _user(uid: int | None) -> str:
     from pwd import getpwuid
 
     try:
-        return printable(getpwuid(uid).pw_name)
+        return harmless(getpwuid(uid).pw_name)
     except KeyError:
         return str(uid)
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 
-from ..model.addresses import printable
+from ..model.addresses import harmless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ def _name(address: str) -> str:
         name = socket.gethostbyaddr(address)[0]
     except (OSError, UnicodeError):
         return ""
-    return printable(name.rstrip("."))
+    return harmless(name.rstrip("."))

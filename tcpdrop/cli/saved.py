@@ -4,7 +4,8 @@
 JSON carries the cookie, so it names that very socket; a line of text names
 whichever connection has the tuple now, and is looked up as the classic form
 does: also on each interface, and two hits are refused.  One line that cannot
-be read stops everything.
+be read stops everything, and is shown of standard input alone: who may run this
+by sudo with a file of his choice would read any file by it.
 """
 
 from __future__ import annotations
@@ -61,13 +62,13 @@ def read(source: str, where: str | None) -> Connections:
     Raises FilterError naming the line; Error where the file says that who wrote it had failed.
     """
     groups: dict[str | None, list[Connection | Sought]] = {}
-    own = netns.identity()
-    for found, named in _items(_text(source)):
+    own, shown = netns.identity(), source == "-"
+    for found, named in _items(_text(source), shown):
         place = where if named is None else None if named == own else named
         groups.setdefault(place, []).append(found)
     # Of one namespace nothing is said, as of a selection in one.
     labels = {place: (place or own) if len(groups) > 1 else None for place in groups}
-    return Connections([_batch(some, Namespace(place, labels[place])) for place, some in groups.items()])
+    return Connections([_batch(some, Namespace(place, labels[place]), shown) for place, some in groups.items()])
 
 
 def _text(source: str) -> str:
@@ -76,8 +77,11 @@ def _text(source: str) -> str:
     return _COLOURS.sub("", text) if "\x1b" in text else text
 
 
-def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
-    """Each connection that is named, and its network namespace if that is named."""
+def _items(text: str, shown: bool = True) -> Iterator[tuple[Connection | Sought, str | None]]:
+    """Each connection that is named, and its network namespace if that is named.
+
+    shown: may an error say what stands in a line?
+    """
     lines, at, number = Lines(), 0, 1
     while at < len(text):
         end = text.find("\n", at) + 1 or len(text)
@@ -91,16 +95,20 @@ def _items(text: str) -> Iterator[tuple[Connection | Sought, str | None]]:
                 if named is not None:
                     yield _sought(named, number), _namespace(named.where)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise FilterError(f"--from: line {number} cannot be read: {_reason(error)}") from None
+            raise _unreadable(number, error, shown) from None
         number += text.count("\n", at, end)
         at = end
+
+
+def _unreadable(line: int, error: Exception, shown: bool) -> FilterError:
+    why = _reason(error) if shown else "what stands in a file is not shown; '--from - < FILE' says what is wrong"
+    return FilterError(f"--from: line {line} cannot be read: {why}")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error))
-    return why if len(why) <= _LONGEST else f"{why[:_LONGEST]}..."
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else printable(str(error), _LONGEST)
 
 
 # ---- by text
@@ -118,12 +126,12 @@ def _quad(ends: Ends) -> FourTuple:
     return FourTuple(local.packed(), port_of(local.port), remote.packed(), port_of(remote.port), local.dev, remote.dev)
 
 
-def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
+def _batch(some: list[Connection | Sought], namespace: Namespace, shown: bool) -> Batch:
     """The sockets that are meant, each once; one that is not there stays what was asked for."""
     quads = [quad for one in some if isinstance(one, Sought) for quad in one.quads]
     try:
         lookups = Lookups(namespace.scope)
-        _check_interfaces([one for one in some if isinstance(one, Sought)], lookups)
+        _check_interfaces([one for one in some if isinstance(one, Sought)], lookups, shown)
         rows = iter(lookups.rows_of_each(quads))
     except Error as error:
         if not netns.has_ended(error):
@@ -138,14 +146,14 @@ def _batch(some: list[Connection | Sought], namespace: Namespace) -> Batch:
     return batch_of(list(found), namespace)
 
 
-def _check_interfaces(sought: list[Sought], lookups: Lookups) -> None:
+def _check_interfaces(sought: list[Sought], lookups: Lookups, shown: bool) -> None:
     """Of a line that names one that is not there the number is told."""
     for one in sought:
         try:
             for quad in one.quads:
                 lookups.bound_to(quad)
         except ValueError as error:
-            raise FilterError(f"--from: line {one.line} cannot be read: {error}") from None
+            raise _unreadable(one.line, error, shown) from None
 
 
 def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: Lookups) -> Connection:
@@ -210,7 +218,7 @@ def _connections(value: object) -> Iterator[tuple[Connection, str | None]]:
 
 
 def _upstream(value: dict[str, object]) -> Error:
-    return Error("the command that was to name the connections failed: " + printable(str(value.get("error"))), what="--from")
+    return Error("the command that was to name the connections failed: " + printable(str(value.get("error")), _LONGEST), what="--from")
 
 
 def _by_cookie(entry: dict[str, object]) -> tuple[Connection, str | None]:

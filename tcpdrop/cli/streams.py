@@ -7,6 +7,7 @@ first write error is kept, nothing more is written, and the run ends with it.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -103,7 +104,10 @@ class Streams:
 
     def finish(self) -> None:
         """Write out what is buffered.  Afterwards .error is final."""
-        self.flush()
+        try:
+            self.flush()
+        except KeyboardInterrupt:
+            self.error = OSError(errno.ECANCELED, "nobody read it until a signal")
         if self.error is not None and self._out is sys.stdout and self._out is not None:
             _silence(self._out)
 

@@ -9,6 +9,7 @@ from ..engine.looks import Account, looks
 from ..errors import DROPPED, Error, Refused
 from ..model.addresses import unpack
 from ..model.rows import RADDR, packed_addr
+from ..model.table import Connections
 from .exit_status import DONE, FAILED, NOTHING, REFUSED, status_of
 from .options import Parsed, UsageError
 from .selectors import seconds
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from ..engine.outcome import Result, Round
     from ..engine.run import Run
-    from ..model.table import Connections
     from .messages import Teller
     from .prompt import Asker
     from .streams import Streams
@@ -85,9 +85,10 @@ def keep(
 ) -> int:
     """Returns the exit status.  log: told what became of each, once."""
     returns = Returns()
-    gone = False
+    found, gone = Connections([]), False
 
     def look() -> Connections:
+        nonlocal found
         found = select()
         work.report.undecidable, work.report.unread = found.undecidable, found.unread
         return found
@@ -99,7 +100,7 @@ def keep(
     ended: Error | None = None
     try:
         for this in each:
-            gone = this is None
+            gone = this is None and found.is_all
             teller.look(this, account, stopped=work.stopped())
             log(account.settled())
             if this is not None:
@@ -127,5 +128,6 @@ def keep(
         return status
     if gone:
         return DONE if counts else NOTHING
-    streams.note("tcpdrop: time ran out before nothing matched any more")
+    certain = "nothing matched any more" if found.is_all else "it was certain that nothing matched any more"
+    streams.note(f"tcpdrop: time ran out before {certain}")
     return FAILED

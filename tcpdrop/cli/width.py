@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from ..model.addresses import printable
+from ..model.addresses import harmless
 
 _WIDE = frozenset("WF")
 #: where the terminal does not tell
@@ -41,7 +41,7 @@ def _columns(char: str) -> int:
 
 def fit(text: str, columns: int, *, right: bool = False) -> str:
     """The text in exactly so many columns: padded, or cut with a tilde where something is missing."""
-    text = printable(text)
+    text = harmless(text)
     size = width(text)
     if size > columns:
         text = cut(text, columns)

@@ -10,7 +10,7 @@ import os
 import sys
 from _thread import allocate_lock, start_new_thread
 
-from ..model.addresses import printable
+from ..model.addresses import harmless
 
 #: characters of one value in the log, which would cut a long line, or not take it at all
 LONGEST = 400
@@ -42,7 +42,7 @@ def who() -> str:
 
 def _value(text: str) -> str:
     """One value of key=value: quoted, so that it cannot pretend to be more of them."""
-    safe = printable(_shortened(text)).replace("\\", "\\\\").replace('"', '\\"')
+    safe = harmless(_shortened(text)).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{safe}"' if set(safe) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") or not safe else safe
 
 

@@ -38,7 +38,7 @@ def looks(
 ) -> Iterator[Round | None]:
     """Select and drop until the time is over; None for a look that found nothing.
 
-    until_gone: end at the first such look.  duration: seconds, None is without end.
+    until_gone: end at the first such look at which nothing was left undecided.  duration: seconds, None is without end.
     """
     deadline = None if duration is None else time.monotonic() + duration
     run.account, run.pace.deadline = account, deadline
@@ -50,7 +50,7 @@ def looks(
         yield this
         for batch in found.batches:
             batch.close()
-        if this is None and until_gone:
+        if this is None and until_gone and found.is_all:
             return
         wait(interval if deadline is None else min(interval, deadline - time.monotonic()), run.stopped)
         if deadline is not None and time.monotonic() >= deadline:

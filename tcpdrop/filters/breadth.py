@@ -14,8 +14,9 @@ from __future__ import annotations
 from itertools import product
 
 from ..model.rows import CLOSED, LISTEN, STATE_NAMES
+from ..system import systemd_units
 from .endpoints import Address, Port
-from .facts import is_whole_tree
+from .facts import cgroup_parts
 from .measures import Measure
 from .nodes import And, Not, Or, merged
 from .owned import Cgroup, Comm, Kernel, Unit
@@ -112,13 +113,24 @@ def _of_leaf(node: Node) -> Sorts:
 
 
 def _is_everybody(node: Node) -> bool:
-    """`comm *` or `comm ?*`, `unit *`, `cgroup /` or where that is mounted"""
+    """`comm *` or `comm ?*`, `unit *` or its root, `cgroup /` or where that is mounted"""
     if isinstance(node, Cgroup):
-        return is_whole_tree(node.args[0])
+        return not cgroup_parts(node.args[0])
     if isinstance(node, Unit):
-        return not node.args[0].rpartition(".")[0].strip("*")
-    # Every name has a byte.
-    return isinstance(node, Comm) and "*" in node.args[0] and node.args[0].replace("*", "") in ("", "?")
+        name = node.args[0]
+        return name == systemd_units.ROOT or _is_any(*_stem(name))
+    return isinstance(node, Comm) and _is_any(node.args[0], 1)
+
+
+def _stem(name: str) -> tuple[str, int]:
+    """What stands before the suffix of a unit, and how long that is at least; a pattern without one is of the whole name."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, 1) if dot + suffix in systemd_units.SUFFIXES else (name, len("a.swap"))
+
+
+def _is_any(pattern: str, least: int) -> bool:
+    """Does each name that has so many letters or more fit?"""
+    return "*" in pattern and not pattern.strip("*?") and pattern.count("?") <= least
 
 
 def _of_address(node: Address) -> Sorts:

@@ -147,10 +147,12 @@ def _cgroup_directory(path: str) -> bytes | None:
     return f"{root}/{inside.strip('/')}".encode("utf-8", "surrogateescape")
 
 
-def is_whole_tree(path: str) -> bool:
-    """Is this path the root of all cgroups, in whatever spelling?"""
-    top = _cgroup_directory(path) or path.encode("utf-8", "surrogateescape")
-    return os.path.normpath(b"/" + top.lstrip(b"/")) in (b"/", os.path.normpath(_cgroup_directory("/") or b"/"))
+def cgroup_parts(path: str) -> tuple[bytes, ...]:
+    """The names on the way from the root of all cgroups to this path, in whatever spelling; () is the root itself."""
+    top = os.path.normpath(b"/" + (_cgroup_directory(path) or path.encode("utf-8", "surrogateescape")).lstrip(b"/"))
+    root = os.path.normpath(_cgroup_directory("/") or b"/")
+    inside = top[len(root) :] if top == root or top.startswith(root + b"/") else top
+    return tuple(part for part in inside.split(b"/") if part)
 
 
 def cgroup_is_absent(path: str) -> bool:

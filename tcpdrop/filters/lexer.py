@@ -33,18 +33,21 @@ WORD, QUOTED, SYMBOL, END = "word", "quoted", "symbol", "end"
 #: Longest first.
 _SYMBOLS = ("&&", "||", "==", "!=", "<=", ">=", "(", ")", "=", "<", ">", "&", "|", "!", ",")
 _HEX_ESCAPES = {"x": 2, "u": 4, "U": 8}
+#: what may stand around a value and is none of it, but for a name
+BLANKS = " \t"
 #: End a bare word wherever they stand.
 DELIMITERS = frozenset(" \t\r\n\v\f()=<>&|,")
 
 
 class Token:
-    """kind: WORD, QUOTED, SYMBOL or END.  start and stop are offsets in the text."""
+    """kind: WORD, QUOTED, SYMBOL or END.  start and stop are offsets in the text.  given: with the blanks of its argument."""
 
-    __slots__ = ("kind", "start", "stop", "text")
+    __slots__ = ("given", "kind", "start", "stop", "text")
 
-    def __init__(self, kind: str, text: str, start: int, stop: int) -> None:
+    def __init__(self, kind: str, text: str, start: int, stop: int, given: str = "") -> None:
         self.kind = kind
         self.text = text
+        self.given = given or text
         self.start = start
         self.stop = stop
 
@@ -53,26 +56,42 @@ class Token:
         return self.start + 1
 
 
-def join(arguments: str | Iterable[str]) -> str:
-    """The one text of one argument or many; an empty argument was a variable that expanded to nothing."""
+def join(arguments: str | Iterable[str]) -> tuple[str, dict[int, int]]:
+    """The one text of one argument or many; an empty argument was a variable that expanded to nothing.
+
+    And where in it those begin and end that are one word with blanks around it:
+    in a name they count, and the shell took the quotes.
+    """
     parts = [arguments] if isinstance(arguments, str) else list(arguments)
-    column = 1
+    start = 0
+    whole: dict[int, int] = {}
     for part in parts:
         if not isinstance(part, str):
             raise TypeError(f"a filter is text, not {type(part).__name__}")
         if not part.strip():
-            raise FilterError("an empty string is no filter (a variable that is not set?)", column)
-        column += len(part) + 1
+            raise FilterError("an empty string is no filter (a variable that is not set?)", start + 1)
+        bare = part.strip(BLANKS)
+        if len(parts) > 1 and part != bare and not _needs_quotes(bare):
+            whole[start] = start + len(part)
+        start += len(part) + 1
     if not parts:
         raise FilterError("no filter given", 1)
-    return " ".join(parts)
+    return " ".join(parts), whole
 
 
-def tokens(text: str) -> list[Token]:
-    """All tokens, with END last.  FilterError: a quote does not end, or ends in the middle of a word."""
+def tokens(text: str, whole: dict[int, int] | None = None) -> list[Token]:
+    """All tokens, with END last.  FilterError: a quote does not end, or ends in the middle of a word.
+
+    whole: where an argument starts that is one word with blanks around it -> where it stops.
+    """
     found: list[Token] = []
     at = 0
     while at < len(text):
+        if whole and at in whole:
+            given = text[at : whole[at]]
+            found.append(Token(WORD, given.strip(BLANKS), at, whole[at], given))
+            at = whole[at]
+            continue
         char = text[at]
         if char.isspace():
             at += 1

@@ -8,13 +8,13 @@ term   := ["not"] ( "(" filter ")" | predicate )
 from __future__ import annotations
 
 from ..errors import FilterError
-from ..model.addresses import is_number, looks_numeric, printable
+from ..model.addresses import LONGEST, harmless, is_number, looks_numeric, printable
 from ..model.nearest import nearest
 from ..model.rows import state_number
 from ..system import platform
-from .lexer import COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, tokens
+from .lexer import BLANKS, COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, tokens
 from .nodes import MAX_DEPTH, both, either, negate
-from .vocabulary import COMPARED, NOTHING, ONE, PORTS, WORDS, refusal
+from .vocabulary import COMPARED, KEEP_BLANKS, NOTHING, ONE, PORTS, WORDS, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+#: characters of what a whole filter may mean
+_READING = 5 * LONGEST
 _EXPECTED = "a predicate (state, local, remote, lport, rport, ...), not or ("
 
 
@@ -34,8 +36,8 @@ def parse(arguments: str | Iterable[str], backend: str | None = None) -> Node:
 
     backend: whose predicates there are; None is this system.  FilterError has the column, from 1, in the arguments joined by a space.
     """
-    text = join(arguments)
-    reader = Reader(text, tokens(text), platform.NAME if backend is None else backend)
+    text, whole = join(arguments)
+    reader = Reader(text, tokens(text, whole), platform.NAME if backend is None else backend)
     node = _filter(reader, 0)
     if reader.token.kind != END:
         raise reader.error(f"'{reader.shown()}' closes nothing" if reader.token.text == ")" else f"expected {_EXPECTED}")
@@ -100,7 +102,7 @@ class Reader:
         if token.kind == WORD and token.text in RESERVED:
             raise self.error(f'expected {expected} after {word}; if {token.text} is meant as a value, write "{token.text}"')
         try:
-            value = read(token.text)
+            value = read(token.given if word in KEEP_BLANKS else token.text.strip(BLANKS))
         except ValueError as error:
             raise self.error(f"{error}" if token.text else f"expected {expected} after {word}, not an empty string") from None
         self.advance()
@@ -132,7 +134,7 @@ def _filter(reader: Reader, depth: int) -> Node:
             mixed_at = column
         operators.append(operator)
     if mixed_at:
-        raise _mixed([printable(reader.text[start:stop]) for start, stop in spans], operators, mixed_at)
+        raise _mixed([harmless(reader.text[start:stop]) for start, stop in spans], operators, mixed_at)
     return either(terms) if "or" in operators else both(terms)
 
 
@@ -241,7 +243,7 @@ def _unknown(reader: Reader) -> str:
 def _mixed(parts: list[str], operators: list[str], column: int) -> FilterError:
     first = _reading(parts, operators, "and", "or")
     second = _reading(parts, operators, "or", "and")
-    return FilterError(f"and and or are mixed: write {first}, or {second}", column)
+    return FilterError(f"and and or are mixed: write {printable(first, _READING)}, or {printable(second, _READING)}", column)
 
 
 def _reading(parts: list[str], operators: list[str], tight: str, loose: str) -> str:

@@ -7,7 +7,7 @@ what makes the literal constructors safe.
 
 from __future__ import annotations
 
-from ..model.addresses import is_number, pack, pack_prefix, parse_port, printable, typed_bytes
+from ..model.addresses import LONGEST, is_number, pack, pack_prefix, parse_port, printable, typed_bytes
 from ..model.rows import state_number
 from ..system.services import port_of
 from .sockets import STATE_GROUPS
@@ -86,7 +86,7 @@ def _without_dev(text: str) -> tuple[str, str]:
         name, dot, number = behind.rpartition(".")
         if dot and end == len(behind) and is_number(number):
             one, other = f"'{address}%{name}:{number}'", f"'{address}' and dev {behind}"
-            raise ValueError(printable(f"'{text}' may be port {number} or interface {behind}: write {one} or {other}"))
+            raise ValueError(printable(f"'{text}' may be port {number} or interface {behind}: write {one} or {other}", 5 * LONGEST))
     dev, tail = behind[:end], behind[end:]
     if not dev or "\0" in dev:
         raise ValueError(f"'{printable(text)}': an interface name must follow %")
@@ -136,7 +136,7 @@ def state_mask(text: str) -> int:
 def family(text: str) -> int:
     number = {"inet": 4, "inet6": 6}.get(text)
     if number is None:
-        raise ValueError(f"expected inet or inet6, not '{text}'" if text.isprintable() else "expected inet or inet6")
+        raise ValueError(f"expected inet or inet6, not '{printable(text)}'")
     return number
 
 

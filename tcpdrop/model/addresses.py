@@ -12,6 +12,8 @@ from __future__ import annotations
 # map that library is a twentieth of what a drop of IPv4 loads.
 
 MAPPED = bytes(10) + b"\xff\xff"
+#: characters of a value that a message repeats
+LONGEST = 200
 #: each spelling that a part of an IPv4 address may have
 _OCTETS = {str(number): number for number in range(256)}
 
@@ -101,7 +103,16 @@ def parse_port(text: str) -> int:
     return int(digits)
 
 
-def printable(text: str) -> str:
+def printable(text: str, most: int = LONGEST) -> str:
+    """Text from outside as a message shows it: harmless(), and of what is longer the beginning and the end."""
+    text = harmless(text)
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end]}...{text[-end:]}"
+
+
+def harmless(text: str) -> str:
     """Text from outside, safe to print on a terminal: no control characters, no raw bytes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 

@@ -28,3 +28,12 @@ def _make_glob(pattern: str) -> Callable[[str], bool]:
 
     match = re.compile(translate(pattern)).match
     return lambda name: match(name) is not None
+
+
+def is_within(pattern: str, other: str) -> bool:
+    """Does every name that fits this pattern certainly fit the other one?"""
+    if pattern == other:
+        return True
+    # Of a pattern what stands for anything may only be where the other has a star.
+    plain = not any(char in pattern for char in "*?[")
+    return (plain or not any(char in other for char in "?[")) and glob(other)(pattern)

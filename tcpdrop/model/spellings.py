@@ -40,8 +40,10 @@ _HEADERS = (
 )
 #: how words of ss begin that stand below a connection
 _DETAILS = ("skmem:(", "inet-sockopt:", "rto:", "rtt:", "cwnd:", "mss:", "minrtt:")
-#: how the names end that ss -p writes, as they are: a line without it ends within one
-_PROCESSES_END = re.compile(r'",pid=\d+,([^"]*,)?fd=\d+\)\)')
+#: what follows the last quote where ss -p has written names, as they are: a line without it ends within one
+_PROCESSES_END = re.compile(r",pid=\d+,(.*,)?fd=\d+\)\)( |$)")
+#: ... and where an old one has: a name has room for that, and for some more
+_OLD_PROCESSES_END = re.compile(r",\d+,\d+\)\)( |$)")
 #: with 4, 6 or 46 behind it
 _PROTOCOLS = ("tcp", "udp", "udplite", "icmp", "raw", "sctp", "dccp", "mptcp")
 #: what tcpdump writes before a packet, at most: date, time, device, direction
@@ -73,6 +75,8 @@ class Lines:
         self._where: str | None = None
         #: did a line of netstat name a program?  It writes names as they are, also over several lines
         self._below_program = False
+        #: did a line of an old ss name processes?  A name may have a whole line of another form in it, and none of ss
+        self._below_old_ss = False
         #: did the line above name a connection?
         self._below_one = False
 
@@ -96,7 +100,8 @@ class Lines:
             return None
         if self._below_program and words[0].rstrip("46") not in _PROTOCOLS:
             raise ValueError("it may be the rest of a program's name, which netstat -p writes as it is: leave -p out")
-        found = self._row(line) if self._columns else _read(line, words)
+        self._below_old_ss = self._below_old_ss or _ends_as_old_ss(words)
+        found = _only_ss(words) if self._below_old_ss else self._row(line) if self._columns else _read(line, words)
         found.where = self._where if found.where is None else found.where
         self._below_one = True
         self._below_program = self._below_program or (words[0].startswith("tcp") and any(map(_is_program, words[6:])))
@@ -224,14 +229,44 @@ def _unquoted(line: str) -> list[str]:
 def _ss(words: list[str]) -> Named | None:
     """[tcp] [STATE] RECVQ SENDQ LOCAL REMOTE ..., and our own table."""
     rest = words[1:] if words[0] == "tcp" else words
-    if any("users:((" in word for word in rest) and not any(map(_PROCESSES_END.search, rest)):
+    if _names_processes(rest) and not (_PROCESSES_END.match(_behind_names(rest)) or _ends_as_old_ss(rest)):
         raise ValueError("it ends within the name of a process, which ss -p writes as it is: leave -p out")
     if len(rest) > 4 and state_number(rest[0]) and rest[0].isupper() and is_number(rest[1]) and is_number(rest[2]):
         _check_state(rest[0])
-        return Named((split(rest[3]), split(rest[4])))
+        return Named((_ss_end(rest[3]), _ss_end(rest[4])))
     if len(rest) > 3 and is_number(rest[0]) and is_number(rest[1]):
-        return Named((split(rest[2]), split(rest[3])))
+        return Named((_ss_end(rest[2]), _ss_end(rest[3])))
     return None
+
+
+def _names_processes(words: list[str]) -> bool:
+    return any("users:((" in word for word in words)
+
+
+def _behind_names(words: list[str]) -> str:
+    return " ".join(words).rpartition('"')[2]
+
+
+def _ends_as_old_ss(words: list[str]) -> bool:
+    return _names_processes(words) and _OLD_PROCESSES_END.match(_behind_names(words)) is not None
+
+
+def _only_ss(words: list[str]) -> Named:
+    found = _ss(words)
+    if found is None:
+        raise ValueError("it may be the rest of a name that an old ss -p has written as it is: leave -p out")
+    return found
+
+
+def _ss_end(text: str) -> End:
+    """Old ones write IPv6 and its port without brackets."""
+    return _without_brackets(text) or split(text)
+
+
+def _without_brackets(text: str) -> End | None:
+    """IPV6:PORT, where a port always follows."""
+    host, _, port = text.rpartition(":")
+    return End(host, port) if ":" in host and host[0] != "[" and "%" not in host and is_number(port) else None
 
 
 def _netstat(words: list[str]) -> Named | None:
@@ -239,7 +274,7 @@ def _netstat(words: list[str]) -> Named | None:
     if words[0].rstrip("46") not in _PROTOCOLS:
         return None
     if not words[0].startswith("tcp"):
-        raise ValueError(f"'{words[0]}' is not TCP")
+        raise ValueError(f"'{printable(words[0])}' is not TCP")
     if len(words) < 6 or not (is_number(words[1]) and is_number(words[2])) or not state_number(words[5]):
         return None
     _check_state(words[5])
@@ -248,12 +283,12 @@ def _netstat(words: list[str]) -> Named | None:
 
 def _netstat_end(protocol: str, text: str) -> End:
     """Linux writes IPv6 and its port without brackets, the BSDs with a dot; both cut what is long."""
-    host, _, port = text.rpartition(":")
+    host = text.rpartition(":")[0]
     address, _, behind = text.rpartition(".")
     cut = len(text) in _NETSTAT_CUTS or (is_number(behind) and len(address) in _ADDRESS_CUTS)
     if ":" in host and cut:
         raise ValueError(f"netstat may have cut '{printable(text)}': take the line of ss or lsof")
-    return End(host, port) if protocol == "tcp6" and ":" in host and is_number(port) else split(text)
+    return (_without_brackets(text) if protocol == "tcp6" else None) or split(text)
 
 
 def _is_program(word: str) -> bool:
@@ -291,7 +326,7 @@ def _proc(words: list[str]) -> Named | None:
     if len(words) < 4 or not (words[0].endswith(":") and is_number(words[0][:-1])) or not all(map(_is_hex, words[1:4])):
         return None
     if ":" in words[3]:
-        raise ValueError(f"'{words[3]}' is not a state as /proc/net/tcp has it")
+        raise ValueError(f"'{printable(words[3])}' is not a state as /proc/net/tcp has it")
     if int(words[3], 16) == LISTEN:
         _check_state("LISTEN")
     return Named((_proc_end(words[1]), _proc_end(words[2])))
@@ -300,7 +335,7 @@ def _proc(words: list[str]) -> Named | None:
 def _proc_end(text: str) -> End:
     address, _, port = text.partition(":")
     if len(address) not in (8, 32) or len(port) != 4 or ":" in port:
-        raise ValueError(f"'{text}' is not an end as /proc/net/tcp has it")
+        raise ValueError(f"'{printable(text)}' is not an end as /proc/net/tcp has it")
     raw = bytes.fromhex(address)
     if sys.byteorder == "little":  # pragma: no branch - of each 32 bits; the other kind of machine has tests of its own
         raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))

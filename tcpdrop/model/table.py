@@ -152,6 +152,11 @@ class Connections(Sequence):  # type: ignore[type-arg]
         #: where connections may be that are not in here: of all network namespaces those that could not be read, and why
         self.unread = tuple(unread)
 
+    @property
+    def is_all(self) -> bool:
+        """Does certainly nothing else match?  What is no more, like a namespace that has ended, does not."""
+        return not self.undecidable and all(error.outcome == "gone" for error in self.unread)
+
     def __len__(self) -> int:
         return sum(map(len, self.batches))
 

@@ -21,9 +21,11 @@ import stat
 from codecs import BOM_UTF8
 
 from ..errors import FilterError, Refused
-from ..model.addresses import printable
+from ..model.addresses import harmless, printable
 
 PATH = "/etc/tcpdrop.conf"
+#: bytes of one file: some fifty thousand addresses, which take each drop a third of a second
+LARGEST = 1 << 20
 
 #: the services that login lines name, as the files were when they were read last
 login_names: frozenset[str] = frozenset()
@@ -117,7 +119,10 @@ def unread() -> list[str]:
 
 def _lines_of(descriptor: int) -> list[bytes]:
     with open(descriptor, "rb", closefd=False) as file:
-        lines = file.readlines()
+        raw = file.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise OSError(errno.EFBIG, f"it has more than {LARGEST >> 20} MiB")
+    lines = raw.split(b"\n")
     if lines and lines[0].startswith(BOM_UTF8):  # as editors of Windows begin a file
         lines[0] = lines[0][len(BOM_UTF8) :]
     return lines
@@ -155,7 +160,7 @@ class Rules:
         self._scopes = scopes
         self._callers = []
         for rule in protect:
-            self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{rule}': ")))
+            self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{printable(str(rule))}': ")))
         self._stamp = _stamp()
         self._hosts: list[tuple[str, Filter]] = []
         if self._stamp is _ABSENT:  # most hosts have none, and a look at either name tells that
@@ -164,7 +169,7 @@ class Rules:
             self._hosts = rules(scopes)
 
     def __iter__(self) -> Iterator[tuple[str, Filter]]:
-        yield from ((f"{printable(path)}: {rule}", rule) for path, rule in self._hosts)
+        yield from ((f"{harmless(path)}: {rule}", rule) for path, rule in self._hosts)
         yield from self._callers
 
     def __len__(self) -> int:
@@ -267,4 +272,4 @@ def _before_comment(text: str) -> str:
 
 
 def _refused(path: str, why: str, number: int | None = None) -> Refused:
-    return Refused(f"{printable(path)} {why}: nothing is dropped until it is mended", errno=number)
+    return Refused(f"{harmless(path)} {why}: nothing is dropped until it is mended", errno=number)

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: the unit in which all others are
+ROOT = "-.slice"
 #: suffixes of what has processes
 SUFFIXES = (".service", ".scope", ".socket", ".mount", ".swap", ".slice")
 #: and of what has none: it only starts others, or waits
@@ -65,8 +67,8 @@ class Unit:
 
     def holds(self, path: str) -> bool:
         """Is a cgroup with this path in it, however deep?"""
-        if self.name == "-.slice":
-            return True  # the root of all
+        if self.name == ROOT:
+            return True
         parts = path.split("/")
         # systemd puts _ before a name that a controller's file could have.
         parts += [part[1:] for part in parts if part.startswith("_")]

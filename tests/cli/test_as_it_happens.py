@@ -94,3 +94,31 @@ def test_a_second_signal_does_not_wait_for_a_reader_who_reads_nothing(holder, op
     assert said.endswith("tcpdrop: cannot write to standard output: nobody read it until a second signal\n")
     dropped = sum(pair.state() is None for pair in pairs)
     assert (dropped, "5 would be dropped" in said) == (0, True) if options == ["-n"] else dropped and f"{dropped} dropped" in said
+
+
+@pytest.mark.parametrize("form", [["-c"], ["-H"], ["--json"], ["-q", "lport", "9"]], ids=" ".join)
+def test_one_signal_ends_a_list_that_nobody_reads(holder, form):
+    """However little it is: nothing is lost by that."""
+    _pair = holder.pair()
+    reader, writer = full_pipe()
+    with subprocess.Popen([COMMAND, "list", *form], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer) as process:
+        os.close(writer)
+        until(lambda: "pipe_write" in waits_in(process.pid), "it to wait for the reader")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+    os.close(reader)
+
+
+def test_a_signal_while_the_last_line_waits_for_a_reader(holder):
+    """The classic form: it was dropped, nobody was told, and that is said."""
+    pair = holder.pair()
+    reader, writer = full_pipe()
+    command = [COMMAND, "--no-syslog", *line(pair).split()]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writer)
+        until(lambda: "pipe_write" in waits_in(process.pid), "it to wait for the reader")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    os.close(reader)
+    assert (process.returncode, said) == (3, "tcpdrop: cannot write to standard output: nobody read it until a signal\n")
+    assert pair.state() is None

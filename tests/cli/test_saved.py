@@ -173,10 +173,36 @@ def test_a_stream_without_an_end_is_left(tmp_path):
     assert done.err == "tcpdrop: --from -: it has more than 256 MiB\n"
 
 
-def test_a_long_line_is_shown_in_part(tmp_path):
+#: of files that were never meant
+SECRETS = {
+    "shadow": "root:$6$c2VjcmV0$aGFzaA:20000:0:99999:7:::",
+    "a key": "-----BEGIN PRIVATE KEY-----",
+    "a name": "secret 1 127.0.0.1 5",
+    "an interface": "127.0.0.1%secret0:1 127.0.0.1:5",
+    "a message": "tcpdrop: secret",
+    "JSON": '{"schema": "secret"}',
+    "a list": '["secret"]',
+    "no JSON": '{"secret',
+    "a namespace": entry(netns="net:[secret]"),
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_file_that_is_named_is_not_shown(tmp_path, secret):
+    """Whom sudo lets run `tcpdrop drop --from FILE` is not to read /etc/shadow by it; standard input is the caller's own."""
     saved = tmp_path / "victims"
-    saved.write_text("x" * 1_000_000 + "\n", encoding="ascii")
-    done = tcpdrop("drop", "--from", saved)
+    saved.write_text(f"127.0.0.1 1 127.0.0.1 5\n{SECRETS[secret]}\n", encoding="utf-8")
+    for option in ([], ["--json"]):
+        done = tcpdrop("drop", *option, "--from", saved)
+        said = "--from: line 2 cannot be read: what stands in a file is not shown; '--from - < FILE' says what is wrong"
+        assert (done.status, done.err) == (2, f"tcpdrop: {said}\n")
+        assert not done.out or json.loads(done.out)["error"] == said
+    why = tcpdrop("drop", "--from", "-", stdin=None, input=saved.read_bytes()).err
+    assert why.startswith("tcpdrop: --from: line 2 cannot be read: ") and "is not shown" not in why
+
+
+def test_a_long_line_is_shown_in_part():
+    done = tcpdrop("drop", "--from", "-", stdin=None, input=b"x" * 1_000_000 + b"\n")
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("tcpdrop: --from: line 1 cannot be read: 'xxx")
     assert len(done.err) < 400

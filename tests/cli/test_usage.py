@@ -379,6 +379,24 @@ def test_no_verb_prints_a_word_raw(capsys, words):
         assert all(text.isprintable() for text in err.split("\n")), ascii(err)
 
 
+LONG_WORDS = ["{} 1 10.0.0.1 2", "10.0.0.1 {} 10.0.0.1 2", "10.0.0.1%{} 1 10.0.0.1 2", "10.0.0.1:{} 10.0.0.1:1", "{} {} {}", "--{}", "-{}"]
+
+
+@pytest.mark.parametrize("words", [*WORDS_WITH_BYTES, *LONG_WORDS])
+def test_a_long_word_is_shown_by_its_beginning_and_its_end(capsys, words):
+    for unit in ("a", "1", "1.", ":", "\x1b", "a b ", "("):
+        long = (unit * 100_000)[:100_000]
+        status = cli.main([word.replace("{}", long) for word in words.split()])
+        out, err = capsys.readouterr()
+        assert (status in (1, 2, 3), out) == (True, "")
+        assert len(err) < 1000, ascii(err[:300])
+
+
+def test_the_readings_of_a_long_filter_are_shown_as_a_message_can(refused):
+    said = refused("list", "lport 1 or lport 2 and lport 3" + " and lport 4" * 1000)
+    assert said.startswith("and and or are mixed: write lport 1 or (lport 2 and") and len(said) < 2500
+
+
 @pytest.mark.parametrize("word", ["udp", "UDP", "proto"])
 def test_another_protocol_is_told_so(word):
     done = tcpdrop("drop", word, "lport", "53")

@@ -75,3 +75,41 @@ def test_undecided_is_not_gone(holder):
     assert tcpdrop(*words).status == 3
     assert tcpdrop(*words, "--until-gone=1s").status == 3
     assert tcpdrop(*words, "--for=1s").status == 3
+
+
+@pytest.fixture
+def half_accepted(holder):
+    """A service that has accepted one client, and not a second; the words that select what its process holds."""
+    port = holder.listener()
+    clients = [holder.socket() for _ in range(2)]
+    clients[0].call("connect", port.name())
+    accepted = port.accept()
+    clients[1].call("connect", port.name())
+    yield port, clients, ["drop", "pid", str(holder.pid), "lport", str(port.name()[1])]
+    for sock in (*clients, accepted, port):
+        sock.close()
+
+
+@pytest.mark.only_on("linux", reason="what nobody has accepted has no holder")
+def test_with_something_undecided_nothing_is_gone(half_accepted):
+    """One was dropped, which was enough for status 0."""
+    _, clients, words = half_accepted
+    done = tcpdrop(*words, "--until-gone=1500ms")
+    assert (done.status, len(done.out.splitlines())) == (3, 1)
+    assert "1 more could not be decided" in done.err
+    assert "tcpdrop: time ran out before it was certain that nothing matched any more\n" in done.err
+    assert clients[1].errno("send", b"x") == 0
+
+
+@pytest.mark.only_on("linux", reason="what nobody has accepted has no holder")
+def test_what_is_decided_later_is_dropped_then(half_accepted):
+    port, clients, words = half_accepted
+    command = [COMMAND, *words, "--until-gone=60s", "--interval", "100ms"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until_dropped(clients[0])
+        assert process.poll() is None
+        later = port.accept()
+        out, _ = process.communicate(timeout=30)
+    assert (process.returncode, len(out.splitlines())) == (0, 2)
+    assert clients[1].errno("send", b"x")
+    later.close()

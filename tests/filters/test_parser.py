@@ -275,3 +275,40 @@ def test_importing_the_filters_loads_nothing_expensive():
         "ipaddress",
         "collections",
     }
+
+
+ARGUMENTS = {
+    ("comm", " x"): 'comm " x"',
+    ("comm", "x "): 'comm "x "',
+    ("not", "comm", "\tx"): 'not comm "\\x09x"',
+    ("cgroup", " /a "): 'cgroup " /a "',
+    ("lport", "443", "comm", " x", "in"): 'lport 443 and comm " x" and in',
+    # what has no blanks in its name, and what is a filter of its own
+    ("lport", " 443"): "lport 443",
+    ("pid", " 812 "): "pid 812",
+    ("user", " 0"): "user 0",
+    ("unit", " nginx"): "unit nginx.service",
+    ("idle gt", " 9s"): "idle > 9s",
+    ("state ", " established"): "state established",
+    (" lport 443",): "lport 443",
+    (" lport 443 ", " comm x "): "lport 443 and comm x",
+    ("comm x", " (", "lport 1 or lport 2", ")"): "comm x and (lport 1 or lport 2)",
+    ('comm " x"',): 'comm " x"',
+    ("comm", '" x"'): 'comm " x"',
+    ('user " 0"',): "user 0",
+}
+
+
+@pytest.mark.only_on("linux", reason="comm and cgroup")
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=ascii)
+def test_blanks_around_an_argument(arguments):
+    """The shell took the quotes away: `comm ' x'` is another process than `comm x`."""
+    assert str(Filter(list(arguments))) == ARGUMENTS[arguments]
+    assert Filter(str(Filter(list(arguments)))) == Filter(list(arguments))
+
+
+def test_the_column_of_what_stands_behind_such_an_argument():
+    for arguments, column in ((["lport", " 443 ", "zork"], len("lport  443  z")), (["lport", " x"], len("lport  "))):
+        with pytest.raises(FilterError) as caught:
+            Filter(arguments)
+        assert caught.value.column == column

@@ -47,6 +47,9 @@ ONE = {
     "brackets": ("[2001:db8::1]:443 [2001:db8::9]:51000", SIX),
     "ss": ("ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
     "ss -p": ('ESTAB 0 36 10.0.0.1:80 10.0.0.2:33062 users:(("a b",pid=1,fd=3)) timer:(on,200ms,0)', FOUR),
+    "ss -p of old": ('ESTAB      0      0      10.0.0.1:80    10.0.0.2:33062  users:(("a b",1,3),("c",22,7)) timer:(on,200ms,0)', FOUR),
+    "ss of old, IPv6": ("ESTAB 0 0 2001:db8::1:443 2001:db8::9:51000", SIX),
+    "ss of old, mapped": ("0 0 ::ffff:10.0.0.1:80 ::ffff:10.0.0.2:33062", ("::ffff:10.0.0.1", "80", "::ffff:10.0.0.2", "33062")),
     "ss of a state": ("0      0      [2001:db8::1]:443      [2001:db8::9]:51000", SIX),
     "ss of two protocols": ("tcp   TIME-WAIT 0 0 10.0.0.1:80 10.0.0.2:33062", FOUR),
     "ss of an interface": ("ESTAB 0 0 [fe80::1]%va:80 [fe80::2]:90", ("fe80::1%va", "80", "fe80::2", "90")),
@@ -226,6 +229,9 @@ REFUSED = {
     "\t cubic wscale:7,7 rto:204": "is not LADDR LPORT RADDR RPORT",
     'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("x': "ends within the name of a process",
     'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("x",pid=1,fd=3),("y': "ends within the name of a process",
+    # a name that looks like the end of all, and another that begins a line of its own
+    'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("",pid=1,fd=2))",pid=1,fd=3),("': "ends within the name of a process",
+    'ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("",1,2))",1,3),("': "ends within the name of a process",
     "# --netns=T1 --netns=T2": "stands alone on its line",
     "# --netns=T1 is where they were": "stands alone on its line",
     "# --netns T1": "stands alone on its line",
@@ -284,6 +290,18 @@ def test_a_comment_does_not_end_a_table(comment):
     for line in ("REMOTE      LOCAL", comment):
         assert lines.read(line) is None
     assert ends(lines.read("10.0.0.2:33062  10.0.0.1:80").readings[0]) == FOUR
+
+
+@pytest.mark.parametrize("name", ["::1.1 ::1.2 #", "::1.1->::1.2 #", "::1 1 ::1 2", "LOCAL REMOTE\n::1.1 ::1.2"])
+def test_what_stands_below_names_that_an_old_ss_has_written_is_ss_s(name):
+    """`",1,2))` leaves room in a name of fifteen bytes, and the next process has fifteen of its own."""
+    lines = Lines()
+    assert ends(lines.read('ESTAB 0 0 10.0.0.1:80 10.0.0.2:33062 users:(("",1,2))').readings[0]) == FOUR
+    assert lines.read('#",1,3),("') is None
+    with pytest.raises(ValueError, match="may be the rest of a name"):
+        for line in name.split("\n"):
+            lines.read(line)
+    assert ends(lines.read("0 0 10.0.0.1:80 10.0.0.2:33062").readings[0]) == FOUR
 
 
 def test_the_name_of_a_process_is_no_line():

@@ -7,6 +7,7 @@ Each command runs in a private mount namespace with an /etc of its own.
 import json
 import os
 import sys
+import time
 
 import pytest
 from support import private
@@ -108,7 +109,9 @@ def test_rules_and_families(holder, tmp_path, family, rule):
     address = "::1" if family == "inet6" else "127.0.0.1"
     rule = rule.format(lport=pair.lport, rport=pair.rport).replace("ADDR", address)
     wrapper = private.etc(tmp_path, f"protect {rule}\n")
-    for form in (words(pair), words(pair, swapped=True), ["drop", f"lport {pair.lport}"], ["drop", f"rport {pair.lport}"]):
+    # By both ports: another family may have one of them for a connection of another test.
+    ways = [f"lport {pair.lport} rport {pair.rport}", f"lport {pair.rport} rport {pair.lport}"]
+    for form in (words(pair), words(pair, swapped=True), *(["drop", way] for way in ways)):
         done = tcpdrop(*form, wrapper=wrapper)
         assert (done.status, done.out) == (4, ""), (form, done)
         done = tcpdrop(*(["drop", "--protect", rule, *form[1:]] if form[0] == "drop" else ["-n", *form]), wrapper=wrapper)
@@ -276,6 +279,28 @@ def test_the_file_binds_the_classic_form_and_drop_one(holder, backend, tmp_path)
     assert "tcpdrop.errors.Protected: " in done.err
     assert pair.alive()
     assert tcpdrop(*words(other), wrapper=wrapper).status == 0
+
+
+@pytest.mark.parametrize("unit", ["a", "protect rport 9\n", "protect remote 10.0.0.1,"], ids=["a word", "lines", "a line"])
+def test_a_file_without_measure_is_not_read(holder, tmp_path, unit):
+    """Thirty megabytes took each drop nine seconds."""
+    pair = holder.pair()
+    wrapper = private.etc(tmp_path, (unit * (40 << 20))[: 40 << 20])
+    began = time.monotonic()
+    done = tcpdrop(*words(pair), wrapper=wrapper)
+    assert (done.status, done.out) == (4, "")
+    assert "/etc/tcpdrop.conf cannot be read: it has more than 1 MiB: nothing is dropped until it is mended" in done.err
+    assert time.monotonic() - began < 5  # a loaded machine
+    assert pair.alive()
+
+
+def test_a_file_of_fifty_thousand_addresses_is_read(holder, tmp_path):
+    pair = holder.pair()
+    rules = "".join(f"protect remote {','.join(f'10.{high}.{low}.9' for low in range(250))}\n" for high in range(200))
+    assert tcpdrop(*words(pair), wrapper=private.etc(tmp_path, rules)) == (0, f"{line(pair)}: dropped\n", "")
+    pair = holder.pair()
+    wrapper = private.etc(tmp_path, f"{rules}protect rport {pair.rport}\n")
+    assert tcpdrop(*words(pair), wrapper=wrapper).status == 4
 
 
 def test_a_file_that_others_may_write_stops_everything(holder, tmp_path):

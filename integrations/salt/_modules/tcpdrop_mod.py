@@ -27,6 +27,7 @@ login through which ``salt-call`` runs and what ``/etc/tcpdrop.conf`` protects.
 import itertools
 import logging
 import os
+import re
 import sys
 import threading
 
@@ -368,7 +369,8 @@ def _flag(name, value):
 
 
 def _whole(name, value):
-    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, str) and value.isdigit())) or int(value) < 0:
+    # Not isdigit(), which takes digits that int() does not; nor more of them than int() takes.
+    if isinstance(value, bool) or not (isinstance(value, (int, str)) and re.match("[0-9]{1,19}$", str(value))):
         raise CommandExecutionError("{}: a whole number, not '{}'".format(name, value))
     return int(value)
 

@@ -8,7 +8,7 @@ import os
 import time
 
 from ...errors import Error
-from ...model.addresses import printable
+from ...model.addresses import harmless
 from ..exit_status import FAILED
 from ..prompt import question
 from .look import ORDERS
@@ -303,7 +303,7 @@ def _said(value: object) -> str:
         return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return printable(", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value))
+    return harmless(", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value))
 
 
 def _fate(outcome: str, error: Error | None) -> str:

@@ -11,7 +11,7 @@ import curses
 import time
 from signal import SIG_BLOCK, SIG_SETMASK, SIGTSTP, pthread_sigmask
 
-from ...model.addresses import printable
+from ...model.addresses import harmless
 from ..width import cut, fit, squeezed, width
 
 TYPE_CHECKING = False
@@ -155,7 +155,7 @@ class Screen:
         rows, columns = self.size
         if not 0 <= height < rows:
             return
-        text = cut(printable(text), columns - 1)
+        text = cut(harmless(text), columns - 1)
         encoding = self.window.encoding
         text = text.encode(encoding, "replace").decode(encoding)
         try:
@@ -182,7 +182,7 @@ class Screen:
 
 def _end_of(text: str, columns: int) -> str:
     """What is being typed, as it prints: its end must be seen."""
-    text = printable(text)
+    text = harmless(text)
     if width(text) <= columns:
         return text
     while text and width(text) > columns - 1:
@@ -193,7 +193,7 @@ def _end_of(text: str, columns: int) -> str:
 def _wrapped(text: str, columns: int) -> list[str]:
     """The lines of a text that must be read to its end."""
     lines = [""]
-    for word in printable(text).split():
+    for word in harmless(text).split():
         if lines[-1] and width(lines[-1]) + 1 + width(word) > columns:
             lines.append(word)
         else:
