@@ -84,8 +84,9 @@ routes(PyObject *module, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(links_doc,
     "links(ifindices, scope=None)\n--\n\n"
     "The devices with these indices (native uint32, packed).\n\n"
-    "Three native uint32 each: an errno or 0, 1 where it is up and has a\n"
-    "carrier, and the index of the device that it is a port of, or 0.\n"
+    "Three native uint32 each: an errno or 0, flags, and the index of the device\n"
+    "that it is a port of, or 0.  Flags: 1 it is up and has a carrier, 2 what it\n"
+    "sends comes to this host itself.\n"
     "Needs no privilege.  Raises OSError with .step.  rtnetlink(7).");
 
 static PyObject *

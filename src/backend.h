@@ -223,7 +223,8 @@ int td_routes(const struct td_row *rows, size_t n, int scope,
 
 int td_rules(int scope, uint32_t *ipv4, uint32_t *ipv6, const char **step);
 
-#define TD_LINK_UP 1u /* switched on, and there is a carrier */
+#define TD_LINK_UP       1u /* switched on, and there is a carrier */
+#define TD_LINK_LOOPBACK 2u /* what it sends comes to this host itself */
 
 struct td_link {
 	uint32_t error; /* errno: no such device */

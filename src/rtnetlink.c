@@ -27,7 +27,7 @@ enum { FRA_DST = 1, FRA_SRC = 2, FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6
 enum { IFLA_IFNAME = 3, IFLA_MASTER = 10, IFLA_EXT_MASK = 29, EXT_SKIP_STATS = 8,
 	IFLA_PROP_LIST = 52, IFLA_ALT_IFNAME = 53 };
 enum { STATS_HEADER = 12, STATS_INDEX = 4, STATS_FILTER = 8, STATS_AF_SPEC = 16 };
-enum { IFF_UP = 1, IFF_LOWER_UP = 0x10000 };
+enum { IFF_UP = 1, IFF_LOOPBACK = 8, IFF_LOWER_UP = 0x10000 };
 
 static const uint8_t unspecified[16];
 
@@ -251,6 +251,8 @@ td_get_link(const struct td_message *m, struct td_link *link)
 	flags = td_get32(m->payload + LINK_FLAGS);
 	if (flags & IFF_UP && flags & IFF_LOWER_UP)
 		link->flags |= TD_LINK_UP;
+	if (flags & IFF_LOOPBACK)
+		link->flags |= TD_LINK_LOOPBACK;
 	left = m->size - LINK_HEADER;
 	while ((error = td_next_attribute(&at, &left, &a)) == 1)
 		if (a.type == IFLA_MASTER && a.size >= 4)

@@ -9,6 +9,7 @@ for it.  illumos sends none: the peer learns it at its next segment.
 from __future__ import annotations
 
 from ..errors import Error
+from ..model.addresses import is_loopback
 from ..model.rows import (
     CLOSE_WAIT,
     CLOSING,
@@ -20,16 +21,18 @@ from ..model.rows import (
     LADDR,
     LAST_ACK,
     RADDR,
+    ROW,
     ROW_CGROUP,
     ROW_OPTIONS,
     STATE,
     SYN_RECV,
+    ends_of,
     is_mini,
     packed_addr,
 )
 from ..system import platform
 from ..system.kernel import REPAIR
-from ..system.routes import LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut, ways_out
+from ..system.routes import HOME, LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut, ways_out
 from .methods import DESCRIPTOR, DISCONNECTED
 
 _TELLING = frozenset((ESTABLISHED, CLOSE_WAIT, FIN_WAIT1, FIN_WAIT2))
@@ -59,6 +62,8 @@ class Peers:
         self._numbers = numbers
         self._ways = ways
         self._ways_out: WaysOut | None = None
+        #: of all connections of the batch
+        self._ends: set[tuple[object, ...]] | None = None
 
     def told(self, number: int, row: Row) -> bool | None:
         """Was a reset sent to the peer of this one, whose row it is?  None: it cannot be told."""
@@ -66,7 +71,18 @@ class Peers:
         if sent is False:
             return False
         found = self._ask().of(row)
+        if found == HOME:
+            return sent if self._is_within_host(row) else None
         return None if found == UNKNOWN else sent if found == LEAVES else False
+
+    def _is_within_host(self, row: Row) -> bool:
+        """Is the peer certainly here?  Its address may have come to this host since, and then the reset finds nobody."""
+        if packed_addr(row, LADDR) == packed_addr(row, RADDR) or any(is_loopback(packed_addr(row, end)) for end in (LADDR, RADDR)):
+            return True
+        if self._ends is None:
+            self._ends = set(map(ends_of, ROW.iter_unpack(self._batch.data())))
+        laddr, lport, raddr, rport = ends_of(row)
+        return (raddr, rport, laddr, lport) in self._ends
 
     def untold(self) -> Iterator[tuple[str, bytes]]:
         """For each that a reset should have reached and has not: why not, and the address that is behind that."""
@@ -76,7 +92,7 @@ class Peers:
             row = self._batch[number]
             if sends_reset(row, self._ways.get(number)) is not False:
                 found = self._ask().of(row)
-                if found not in (LEAVES, UNKNOWN):
+                if found not in (LEAVES, HOME, UNKNOWN):
                     yield found, packed_addr(row, LADDR if found == NO_ADDRESS else RADDR)
 
     def _ask(self) -> WaysOut:

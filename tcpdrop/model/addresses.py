@@ -23,6 +23,11 @@ def unmapped(packed: bytes) -> bytes:
     return packed[12:] if len(packed) == 16 and packed.startswith(MAPPED) else packed
 
 
+def is_loopback(packed: bytes) -> bool:
+    """127.0.0.0/8 or ::1, of 4 or 16 bytes."""
+    return packed[0] == 127 if len(packed) == 4 else packed == bytes(15) + b"\1"
+
+
 def looks_numeric(text: str) -> bool:
     """Must this be an address, never a name?  Its last label is a number, or it has a colon."""
     last = text.rstrip(".").rpartition(".")[2].lower()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..errors import Error
+from ..model.addresses import is_loopback
 from ..model.four_tuple import FourTuple
 from ..model.rows import ESTABLISHED, ROW, STATE
 from ..system import kernel, netns, platform
@@ -28,7 +29,7 @@ def follow_everywhere(own: OwnSession) -> list[Namespace]:
     """
     places: list[Namespace] = []
     where = [Lookups()]
-    if platform.NETNS and not all(_is_loopback(raddr) for _, _, raddr, _ in own.unmet):
+    if platform.NETNS and not all(is_loopback(raddr) for _, _, raddr, _ in own.unmet):
         for namespace in netns.namespaces("all"):
             try:
                 if namespace.where is not None:
@@ -50,7 +51,7 @@ def _conclude(own: OwnSession, where: Sequence[Lookups]) -> None:
         for lookups in where:
             try:
                 rows = [row for row in lookups.rows(FourTuple(*ends)) if row[STATE] == ESTABLISHED]
-                here = any(_is_loopback(ends[2]) or ends[0] == ends[2] or _leads_here(row, lookups) for row in rows)
+                here = any(is_loopback(ends[2]) or ends[0] == ends[2] or _leads_here(row, lookups) for row in rows)
             except ValueError:
                 continue  # no connection's ends
             except Error as error:
@@ -66,10 +67,6 @@ def _leads_here(row: Row, lookups: Lookups) -> bool:
         return False  # a system that tells no routes
     ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
     return not error and device == lookups.interfaces().get("lo")
-
-
-def _is_loopback(addr: bytes) -> bool:
-    return addr[0] == 127 if len(addr) == 4 else addr == bytes(15) + b"\1"
 
 
 def come_by_unix_sockets(own: OwnSession) -> None:

@@ -193,7 +193,7 @@ def local_ports(scope: int | None = None) -> tuple[int, int]:
 
 # ---- the way out
 
-LINK_UP = 1
+LINK_UP, LINK_LOOPBACK = 1, 2
 #: what policy rules look at beside the destination; OTHER is what no row shows
 RULE_SOURCE, RULE_MARK, RULE_UID, RULE_PORTS, RULE_OTHER = 1, 2, 4, 8, 16
 
@@ -204,7 +204,7 @@ def routes(rows: bytes, scope: int | None = None) -> list[tuple[int, int]]:
 
 
 def links(devices: Sequence[int], scope: int | None = None) -> list[tuple[int, int, int]]:
-    """For each device: (errno or 0, LINK_UP if it is up and has a carrier, index of the device it is a port of or 0)."""
+    """For each device: (errno or 0, LINK_UP with a carrier | LINK_LOOPBACK, index of the device it is a port of or 0)."""
     return list(iter_unpack("III", _ask("", _tcpdrop.links, pack(f"{len(devices)}I", *devices), scope)))
 
 

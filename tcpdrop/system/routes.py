@@ -32,10 +32,10 @@ from ..model.rows import (
     reader,
 )
 from . import kernel
-from .kernel import LINK_UP, RULE_MARK, RULE_OTHER, RULE_PORTS, RULE_SOURCE, RULE_UID
+from .kernel import LINK_LOOPBACK, LINK_UP, RULE_MARK, RULE_OTHER, RULE_PORTS, RULE_SOURCE, RULE_UID
 
-#: it leaves; or why it does not; or that cannot be told
-LEAVES, NO_ADDRESS, NO_ROUTE, DOWN, UNKNOWN = "leaves", "no address", "no route", "down", "unknown"
+#: it leaves; or why it does not; or that cannot be told.  HOME: it comes to this host itself, whose address the peer's is by now, or was
+LEAVES, NO_ADDRESS, NO_ROUTE, DOWN, HOME, UNKNOWN = "leaves", "no address", "no route", "down", "home", "unknown"
 
 _ANY = bytes(16)
 
@@ -54,10 +54,10 @@ class WaysOut:
         self._fields = fields
         self._found = found
         #: is there one that certainly does not leave?
-        self.troubled = not {LEAVES, UNKNOWN}.issuperset(found.values())
+        self.troubled = not {LEAVES, HOME, UNKNOWN}.issuperset(found.values())
 
     def of(self, row: Row) -> str:
-        """LEAVES, NO_ADDRESS, NO_ROUTE, DOWN or UNKNOWN, also for one that was not asked for."""
+        """LEAVES, NO_ADDRESS, NO_ROUTE, DOWN, HOME or UNKNOWN, also for one that was not asked for."""
         return self._found.get(tuple([row[field] for field in self._fields]), UNKNOWN)
 
 
@@ -119,7 +119,7 @@ class _Questions:
         unseen, flags, _ = self._links[device]
         if unseen:  # it went meanwhile
             return UNKNOWN
-        return LEAVES if flags & LINK_UP else DOWN
+        return DOWN if not flags & LINK_UP else HOME if flags & LINK_LOOPBACK else LEAVES
 
     def _look_for_addresses(self, found: list[str]) -> None:
         """Was it the source?  Which errno says that it is not here differs by version; but it has no way to itself then."""

@@ -200,6 +200,9 @@ test_links(void)
 	CHECK(td_get_link(&m, &link) == 0 && link.flags == 0);
 	td_put32(buf + 8, 0x10000);
 	CHECK(td_get_link(&m, &link) == 0 && link.flags == 0);
+	td_put32(buf + 8, 0x10009);
+	CHECK(td_get_link(&m, &link) == 0 &&
+	    link.flags == (TD_LINK_UP | TD_LINK_LOOPBACK));
 	m.size--;
 	CHECK(td_get_link(&m, &link) == -EBADMSG);
 	m.size = LINK - 1;

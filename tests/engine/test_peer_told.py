@@ -67,6 +67,7 @@ CASES = {
         True,
         True,
     ),
+    "the peer's address is here by now": ([f"ip addr add {FAR}/32 dev lo"], [f"ip -6 addr add {FAR6}/128 dev lo nodad"], None, None),
     "the device is off": (["ip link set va down"], ["ip link set va down"], False, False),
     "no route": ([f"ip route del {WAY4}"], [f"ip -6 route del {WAY6}"], False, False),
     "another route": (
@@ -110,8 +111,11 @@ def test_what_is_said_is_what_was_seen(lan, name):
 
 
 def test_what_cannot_be_told_is_counted():
-    """A rule by type of service, which no row shows."""
-    assert [name for name, (_, _, *told) in CASES.items() if None in told] == ["a rule by type of service"]
+    """A rule by type of service, which no row shows; and whether a connection within the host was meant."""
+    assert {name for name, (_, _, *told) in CASES.items() if None in told} == {
+        "a rule by type of service",
+        "the peer's address is here by now",
+    }
 
 
 def test_a_device_without_a_carrier(lan):
@@ -224,6 +228,24 @@ def test_through_a_descriptor(lan, family, commands, expected):
     _, _, tup = lan.connect(family)
     lan.on_near(*commands)
     agrees(lan, {tup: expected}, method="descriptor")
+
+
+@pytest.mark.parametrize("family", ["inet", "inet6"])
+@pytest.mark.parametrize("both", [True, False])
+def test_a_connection_between_two_addresses_of_the_host(lan, family, both):
+    """Its other end is among what was selected, or nothing tells that it was not a host that has lost its address to this one."""
+    other = "192.0.2.9" if family == "inet" else "2001:db8::9"
+    lan.on_near(f"ip addr add {other}/{32 if family == 'inet' else 128} dev lo {'' if family == 'inet' else 'nodad'}")
+    listener = lan.near.listener(addr=other, family=family)
+    client = lan.near.socket(family)
+    client.call("bind", (NEAR if family == "inet" else NEAR6, 0))
+    client.call("connect", listener.name())
+    server = listener.accept()
+    lport, rport = server.name()[1], client.name()[1]
+    chosen = f"port {lport} and port {rport}" if both else f"lport {lport}"
+    report = tcpdrop.drop(chosen, netns=lan.near.pid)
+    assert report.counts == {"dropped": 2 if both else 1}
+    assert {result.peer_told for result in report} == {True if both else None}
 
 
 # ---- what people read of it

@@ -17,7 +17,7 @@ from tcpdrop.model.rows import IFINDEX, LADDR, MARK, RADDR, ROW, ROW_CGROUP, ROW
 from tcpdrop.model.table import batch_of
 from tcpdrop.system import kernel
 from tcpdrop.system.netns import Namespace
-from tcpdrop.system.routes import DOWN, LEAVES, NO_ADDRESS, NO_ROUTE, UNKNOWN, ways_out
+from tcpdrop.system.routes import DOWN, HOME, LEAVES, NO_ADDRESS, NO_ROUTE, UNKNOWN, ways_out
 
 pytestmark = [pytest.mark.pure, pytest.mark.only_on("linux", reason="the peer is told")]
 
@@ -36,8 +36,8 @@ def row(**values):
     return tuple({**dict.fromkeys(ROW_FIELDS, 0), **PLAIN, **six, **values}.values())
 
 
-#: devices: 2 and 3 are up, 4 is a port of the VRF 9, 5 is down, 6 is gone
-LINKS = {2: (0, 1, 0), 3: (0, 1, 0), 4: (0, 1, 9), 5: (0, 0, 0), 6: (errno.ENODEV, 0, 0)}
+#: devices: 2 and 3 are up, 4 is a port of the VRF 9, 5 is down, 6 is gone, 1 is lo
+LINKS = {1: (0, 3, 0), 2: (0, 1, 0), 3: (0, 1, 0), 4: (0, 1, 9), 5: (0, 0, 0), 6: (errno.ENODEV, 0, 0)}
 
 
 class Kernel:
@@ -60,7 +60,7 @@ def way(given):
     return ways_out(ROW.pack(*given), None).of(given)
 
 
-@pytest.mark.parametrize(("device", "said"), [(2, LEAVES), (5, DOWN), (6, UNKNOWN)])
+@pytest.mark.parametrize(("device", "said"), [(1, HOME), (2, LEAVES), (5, DOWN), (6, UNKNOWN)])
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_device_that_is_down_or_has_gone_meanwhile(monkeypatch, family, device, said):
     given = row(family=family)
