@@ -100,7 +100,9 @@ class Remote:
         return self.call("getsockopt", socket.SOL_SOCKET, socket.SO_ERROR)
 
     def name(self):
-        return tuple(self.call("getsockname")[:2])
+        """("127.0.0.1", 80); PyPy names the interface in the address as well."""
+        host, port = self.call("getsockname")[:2]
+        return host.partition("%")[0], port
 
     def accept(self):
         return self.call("accept")[0]
