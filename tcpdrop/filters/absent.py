@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from ..model.addresses import printable
 from ..model.four_tuple import interface
-from ..system import platform
+from ..system import platform, procfs
 from ..system.systemd_units import Unit as UnitNames
 from .facts import cgroup_is_absent, gather
 from .nodes import INTERFACES, walk
-from .owned import Cgroup, Unit
+from .owned import Cgroup, Pid, Unit
 from .sockets import Dev
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def absent_names(chosen: Filter, scopes: Scopes) -> list[str]:
-    """A clause for each interface, unit and cgroup that is not there.  Raises Error when a namespace cannot be asked."""
+    """A clause for each interface, unit, cgroup and process that is not there.  Raises Error when a namespace cannot be asked."""
     return list(dict.fromkeys(filter(None, (_absent(node, scopes) for node, _ in walk(chosen.node)))))
 
 
@@ -36,6 +36,8 @@ def _absent(node: Node, scopes: Scopes) -> str:
         return f"there is no unit '{printable(node.args[0])}'"
     if isinstance(node, Cgroup) and cgroup_is_absent(node.args[0]):
         return f"there is no cgroup '{printable(node.args[0])}'"
+    if isinstance(node, Pid) and not platform.HELD_BY_ENDS:  # where a row has its creator, that may be gone
+        return "; ".join(f"there is no process {pid}" for pid in node.pids if procfs.is_absent(pid))
     return ""
 
 

@@ -92,12 +92,15 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
         facts = gather(needs if _is_here(connection) else needs - {LISTENERS, INTERFACES})
     if platform.HELD_BY_ENDS and PIDS in needs and facts.owners is None:  # a row shows its creator, and no holder
         facts.owners = _holders(chosen, None)
-    pids, inode = connection.owner.pids, connection._row[INODE]
+    owner, inode = connection.owner, connection._row[INODE]
+    pids, unread = owner.pids, owner.unread
     if not needs & {OWNERS, PIDS} or facts.owners is not None or pids is None or not inode:
         return facts
-    known = _system_holders().Owners({inode: list(pids)} if pids else {}, set(pids), (), hidden=not pids, everyone=True)
-    if pids and connection.owner.process is not None:
-        known.processes.remember(pids[0], connection.owner.process)
+    # As complete as the look was that found them: whom it could not read may hold the socket, too.
+    hidden = not pids or unread is None
+    known = _system_holders().Owners({inode: list(pids)} if pids else {}, set(pids), unread or (), hidden=hidden, everyone=True)
+    if pids and owner.process is not None:
+        known.processes.remember(pids[0], owner.process)
     return Facts(
         listeners=facts.listeners,
         ephemeral=facts.ephemeral,

@@ -125,32 +125,51 @@ def _client_ports(scope: int | None) -> tuple[int, int] | None:
 # ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system
 
 
-def _cgroup_mount() -> str | None:
-    """Where the unified hierarchy is mounted and to be seen: not covered by another file system, as below `ip netns exec`."""
-    for place, device in procfs.mounts_of("cgroup2"):
+def _cgroup_mount() -> tuple[str, str] | None:
+    """Where the unified hierarchy is mounted and to be seen: not covered by another file system, as below `ip netns exec`.
+
+    And which cgroup it is that is seen there: "/" but for a part of the tree, or more than our cgroup namespace ("/..").
+    """
+    for place, device, shown in procfs.mounts_of("cgroup2"):
         try:
             if os.stat(place).st_dev == device:
-                return place
+                return place, shown
         except OSError:
             continue
     return None
 
 
 def _cgroup_directory(path: str) -> bytes | None:
-    """Bytes, since a path is UTF-8 whatever the locale says."""
-    root = _cgroup_mount()
-    if root is None:
+    """Bytes, since a path is UTF-8 whatever the locale says.  None: what is meant is not seen."""
+    mounted = _cgroup_mount()
+    if mounted is None:
         return None
-    inside = path[len(root) :] if path == root or path.startswith(root + "/") else path
+    root, shown = mounted
+    if _is_below(path, root):
+        inside = path[len(root) :]
+    elif shown == "/":
+        inside = path
+    elif _is_below(path, shown):
+        inside = path[len(shown) :]
+    else:
+        return None
     if ".." in inside.split("/"):
         return None
-    return f"{root}/{inside.strip('/')}".encode("utf-8", "surrogateescape")
+    return _encoded(f"{root}/{inside.strip('/')}")
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(top + "/")
+
+
+def _encoded(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
 
 
 def cgroup_parts(path: str) -> tuple[bytes, ...]:
     """The names on the way from the root of all cgroups to this path, in whatever spelling; () is the root itself."""
-    top = os.path.normpath(b"/" + (_cgroup_directory(path) or path.encode("utf-8", "surrogateescape")).lstrip(b"/"))
-    root = os.path.normpath(_cgroup_directory("/") or b"/")
+    top, mounted = os.path.normpath(b"/" + (_cgroup_directory(path) or _encoded(path)).lstrip(b"/")), _cgroup_mount()
+    root = os.path.normpath(_encoded(mounted[0] if mounted else "/"))
     inside = top[len(root) :] if top == root or top.startswith(root + b"/") else top
     return tuple(part for part in inside.split(b"/") if part)
 
@@ -177,8 +196,8 @@ def _cgroups_below(path: str) -> frozenset[int] | None:
 
 def _cgroups_beside(path: str) -> frozenset[int] | None:
     """The ids of all others, by a walk of its own: what came or ended since the first is in neither."""
-    top, root = _cgroup_directory(path), _cgroup_directory("/")
-    return None if top is None or root is None else _ids_of(root, without=top)
+    top, mounted = _cgroup_directory(path), _cgroup_mount()
+    return None if top is None or mounted is None else _ids_of(_encoded(mounted[0]), without=top)
 
 
 def _ids_of(top: bytes, without: bytes = b"") -> frozenset[int] | None:

@@ -73,13 +73,17 @@ class Endpoint(tuple):  # type: ignore[type-arg]
 
 
 class Owner:
-    """Who holds a socket: pids None is unknown, () is nobody."""
+    """Who holds a socket: pids None is unknown, () is nobody.
 
-    __slots__ = ("pids", "process")
+    unread: processes that could not be read, and may hold it as well; None: others may, who do not show.
+    """
 
-    def __init__(self, pids: tuple[int, ...] | None = None, process: str | None = None) -> None:
+    __slots__ = ("pids", "process", "unread")
+
+    def __init__(self, pids: tuple[int, ...] | None = None, process: str | None = None, unread: tuple[int, ...] | None = None) -> None:
         self.pids = pids
         self.process = process
+        self.unread = unread
 
 
 _UNKNOWN_OWNER = Owner()
@@ -137,7 +141,8 @@ class Connection:
         return hash(self._key())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self._row, self._info, self.netns, self.zone, self.owner.pids, self.owner.process)
+        owner = self.owner
+        return _rebuild, (self._row, self._info, self.netns, self.zone, owner.pids, owner.process, owner.unread)
 
     def __str__(self) -> str:
         """The classic spelling: LADDR LPORT RADDR RPORT."""
@@ -296,9 +301,15 @@ _PLAIN_KEYS = (
 
 
 def _rebuild(
-    row: Row, info: Info | None, netns: str | None, zone: int | None, pids: tuple[int, ...] | None, process: str | None
+    row: Row,
+    info: Info | None,
+    netns: str | None,
+    zone: int | None,
+    pids: tuple[int, ...] | None,
+    process: str | None,
+    unread: tuple[int, ...] | None,
 ) -> Connection:
-    return Connection(row, info, netns=netns, zone=zone, owner=Owner(pids, process))
+    return Connection(row, info, netns=netns, zone=zone, owner=Owner(pids, process, unread))
 
 
 #: every key of as_dict(), in order

@@ -24,7 +24,7 @@ from ..system.netns import scopes_of
 from ..system.rights import lacks_right
 from . import Protection, login_services, logins, ways_in
 from .rules import Rules
-from .session import OwnSession, ancestors, follow_mirrors, found_for_us
+from .session import OwnSession, ancestors, came_by, follow_mirrors, found_for_us
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
@@ -72,12 +72,12 @@ class Guard:
         for ends in session.tuples:
             _spare(named, ends, Protection("named by SSH_CONNECTION", lifted=True))
         self._spared = {**named, **self._spared}
-        # A login is accepted: what an ancestor opened itself, like a terminal window
-        # its way to a forwarded display, need not be what the operator came by.
+        # What an ancestor opened itself, like a terminal window its way to a forwarded
+        # display, need not be what the operator came by, nor what a server accepted
+        # that runs in his tmux.
         # The variable may be an older login's: in tmux, say, where every ancestor
         # can be read and none holds a connection, it tells nothing.
-        listening = kernel.listening_ports()
-        found = any(row[LPORT] in listening for row, _ in rows)
+        found = bool(came_by(session, login_services.is_login_service))
         if session.unreadable and not found:
             lookups = Lookups()
             found = any(logins.is_alive(ends, lookups) for ends in session.tuples)

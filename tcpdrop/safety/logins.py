@@ -7,7 +7,7 @@ import os
 
 from ..errors import Error
 from ..model.four_tuple import FourTuple
-from ..system import procfs
+from ..system import cgroup_names, procfs
 from ..system.lookups import Lookups
 from .login_services import is_login_service
 from .session import OwnSession, ancestors, multiplexer
@@ -71,6 +71,8 @@ def _detached(chain: list[int]) -> str:
                 return f"systemd-run(1) started it for somebody ({part})"
             if part.startswith("user@") and part.endswith(".service"):
                 return f"a user's own service manager started it ({part})"
+    if not procfs.some_are_hidden() and cgroup_names.own_are_hidden():
+        return "its cgroup, which may say who started it, is not shown in its cgroup namespace"
     return ""
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from ..errors import Error
 from ..model.addresses import unpack
 from ..model.rows import LPORT, RADDR, RPORT, packed_addr
-from ..system import kernel
 from ..system.lookups import Lookups
 from . import logins
+from .login_services import is_login_service
 from .rules import Rules
-from .session import found_for_us
+from .session import came_by, found_for_us
 from .ways_in import come_by_unix_sockets, follow_everywhere
 
 
@@ -43,9 +43,7 @@ def recognise() -> Recognition:
         follow_everywhere(session)
         if not session.rows() and session.holders and not logins.may_be_ours(session):
             come_by_unix_sockets(session)
-        listening = kernel.listening_ports()
-        # A login is accepted; what an ancestor opened itself need not be one.
-        rows = [row for row, _ in session.rows() if row[LPORT] in listening]
+        rows = came_by(session, is_login_service)
     except (Error, OSError):
         found.known = False  # then nothing can be dropped either
         return found

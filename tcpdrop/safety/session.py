@@ -90,6 +90,8 @@ class OwnSession:
         self.above: set[int] = {os.getppid()}
         self._carriers: set[int] = set()
         self.add(os.getppid())
+        #: our ancestors, and the login services of our own login: not who is at the other end of what they hold
+        self.line: set[int] = set(self.above)
 
     @property
     def unseen(self) -> str:
@@ -256,19 +258,31 @@ def _is_apart() -> bool:
         return False
 
 
-def _came_by(own: OwnSession, is_login: Callable[[str], bool]) -> bool:
-    """Does a login service above us hold what it accepted?  What a job has opened or accepted itself, for a database say, is no login."""
-    held = own.held() if any(pid != 1 for pid, _ in own.holders.values()) else []
-    if not held:
-        return False
-    listening = kernel.listening_ports()
+def came_by(own: OwnSession, is_login: Callable[[str], bool]) -> list[Row]:
+    """The connections by which we certainly came: what a login service above us has accepted, or who gave us our terminal.
+
+    What another ancestor has opened or accepted, a job that asks a database or a server that was started in
+    tmux, is no login; nor is that of who is connected to such a one from this very host.
+    """
+    mine = {inode: pid for inode, (pid, _) in own.holders.items() if pid in own.line and pid != 1}
+    held = [(inode, row) for inode, row in own.held() if inode in mine] if mine else []
+    listening = kernel.listening_ports() if held else set()
+    found = []
     for inode, row in held:
         try:
-            if row[LPORT] in listening and is_login(procfs.command_of(own.holders[inode][0])):
-                return True
+            if row[LPORT] in listening and (is_login(procfs.command_of(mine[inode])) or _gave_terminal(mine[inode])):
+                found.append(row)
         except OSError:
             continue  # it has ended
-    return False
+    return found
+
+
+def _gave_terminal(pid: int) -> bool:
+    """Stands this ancestor between us and what has started our terminal, and no multiplexer with it?"""
+    ours = procfs.terminal_of("self")
+    if not ours or multiplexer() or procfs.terminal_of(pid) == ours:
+        return False
+    return not any(procfs.command_of(one) in SERVERS for one in ancestors())
 
 
 def _add_mates(own: OwnSession) -> None:
@@ -278,7 +292,7 @@ def _add_mates(own: OwnSession) -> None:
         return
     from .login_services import is_login_service  # only for who has detached himself
 
-    if _came_by(own, is_login_service):
+    if came_by(own, is_login_service):
         return
     if procfs.some_are_hidden():  # hidepid, or another PID namespace than the login's
         own.carrier_unseen = "the login of your audit session or session scope cannot be seen"
@@ -294,6 +308,7 @@ def _add_mates(own: OwnSession) -> None:
         if name in SERVERS:  # the variable that says so is lost behind `su -`
             own.carrier_unseen = "a terminal multiplexer runs in your audit session, to which anybody may be attached"
         else:
+            own.line.add(pid)
             own.add(pid)
 
 

@@ -55,7 +55,9 @@ class Owners:
     def of(self, inode: int) -> Owner | None:
         """The holders of a socket, with the name of the first; None: none was seen."""
         pids = self.holders.get(inode) if inode else None
-        return Owner(tuple(pids), self.processes.comm(pids[0])) if pids else None
+        if not pids:
+            return None
+        return Owner(tuple(pids), self.processes.comm(pids[0]), self.unread if self.everyone and not self.hidden else None)
 
     def has(self, pid: int, row: Row) -> Answer:
         """Has this process to do with the connection, as `pid` means it?  None: it cannot be told."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import procfs
+from . import cgroup_names, procfs
 from .systemd_units import SUFFIXES, Unit
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Processes:
     """Reads each process at most once, so that one listing tells one story."""
 
-    __slots__ = ("_cgroups", "_comms", "_leaders", "_uids", "_units")
+    __slots__ = ("_cgroups", "_comms", "_leaders", "_names_all", "_uids", "_units")
 
     def __init__(self) -> None:
         self._comms: dict[int, str | None] = {}
@@ -25,6 +25,7 @@ class Processes:
         self._uids: dict[int, frozenset[int] | None] = {}
         self._cgroups: dict[int, str | None] = {}
         self._units: dict[str, Unit] = {}
+        self._names_all: Callable[[str], bool] | None = None
 
     def comm(self, pid: int) -> str | None:
         """The command's name, at most 15 bytes; bytes that are not UTF-8 as surrogates."""
@@ -68,7 +69,11 @@ class Processes:
             return None
         if name not in self._units:
             self._units[name] = Unit(name)
-        return self._units[name].holds(path)
+        if self._units[name].holds(path):
+            return True
+        if self._names_all is None:
+            self._names_all = cgroup_names.name_all_units()
+        return False if self._names_all(path) else None
 
 
 def _known(ask: Callable[[int], T], pid: int) -> T | None:

@@ -67,8 +67,8 @@ def mounts() -> list[list[str]]:
         return []
 
 
-def mounts_of(kind: str) -> list[tuple[str, int]]:
-    """(path, device number) of each mounted file system of this type.  proc_pid_mountinfo(5)."""
+def mounts_of(kind: str) -> list[tuple[str, int, str]]:
+    """(path, device number, which of its directories is seen there) of each mounted file system of this type.  proc_pid_mountinfo(5)."""
     found = []
     for line in lines_of("/proc/self/mountinfo"):
         fields, _, rest = line.partition(" - ")
@@ -76,7 +76,7 @@ def mounts_of(kind: str) -> list[tuple[str, int]]:
         if rest.split(" ")[0] == kind and len(words) > 4:
             major, _, minor = words[2].partition(":")
             if all(is_number(part) and len(part) < 10 for part in (major, minor)):  # what makedev(3) takes
-                found.append((_unescaped(words[4]), os.makedev(int(major), int(minor))))
+                found.append((_unescaped(words[4]), os.makedev(int(major), int(minor)), _unescaped(words[3])))
     return found
 
 
@@ -109,6 +109,19 @@ def some_are_hidden() -> bool:
 
 def exists(pid: int) -> bool:
     return os.path.exists(f"/proc/{pid}")
+
+
+def is_absent(pid: int) -> bool:
+    """Is there certainly no process, and no thread, of this number?  Also where /proc does not show everybody."""
+    try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return False  # it has the numbers of another PID namespace
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return not exists(pid)
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 # ---- one process
@@ -169,7 +182,12 @@ def parent_of(pid: int) -> int:
 
 def have_terminal() -> bool:
     """Have we a controlling terminal?"""
-    return _number(_stat("self"), 4) != 0
+    return terminal_of("self") != 0
+
+
+def terminal_of(pid: int | str) -> int:
+    """The number of a process's controlling terminal; 0 for none."""
+    return _number(_stat(pid), 4)
 
 
 def is_led_from_outside() -> bool:
@@ -353,7 +371,7 @@ def variable_of(pid: int, name: bytes) -> bytes | None:
     return rest.partition(b"\0")[0] if found else None
 
 
-def cgroup_of(pid: int) -> str | None:
+def cgroup_of(pid: int | str) -> str | None:
     """The path in the unified hierarchy, or else in systemd's own."""
     return parse_cgroup(read(f"/proc/{pid}/cgroup"))
 

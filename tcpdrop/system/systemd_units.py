@@ -12,7 +12,7 @@ import os
 
 from ..model.addresses import printable
 from ..model.globs import glob
-from . import procfs
+from . import cgroup_names, procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class Unit:
         """Is there a unit of this name, or may there be one any time?"""
         if self._pattern or self.name.endswith(_COMES_AND_GOES) or self.has_file:
             return True
-        return any(self.holds(path) for path in procfs.cgroup_paths())
+        names_all = cgroup_names.name_all_units()
+        return any(self.holds(path) or not names_all(path) for path in procfs.cgroup_paths())
 
 
 def _places() -> list[bytes]:

@@ -122,7 +122,7 @@ def test_many_predicates_are_decided_at_once():
 
 
 def test_where_cgroups_are_mounted_is_all_of_them():
-    for place, _ in mounts_of("cgroup2"):
+    for place, _, _ in mounts_of("cgroup2"):
         assert is_broad(chosen(f"cgroup {place}")) and is_broad(chosen(f"cgroup {place}/"))
 
 

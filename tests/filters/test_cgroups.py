@@ -38,8 +38,8 @@ sys.stdin.readline()
 @pytest.fixture
 def made():
     """(port, path of a cgroup, end()): end() ends the cgroup while the sockets live on."""
-    mount = _cgroup_mount()
-    place = Path(mount or "/nowhere", f"tcpdrop-{os.getpid()}")
+    mount, _ = _cgroup_mount() or ("/nowhere", "/")
+    place = Path(mount, f"tcpdrop-{os.getpid()}")
     try:
         place.mkdir()
     except OSError as error:

@@ -13,7 +13,7 @@ from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, all_of, from_selectors
 from tcpdrop.filters.facts import UNKNOWN
 from tcpdrop.model.connection import Connection, Owner
-from tcpdrop.system import netns
+from tcpdrop.system import netns, procfs
 
 NOT_EVERYWHERE = pytest.mark.only_on("linux", reason="comm, user, idle and dev cannot be answered elsewhere")
 
@@ -152,7 +152,7 @@ def connection(*, owner=None, inode=100, info=None, lport=22, **where):
 
 @NOT_EVERYWHERE
 def test_matches_goes_by_what_the_connection_knows():
-    known = connection(owner=Owner((5,), "nginx"))
+    known = connection(owner=Owner((5,), "nginx", ()))
     assert Filter("comm ng*").matches(known) and Filter("pid 5").matches(known)
     assert Filter("not comm sshd").matches(known) and Filter("not pid 6").matches(known)
     assert Filter("user 1000").matches(known)
@@ -160,6 +160,21 @@ def test_matches_goes_by_what_the_connection_knows():
     for text in ("kernel", "not kernel", "comm ng*", "not comm ng*", "pid 5", "not pid 5"):
         assert not Filter(text).matches(nobody), "that nobody holds it is never certain"
     assert Filter("not kernel").matches(known)
+
+
+@NOT_EVERYWHERE
+def test_matches_denies_only_what_nobody_may_be_who_was_not_read(monkeypatch):
+    """Owners are as complete as the look that found them."""
+    monkeypatch.setattr(procfs, "command_of", {8: "sshd"}.__getitem__)
+    monkeypatch.setattr(procfs, "exists", lambda pid: True)
+    for unread, denied in ((None, ()), ((8,), ("redis",)), ((), ("redis", "sshd"))):
+        known = connection(owner=Owner((5,), "nginx", unread))
+        known = pickle.loads(pickle.dumps(known))
+        assert Filter("comm nginx").matches(known)
+        for name in ("redis", "sshd"):
+            assert Filter(f"not comm {name}").matches(known) is (name in denied), (unread, name)
+    assert not Filter("not pid 8").matches(connection(owner=Owner((5,), "nginx", (8,))))
+    assert not Filter("not pid 8").matches(connection(owner=Owner((5,), "nginx")))
 
 
 @NOT_EVERYWHERE

@@ -268,7 +268,7 @@ READERS = (
     lambda: all(uid >= 0 for uid in procfs.uids_of(1)) and len(procfs.uids_of(1)) in (1, 2),
     lambda: procfs.cgroup_of(1) is None or "\n" not in procfs.cgroup_of(1),
     lambda: procfs.named(1).isprintable(),
-    lambda: all(isinstance(path, str) and device >= 0 for path, device in procfs.mounts_of("cgroup2")),
+    lambda: all(isinstance(path, str) and isinstance(shown, str) and device >= 0 for path, device, shown in procfs.mounts_of("cgroup2")),
     lambda: environment.hidepid() != "0",
     lambda: environment.container() is None or environment.container() != "",
     lambda: ptrace.may_borrow_all() in (True, False),

@@ -159,7 +159,7 @@ def test_a_status_without_users_is_an_oserror(says, content):
 def test_a_mount_whose_path_has_what_ends_a_line_elsewhere(says):
     """The kernel escapes blanks and \\n; str.splitlines() breaks at U+2028 and seven more."""
     says("30 23 0:26 / /a\u2028b\x0c\\040c rw - cgroup2 x rw\n\n31 23 x:y / /b rw - cgroup2 x rw\n".encode())
-    assert procfs.mounts_of("cgroup2") == [("/a\u2028b\x0c c", os.makedev(0, 26))]
+    assert procfs.mounts_of("cgroup2") == [("/a\u2028b\x0c c", os.makedev(0, 26), "/")]
     says(f"30 23 0:{'1' * 11} / /a rw - cgroup2 x rw\n".encode())
     assert procfs.mounts_of("cgroup2") == []
 

@@ -61,7 +61,9 @@ def test_a_session_that_its_dump_missed_is_spared(holder, monkeypatch):
     monkeypatch.setattr(
         session.OwnSession,
         "__init__",
-        lambda self: self.__dict__.update(tuples=set(), unreadable=[], holders={}, carrier_unseen="", relay_unseen="", unmet=[]),
+        lambda self: self.__dict__.update(
+            tuples=set(), unreadable=[], holders={}, line=set(), carrier_unseen="", relay_unseen="", unmet=[]
+        ),
     )
     assert tcpdrop.drop(chosen).counts == {"protected": 1}
     assert pair.alive()

@@ -3,18 +3,21 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import lan as lans
 from support import private
-from support.command import run, tcpdrop, words
+from support.command import NEARLY_NOBODY, needs, run, tcpdrop, words
 from support.holder import fresh_ports
 
 import tcpdrop as package
 from tcpdrop.errors import FilterError
-from tcpdrop.filters import Filter
+from tcpdrop.filters import Filter, absent_names
 from tcpdrop.system.systemd_units import Unit, unit_name
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="units, cgroups and interfaces of Linux")]
@@ -38,6 +41,7 @@ ABSENT = {
     "unit nosuch@1.service": "there is no unit 'nosuch@1.service'",
     "unit a-b.socket": "there is no unit 'a-b.socket'",
     "not dev nosuch": "there is no interface 'nosuch'",
+    "pid 4194303": "there is no process 4194303",
     "lport 1 or (unit nosuch and rport 2)": "there is no unit 'nosuch.service'",
     "dev nosuch or unit nosuch": "there is no interface 'nosuch'; there is no unit 'nosuch.service'",
 }
@@ -83,7 +87,17 @@ def test_check_reports_a_file_that_refuses_every_drop(tmp_path, text):
 
 
 #: what may come any time, or is there
-PRESENT = ["dev lo", "dev 1", "unit nosuch*", "unit session-99999.scope", "unit user-4711.slice", "unit -.slice", "cgroup /", "user 4711"]
+PRESENT = [
+    "pid 1",
+    "dev lo",
+    "dev 1",
+    "unit nosuch*",
+    "unit session-99999.scope",
+    "unit user-4711.slice",
+    "unit -.slice",
+    "cgroup /",
+    "user 4711",
+]
 
 
 @pytest.mark.parametrize("rule", PRESENT)
@@ -92,6 +106,27 @@ def test_a_rule_that_may_match(holder, rule):
     done = tcpdrop("drop", "-n", f"lport {pair.lport}", "--protect", f"{rule} and lport 1")
     assert done.status == 0, done.err
     assert pair.alive()
+
+
+def test_a_process_is_denied_by_the_kernel_alone(holder):
+    """That /proc does not show it is not enough: hidepid, or the processes of another PID namespace."""
+    pair = holder.pair()
+    rule = ("drop", "-n", f"lport {pair.lport}", "--include-self", "--protect")
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "sh", *NEARLY_NOBODY)
+    needs(*hidden)
+    assert "there is no process" not in tcpdrop(*rule, f"pid {holder.pid} and lport 1", wrapper=hidden).err
+    assert "there is no process 4194303" in tcpdrop(*rule, "pid 4194303 and lport 1", wrapper=hidden).err
+    outer = needs("unshare", "--fork", "--pid")  # whose /proc has the numbers of ours
+    for pid in (holder.pid, 4194303):
+        assert "there is no process" not in tcpdrop(*rule, f"pid {pid} and lport 1", wrapper=outer).err
+    assert pair.alive()
+
+
+def test_a_thread_is_a_process_that_is_there():
+    with ThreadPoolExecutor(1) as pool:
+        tid = pool.submit(threading.get_native_id).result()
+        assert tid != os.getpid() and not absent_names(Filter(f"pid {tid}"), lambda: (None,))
+    assert absent_names(Filter(f"pid {os.getpid()},4194303"), lambda: (None,)) == ["there is no process 4194303"]
 
 
 @pytest.mark.parametrize(("text", "said"), [one for one in ABSENT.items() if "(" not in one[0]])

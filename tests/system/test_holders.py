@@ -224,7 +224,7 @@ def test_the_cgroup_of_a_socket_is_a_directory():
 @pytest.fixture
 def cgroup():
     """A cgroup with another below it; skips where none can be made."""
-    place = next((place for place, _ in procfs.mounts_of("cgroup2") if os.access(place, os.W_OK)), None)
+    place = next((place for place, _, _ in procfs.mounts_of("cgroup2") if os.access(place, os.W_OK)), None)
     if place is None or os.geteuid():
         pytest.skip("no cgroup2 here that can be written")
     above = f"{place}/tcpdrop-{os.getpid()}"

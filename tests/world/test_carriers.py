@@ -96,6 +96,7 @@ LEFT = {
     "systemd-run": "sh {job}",
     "systemd-run --unit": "sh {job}",
     "systemd-run --user": "sh {job}",
+    "a cgroup namespace": "unshare --cgroup sh {job}",
     "a daemon": "sh {job}",
 }
 CGROUPS = {
@@ -287,6 +288,22 @@ JOBS = {
     "opened": "held = socket.create_connection(('127.0.0.1', int(sys.argv[1])))",
     "accepted": "mine = socket.create_server(('127.0.0.1', 0)); asks = socket.create_connection(mine.getsockname()); held = mine.accept()",
 }
+REMOTE = """
+import os, pty, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+accepted = server.accept()[0]
+pid, fd = pty.fork()
+if pid == 0:
+    accepted.close()
+    os.execvpe("sh", ["sh", "-c", sys.argv[1]], {"PORT": str(server.getsockname()[1]), "PATH": os.environ["PATH"]})
+try:
+    while os.read(fd, 4096):
+        pass
+except OSError:
+    pass
+sys.stdin.read()
+"""
 JOB = "import socket, subprocess, sys; {}; sys.exit(subprocess.run(sys.argv[2:]).returncode)"
 
 
@@ -302,6 +319,42 @@ def test_a_job_that_has_a_connection_of_its_own_does_not_cut_who_began_it(holder
             assert "status 0" in said and "protected (held by pid" in said, said
             assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
             client.close()
+
+
+@pytest.mark.parametrize("variable", ["", "TMUX=x"], ids=["at its terminal", "in tmux"])
+def test_what_a_server_accepted_at_ones_terminal_is_no_login(holder, tmp_path, variable):
+    """Started where one works, it is an ancestor of what it starts: the login behind the terminal is another."""
+    out, port = tmp_path / "out", tmp_path / "port"
+    job = f"env -u SSH_CONNECTION {variable} {sys.executable} -c {shlex.quote(JOB.format(JOBS['accepted']))}"
+    script = told(f"{job} 0 {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
+    with Other() as other, Service("sshd", port, script) as service:
+        client, said = entered(holder, service, other, port, out)
+        assert "status 4" in said and "your own login cannot be told" in said, said
+        assert other.client.errno("send", b"x") == 0 and client.errno("send", b"x") == 0
+        client.close()
+
+
+def test_who_gave_us_our_terminal_is_how_we_came(holder, tmp_path):
+    """A remote shell of another name, which accepts and starts a shell at a terminal: its connection is ours, and only that is spared."""
+    out = tmp_path / "out"
+    with (
+        Other() as other,
+        subprocess.Popen(
+            [sys.executable, "-c", REMOTE, told(f"env -i {COMMAND} drop --no-syslog --yes lport {other.port},$PORT", out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        ) as remote,
+    ):
+        client = holder.socket()
+        client.call("connect", ("127.0.0.1", int(remote.stdout.readline())))
+        until(out.exists, "the command", 30)
+        said = out.read_text()
+        assert "status 0" in said and "protected (held by pid" in said and "cannot be told" not in said, said
+        assert client.errno("send", b"x") == 0 and other.client.errno("recv", 1) != 0
+        client.close()
+        remote.kill()
 
 
 #: in a PID namespace of its own, below a first process of that: its audit session shows there, or its session does not

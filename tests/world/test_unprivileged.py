@@ -74,6 +74,46 @@ def test_mine_restricts_a_selection(mine, holder, nobody):
     assert again.alive()
 
 
+#: root's holds what nobody's holds as well, whose name it is not
+TWO = """
+import ctypes, os, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+keep = [socket.create_connection(server.getsockname()), server.accept()[0]]
+ready, said = os.pipe()
+child = os.fork()
+if child == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: to be read by its own user
+    os.write(said, b"x")
+    sys.stdin.readline()
+    os._exit(0)
+os.read(ready, 1)
+ctypes.CDLL(None).prctl(15, b"twice-held", 0, 0, 0)
+print(child, server.getsockname()[1], flush=True)
+os.wait()
+"""
+
+MATCHES = """
+import sys, tcpdrop
+for one in tcpdrop.connections(f"lport {sys.argv[1]} and state established", owners=True):
+    print(one.pids, *(tcpdrop.Filter(text).matches(one) for text in ("not comm twice-held", "not comm nobody-is", "not unit nosuch*")))
+"""
+
+
+def test_matches_knows_that_owners_may_be_more_than_are_seen(nobody):
+    with subprocess.Popen([sys.executable, "-c", TWO], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as two:
+        try:
+            child, port = two.stdout.readline().split()
+            as_nobody = run(*nobody, sys.executable, "-c", MATCHES, port)
+            assert as_nobody.out == f"({child},) False True True\n", as_nobody
+            assert run(sys.executable, "-c", MATCHES, port).out == f"({two.pid}, {child}) False True True\n"
+        finally:
+            two.stdin.write("\n")
+            two.stdin.close()
+
+
 def test_mine_alone_is_no_selection(nobody):
     done = tcpdrop("drop", "--mine", wrapper=nobody)
     assert done.status == 2
