@@ -17,7 +17,8 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-COMMON = [f"_{part}.c" for part in ("tcpdrop", "table", "lookup", "arguments", "descriptor", "text", "process", "route")]
+PARTS = ("tcpdrop", "table", "lookup", "conversation", "arguments", "descriptor", "text", "process", "route", "file")
+COMMON = [f"_{part}.c" for part in PARTS]
 COMMON += ["rows.c", "tuple.c", "text.c"]
 
 LINUX_PARTS = ("scope", "list", "listeners", "drop", "threads", "descriptor", "mptcp", "process", "unix", "route", "interfaces")

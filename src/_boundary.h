@@ -35,9 +35,13 @@ const struct td_rows *td_table_rows(PyObject *table);
 extern const char td_lookup_doc[], td_lookup_each_doc[];
 PyObject *td_lookup_row(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs);
+extern const char td_converse_doc[], td_end_doc[];
+PyObject *td_converse(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *td_end(PyObject *module, PyObject *conversation);
 extern const char td_classic_lines_doc[], td_process_doc[], td_thread_tables_doc[],
-    td_unix_doc[];
+    td_unix_doc[], td_is_absent_doc[];
 PyObject *td_classic_lines(PyObject *module, PyObject *args);
+PyObject *td_is_absent(PyObject *module, PyObject *path);
 PyObject *td_process_tuple(PyObject *module, PyObject *args);
 PyObject *td_thread_tables_bytes(PyObject *module, PyObject *args);
 PyObject *td_unix_bytes(PyObject *module, PyObject *args, PyObject *kwargs);
@@ -59,5 +63,13 @@ int td_get_scope(PyObject *object, int *scope);
 int td_get_scope_alone(PyObject *args, PyObject *kwargs, int *scope);
 int td_get_tuple(const struct td_tuple_args *a, struct td_tuple *tuple);
 int td_get_cookie(PyObject *object, unsigned long long *cookie);
+
+/*
+ * The conversation that `object` is, or `own` in the scope that it is, or NULL
+ * and an exception: another thread may have it.  Given back after the request.
+ */
+struct td_conversation *td_take_conversation(PyObject *object,
+    struct td_conversation *own);
+void td_give_back(PyObject *object, struct td_conversation *c);
 
 #endif

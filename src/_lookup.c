@@ -43,8 +43,9 @@ const char td_lookup_each_doc[] =
     "The rows of the connections with exactly these tuples, packed, each once.\n\n"
     "tuples: a sequence of (laddr, lport, raddr, rport).  ifindices: native\n"
     "uint32, packed; 0 is a socket bound to no interface.  As lookup() of each\n"
-    "tuple with each of them, over one socket.  Raises ValueError for a\n"
-    "wildcard, else OSError with .step; no connection is no error.";
+    "tuple with each of them, over one socket.  scope may be a conversation.\n"
+    "Raises ValueError for a wildcard, else OSError with .step; no connection\n"
+    "is no error.";
 
 /* The tuples of a sequence, in memory that the caller frees; NULL with an exception. */
 static struct td_tuple *
@@ -80,7 +81,8 @@ get_tuples(PyObject *sequence, Py_ssize_t *n)
 /* What td_lookup_each() finds, as bytes. */
 static PyObject *
 look_up_each(const struct td_tuple *tuples, Py_ssize_t n,
-    const uint32_t *ifindices, Py_ssize_t n_ifindices, int scope)
+    const uint32_t *ifindices, Py_ssize_t n_ifindices,
+    struct td_conversation *c)
 {
 	struct td_rows rows = {.stride = sizeof(struct td_row)};
 	const char *step = "";
@@ -89,7 +91,7 @@ look_up_each(const struct td_tuple *tuples, Py_ssize_t n,
 
 	Py_BEGIN_ALLOW_THREADS
 	error = td_lookup_each(tuples, (size_t)n, ifindices,
-	    (size_t)n_ifindices, scope, &rows, &step);
+	    (size_t)n_ifindices, c, &rows, &step);
 	Py_END_ALLOW_THREADS
 	if (error != 0)
 		result = td_raise(error, step);
@@ -106,15 +108,14 @@ td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs)
 	static char *names[] = {"tuples", "ifindices", "scope", NULL};
 	struct td_tuple *tuples;
 	const char *packed;
-	PyObject *sequence, *scope_object = NULL, *result = NULL;
+	PyObject *sequence, *scope = NULL, *result = NULL;
+	struct td_conversation own, *c;
 	uint32_t *ifindices;
 	Py_ssize_t size, n;
-	int scope;
 
 	(void)module;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oy#|$O", names,
-		&sequence, &packed, &size, &scope_object) ||
-	    !td_get_scope(scope_object, &scope))
+		&sequence, &packed, &size, &scope))
 		return NULL;
 	if (size % (Py_ssize_t)sizeof(*ifindices) != 0)
 		return PyErr_Format(PyExc_ValueError,
@@ -125,10 +126,11 @@ td_lookup_rows(PyObject *module, PyObject *args, PyObject *kwargs)
 	ifindices = PyMem_Malloc((size_t)size + 1);
 	if (ifindices == NULL) {
 		PyErr_NoMemory();
-	} else {
+	} else if ((c = td_take_conversation(scope, &own)) != NULL) {
 		memcpy(ifindices, packed, (size_t)size);
 		result = look_up_each(tuples, n, ifindices,
-		    size / (Py_ssize_t)sizeof(*ifindices), scope);
+		    size / (Py_ssize_t)sizeof(*ifindices), c);
+		td_give_back(scope, c);
 	}
 	PyMem_Free(ifindices);
 	PyMem_Free(tuples);

@@ -2,7 +2,7 @@
 /*
  * _tcpdrop.c - the Python boundary: arguments in, GIL out and back, errno into
  * OSError.  Cranky and exact: bytes and ints cross, no text.  It names no
- * operating system and keeps no descriptor.
+ * operating system, and only a conversation keeps a descriptor.
  */
 #include "_boundary.h"
 
@@ -73,9 +73,10 @@ PyDoc_STRVAR(abort_doc,
     "abort(laddr, lport, raddr, rport, *, ifindex=0, cookie=0, scope=None)\n"
     "--\n\n"
     "Abort the one connection of this tuple, or raise; never a listener.\n\n"
-    "With a cookie only that very socket.  Raises ValueError for a wildcard\n"
-    "before anything is opened, else OSError with .step: ENOENT no such\n"
-    "connection, EPERM not permitted, EOPNOTSUPP not supported.  sock_diag(7).");
+    "With a cookie only that very socket.  scope may be a conversation.  Raises\n"
+    "ValueError for a wildcard before anything is opened, else OSError with\n"
+    ".step: ENOENT no such connection, EPERM not permitted, EOPNOTSUPP not\n"
+    "supported.  sock_diag(7).");
 
 static PyObject *
 abort_connection(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -85,19 +86,21 @@ abort_connection(PyObject *module, PyObject *args, PyObject *kwargs)
 	struct td_tuple_args a = {.cookie = 0};
 	struct td_tuple tuple;
 	const char *step = "";
-	PyObject *scope_object = NULL, *cookie = NULL;
-	int scope, error;
+	PyObject *scope = NULL, *cookie = NULL;
+	struct td_conversation own, *c;
+	int error;
 
 	(void)module;
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "y#ly#l|$LOO", names,
 		&a.laddr, &a.laddr_size, &a.lport, &a.raddr, &a.raddr_size,
-		&a.rport, &a.ifindex, &cookie, &scope_object) ||
-	    !td_get_scope(scope_object, &scope) || !td_get_cookie(cookie, &a.cookie) ||
-	    !td_get_tuple(&a, &tuple))
+		&a.rport, &a.ifindex, &cookie, &scope) ||
+	    !td_get_cookie(cookie, &a.cookie) || !td_get_tuple(&a, &tuple) ||
+	    (c = td_take_conversation(scope, &own)) == NULL)
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
-	error = td_abort(&tuple, scope, &step);
+	error = td_abort(&tuple, c, &step);
 	Py_END_ALLOW_THREADS
+	td_give_back(scope, c);
 	if (error != 0)
 		return td_raise(error, step);
 	Py_RETURN_NONE;
@@ -310,12 +313,15 @@ static PyMethodDef functions[] = {
 	TD_FUNCTION("list_connections", list_connections, list_doc),
 	TD_FUNCTION("lookup", td_lookup_row, td_lookup_doc),
 	TD_FUNCTION("lookup_each", td_lookup_rows, td_lookup_each_doc),
+	TD_FUNCTION("converse", td_converse, td_converse_doc),
+	{"end", td_end, METH_O, td_end_doc},
 	TD_FUNCTION("abort", abort_connection, abort_doc),
 	TD_FUNCTION("abort_rows", abort_rows, rows_doc),
 	{"process", td_process_tuple, METH_VARARGS, td_process_doc},
 	{"thread_tables", td_thread_tables_bytes, METH_VARARGS,
 	    td_thread_tables_doc},
 	TD_FUNCTION("unix_sockets", td_unix_bytes, td_unix_doc),
+	{"is_absent", td_is_absent, METH_O, td_is_absent_doc},
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),

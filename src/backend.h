@@ -6,8 +6,9 @@
  *
  * - It returns 0 or -errno; the value of errno itself means nothing to the
  *   caller.  On failure *step names the call that failed, a static string.
- * - It opens what it needs, close-on-exec, and closes it: there is no state,
- *   nothing that changes is static, and many threads may call at once.
+ * - It opens what it needs, close-on-exec, and closes it, but for what a
+ *   td_conversation keeps: there is no other state, nothing that changes is
+ *   static, and many threads may call at once.
  * - It prints nothing, exits nowhere, handles no signal and knows no Python.
  * - EINTR ends td_list(): repeating a walk is free.  An abort is never
  *   repeated blindly, for the first try may have worked.
@@ -50,6 +51,18 @@ struct td_tuple {
 /* td_query.details */
 #define TD_DETAIL_INFO 1u /* tcp_info and the congestion control's name */
 
+/*
+ * Exact requests, one after another.  The first leaves open what the next can
+ * use, and who made the conversation closes it; after an error nothing is left
+ * open, for answers may be under way.  One thread at a time.
+ */
+struct td_conversation {
+	int scope;
+	int fd; /* -1: nothing is open */
+	int owner; /* the process that has opened it */
+	uint32_t seq; /* the number of the last request: each has its own */
+};
+
 struct td_query {
 	uint32_t states;     /* mask of 1 << TD_STATE_* */
 	uint16_t sport;	     /* 0: any */
@@ -80,11 +93,12 @@ int td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
  * where a socket is bound to an interface.
  */
 int td_lookup_each(const struct td_tuple *tuples, size_t n,
-    const uint32_t *ifindices, size_t n_ifindices, int scope,
-    struct td_rows *rows, const char **step);
+    const uint32_t *ifindices, size_t n_ifindices,
+    struct td_conversation *c, struct td_rows *rows, const char **step);
 
 /* Abort the one connection of this tuple (and cookie). */
-int td_abort(const struct td_tuple *tuple, int scope, const char **step);
+int td_abort(const struct td_tuple *tuple, struct td_conversation *c,
+    const char **step);
 
 /*
  * Abort through a descriptor of the socket itself, which needs no privilege,

@@ -149,18 +149,40 @@ take_row(const struct td_message *m, const struct td_tuple *tuple,
 	return 0;
 }
 
+static void
+end(struct td_conversation *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+/* Its socket, which a child would share with the parent that has opened it. */
 static int
-lookup(int fd, const struct td_tuple *tuple, struct td_row *row,
-    const char **step)
+begin(struct td_conversation *c, const char **step)
+{
+	int us = getpid();
+
+	if (c->fd >= 0 && c->owner == us)
+		return 0;
+	end(c);
+	c->owner = us;
+	return td_open_diag(c->scope, &c->fd, step);
+}
+
+static int
+lookup(struct td_conversation *c, const struct td_tuple *tuple,
+    struct td_row *row, const char **step)
 {
 	unsigned char request[TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
 	int error;
 
-	td_put_lookup(request, 1, tuple);
-	error = td_send(fd, request, sizeof(request), step);
+	td_put_lookup(request, ++c->seq, tuple);
+	error = td_send(c->fd, request, sizeof(request), step);
 	if (error == 0)
-		error = td_receive_one(fd, reply, sizeof(reply), 1, &m, step);
+		error = td_receive_one(c->fd, reply, sizeof(reply), c->seq, &m,
+		    step);
 	if (error != 0)
 		return error;
 	*step = "look-up";
@@ -171,13 +193,12 @@ int
 td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
     const char **step)
 {
-	int fd, error;
+	struct td_conversation c = {.scope = scope, .fd = -1};
+	int error = begin(&c, step);
 
-	error = td_open_diag(scope, &fd, step);
-	if (error != 0)
-		return error;
-	error = lookup(fd, tuple, row, step);
-	close(fd);
+	if (error == 0)
+		error = lookup(&c, tuple, row, step);
+	end(&c);
 	return error;
 }
 
@@ -214,8 +235,8 @@ question(const struct asked *a, size_t i)
 
 /* Ask n questions from the first on, in one send(). */
 static int
-lookup_some(int fd, const struct asked *a, size_t first, size_t n,
-    struct td_rows *rows, const char **step)
+lookup_some(struct td_conversation *c, const struct asked *a, size_t first,
+    size_t n, struct td_rows *rows, const char **step)
 {
 	unsigned char requests[TD_AT_ONCE * TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
@@ -227,12 +248,12 @@ lookup_some(int fd, const struct asked *a, size_t first, size_t n,
 	memset(requests, 0, TD_EXACT_SIZE); /* never sent with a size of 0 */
 	for (i = 0; i < n; i++) {
 		tuple = question(a, first + i);
-		td_put_lookup(requests + i * TD_EXACT_SIZE, (uint32_t)i + 1,
-		    &tuple);
+		td_put_lookup(requests + i * TD_EXACT_SIZE,
+		    c->seq + 1 + (uint32_t)i, &tuple);
 	}
-	error = td_send(fd, requests, n * TD_EXACT_SIZE, step);
+	error = td_send(c->fd, requests, n * TD_EXACT_SIZE, step);
 	for (i = 0; i < n && error == 0; i++) {
-		error = td_receive_one(fd, reply, sizeof(reply), (uint32_t)i + 1, &m,
+		error = td_receive_one(c->fd, reply, sizeof(reply), ++c->seq, &m,
 		    step);
 		if (error != 0)
 			break;
@@ -249,26 +270,30 @@ lookup_some(int fd, const struct asked *a, size_t first, size_t n,
 
 int
 td_lookup_each(const struct td_tuple *tuples, size_t n,
-    const uint32_t *ifindices, size_t n_ifindices, int scope,
-    struct td_rows *rows, const char **step)
+    const uint32_t *ifindices, size_t n_ifindices,
+    struct td_conversation *c, struct td_rows *rows, const char **step)
 {
 	const struct asked a = {tuples, ifindices, n_ifindices};
-	int fd, error = td_open_diag(scope, &fd, step);
 	size_t i, most, all = n * n_ifindices;
+	int error = begin(c, step);
 
 	if (error != 0)
 		return error;
-	most = td_at_once(fd);
+	most = td_at_once(c->fd);
 	for (i = 0; i < all && error == 0; i += most)
-		error = lookup_some(fd, &a, i, all - i < most ? all - i : most,
+		error = lookup_some(c, &a, i, all - i < most ? all - i : most,
 		    rows, step);
-	close(fd);
+	if (error != 0) {
+		end(c);
+		return error;
+	}
 	/* A socket bound to no interface answers for all of them. */
-	return error != 0 ? error : td_rows_unique(rows);
+	return td_rows_unique(rows);
 }
 
 static int
-destroy(int fd, const struct td_row *row, int *sent, const char **step)
+destroy(struct td_conversation *c, const struct td_row *row, int *sent,
+    const char **step)
 {
 	unsigned char request[TD_EXACT_SIZE], reply[4096];
 	struct td_message m;
@@ -279,11 +304,12 @@ destroy(int fd, const struct td_row *row, int *sent, const char **step)
 		*step = "cookie";
 		return -EPROTO;
 	}
-	td_put_destroy(request, 2, row, 1);
-	error = td_send(fd, request, sizeof(request), step);
+	td_put_destroy(request, ++c->seq, row, 1);
+	error = td_send(c->fd, request, sizeof(request), step);
 	*sent = error == 0;
 	if (error == 0)
-		error = td_receive_one(fd, reply, sizeof(reply), 2, &m, step);
+		error = td_receive_one(c->fd, reply, sizeof(reply), c->seq, &m,
+		    step);
 	if (error != 0)
 		return error;
 	*step = "destroy";
@@ -294,28 +320,28 @@ destroy(int fd, const struct td_row *row, int *sent, const char **step)
 }
 
 int
-td_abort(const struct td_tuple *tuple, int scope, const char **step)
+td_abort(const struct td_tuple *tuple, struct td_conversation *c,
+    const char **step)
 {
 	struct td_tuple same = *tuple;
 	struct td_row row;
-	int fd, error, sent = 0;
+	int error = begin(c, step), sent = 0;
 
-	error = td_open_diag(scope, &fd, step);
-	if (error != 0)
-		return error;
-	error = lookup(fd, tuple, &row, step);
+	if (error == 0)
+		error = lookup(c, tuple, &row, step);
 	/* The kernel would end one subflow, and call that success. */
 	if (error == 0 && row.flags & TD_ROW_MPTCP) {
 		*step = "mptcp";
 		error = -EOPNOTSUPP;
 	}
 	if (error == 0)
-		error = destroy(fd, &row, &sent, step);
-	close(fd);
+		error = destroy(c, &row, &sent, step);
+	if (error != 0)
+		end(c);
 	/* The answer was lost, the request was not: what is gone by now was aborted. */
 	if (sent && error == -ENOBUFS) {
 		same.cookie = row.cookie;
-		if (td_lookup(&same, scope, &row, step) == -ENOENT)
+		if (td_lookup(&same, c->scope, &row, step) == -ENOENT)
 			error = 0;
 	}
 	return error;

@@ -129,12 +129,12 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 
 int
 td_lookup_each(const struct td_tuple *tuples, size_t n,
-    const uint32_t *ifindices, size_t n_ifindices, int scope,
-    struct td_rows *rows, const char **step)
+    const uint32_t *ifindices, size_t n_ifindices,
+    struct td_conversation *c, struct td_rows *rows, const char **step)
 {
 	const struct td_row *found;
 	struct td_rows all;
-	int error = connections_in(scope, &all, step);
+	int error = connections_in(c->scope, &all, step);
 	size_t i;
 
 	for (i = 0; i < n * n_ifindices && error == 0; i++) {
@@ -263,7 +263,8 @@ confirm(const struct td_tuple *tuple, const char **step)
 }
 
 int
-td_abort(const struct td_tuple *tuple, int scope, const char **step)
+td_abort(const struct td_tuple *tuple, struct td_conversation *c,
+    const char **step)
 {
 	const char *why, *walk_step;
 	int32_t zone;
@@ -272,7 +273,7 @@ td_abort(const struct td_tuple *tuple, int scope, const char **step)
 	*step = "tuple";
 	if (td_tuple_check(tuple, &why) != 0)
 		return -EINVAL;
-	error = td_sun_zone(scope, &zone, step);
+	error = td_sun_zone(c->scope, &zone, step);
 	seen = tuple->cookie != 0 || tuple->ifindex != 0 ||
 	    is_link_local(tuple);
 	/* Another zone's connections cannot be seen, so not be told apart. */

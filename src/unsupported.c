@@ -34,18 +34,19 @@ td_lookup(const struct td_tuple *tuple, int scope, struct td_row *row,
 
 int
 td_lookup_each(const struct td_tuple *tuples, size_t n,
-    const uint32_t *ifindices, size_t n_ifindices, int scope,
-    struct td_rows *rows, const char **step)
+    const uint32_t *ifindices, size_t n_ifindices,
+    struct td_conversation *c, struct td_rows *rows, const char **step)
 {
 	(void)tuples, (void)n, (void)ifindices, (void)n_ifindices;
-	(void)scope, (void)rows;
+	(void)c, (void)rows;
 	return unsupported(step);
 }
 
 int
-td_abort(const struct td_tuple *tuple, int scope, const char **step)
+td_abort(const struct td_tuple *tuple, struct td_conversation *c,
+    const char **step)
 {
-	(void)tuple, (void)scope;
+	(void)tuple, (void)c;
 	return unsupported(step);
 }
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..engine.methods import Way
     from ..filters import Filter
     from ..model.rows import Row
+    from ..safety.session import OwnSession
+    from ..system.lookups import Lookups
     from .as_json import Document
 
 
@@ -111,10 +113,12 @@ class Job:
             way = self._drop_elsewhere(quad, self._zone, protect=self._protect, include_self=include_self)
             self._say(quad, OUTCOMES[DROPPED], way=way)
             return
-        row = single.find_unprotected(quad, scope=scope, include_self=include_self, protect=self._protect)
+        own = None if include_self else _own
         if not self._parsed.flag("dry_run"):
-            self._say(quad, OUTCOMES[DROPPED], row, way=single.drop_row(row, scope, self._method))
+            row, way = single.drop_unprotected(quad, own, scope, self._method, self._protect)
+            self._say(quad, OUTCOMES[DROPPED], row, way=way)
             return
+        row = single.find_unprotected(quad, own, scope, self._protect)
         refusal = single.refusal(row, scope, self._method)
         if isinstance(refusal, NotFound):
             raise refusal
@@ -151,6 +155,13 @@ class Job:
             return FAILED
         status = status_of(self._counts)
         return 0 if status == 1 and parsed.flag("allow_none") else status
+
+
+def _own(lookups: Lookups) -> OwnSession:
+    """What carries the caller's session."""
+    from ..safety.session import own  # --include-self, and what is not there, do without
+
+    return own(lookups)
 
 
 def _is_not_here(address: bytes) -> bool:

@@ -15,6 +15,7 @@ from ..engine import single
 from ..errors import Error
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
+from ..safety.session import own
 from ..system import kernel, platform
 from .exit_status import DONE, FAILED
 from .options import Parsed
@@ -82,7 +83,7 @@ def _quad(sock: socket.socket) -> FourTuple:
 def _drop(quad: FourTuple, victim: socket.socket) -> str:
     """The real way where it is open to us, else through our own descriptor, which is always open."""
     if check().ok or not platform.DESCRIPTORS:
-        single.drop_row(single.find_unprotected(quad))
+        single.drop_unprotected(quad, own)
         return ", as root would type it:  tcpdrop " + str(quad)
     kernel.abort_own(victim.fileno(), quad.ends(), what=str(quad))
     why = (

@@ -5,16 +5,12 @@ from __future__ import annotations
 
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple, pack_whole, split_dev
+from ..safety.session import own
 from ..system.netns import Namespace
 from . import audit, other_zone
 from .methods import check_method
 from .outcome import Result
-from .single import drop_row, find_unprotected
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..model.rows import Row
-    from .methods import Way
+from .single import drop_unprotected
 
 
 def drop_one(
@@ -51,18 +47,14 @@ def drop_one(
     if elsewhere is not None:
         other_zone.drop(quad, elsewhere, include_self=include_self)
         return
+    protecting = None if include_self else own
     if netns is None:
-        row, way = _drop(quad, None, method, include_self=include_self)
+        row, way = drop_unprotected(quad, protecting, None, method)
     else:
         with Namespace(netns) as scope:
-            row, way = _drop(quad, scope, method, include_self=include_self)
+            row, way = drop_unprotected(quad, protecting, scope, method)
     if audit.logs():
         audit.to_logging([Result(Connection(row), "dropped", way=way)])
-
-
-def _drop(quad: FourTuple, scope: int | None, method: str, *, include_self: bool) -> tuple[Row, Way]:
-    row = find_unprotected(quad, scope=scope, include_self=include_self)
-    return row, drop_row(row, scope, method)
 
 
 def _end(end: tuple[object, ...], name: str) -> tuple[bytes, int, str, str]:

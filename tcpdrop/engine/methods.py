@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..model.rows import Row
     from ..model.table import Batch
+    from ..system.kernel import Where
     from .pace import Pace
 
     #: how a connection was dropped: the method, and the errno, by name, that the program which held it gets
@@ -101,9 +102,9 @@ def drop(
             yield (left[number],), _better(found, failures[left[number]]) if isinstance(found, Error) else DISCONNECTED[found]
 
 
-def drop_looked_up(row: Row, scope: int | None, method: str) -> Way | Error:
-    """Drop one socket that was looked up just now."""
-    answer = None if method == DESCRIPTOR else _abort(row, scope) or DESTROYED
+def drop_looked_up(row: Row, scope: int | None, method: str, where: Where) -> Way | Error:
+    """Drop one socket that was looked up just now.  where: the scope, or a conversation in it."""
+    answer = None if method == DESCRIPTOR else _abort(row, where) or DESTROYED
     if answer is None or (method == AUTO and isinstance(answer, Error) and _may_help(answer)):
         from . import descriptor  # seldom needed
 
@@ -120,10 +121,10 @@ def _destroy(rows: list[Row] | Batch, scope: int | None, *, dry_run: bool, pace:
         yield numbers, failure or DESTROYED
 
 
-def _abort(row: Row, scope: int | None) -> Error | None:
+def _abort(row: Row, where: Where) -> Error | None:
     """Look up, compare, abort; what is MPTCP's the look-up tells."""
     try:
-        kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=scope)
+        kernel.abort(ends_of(row), ifindex=row[IFINDEX], cookie=row[COOKIE], scope=where)
     except Error as error:
         error.what = spelled(row)  # only what failed needs words
         return kernel.said_of(row, error)

@@ -14,16 +14,21 @@ from ..model.four_tuple import FourTuple
 from ..model.rows import FLAGS, IFINDEX, INODE, ROW, ROW_MARK, ROW_MPTCP
 from ..safety import Protection
 from ..safety.rules import Rules
-from ..system import platform
+from ..system import kernel, platform
 from ..system.lookups import Lookups
 from .methods import AUTO, DESTROYED, drop, drop_looked_up, usual_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..filters import Filter
     from ..model.rows import Row
     from ..safety.session import OwnSession
+    from ..system.kernel import Where
     from .methods import Way
+
+    Own = Callable[[Lookups], OwnSession]
 
 
 def find(quad: FourTuple, scope: int | None = None) -> Row:
@@ -55,10 +60,12 @@ def _why_not_bound(quad: FourTuple, lookups: Lookups) -> str:
 
 def protect_session(row: Row, quad: FourTuple, mirrors: list[Row], session: OwnSession) -> None:
     """Raise Protected if the connection, or its mirror on loopback, certainly carries our session."""
-    holder = next(filter(None, (session.holder(one[INODE]) for one in (row, *mirrors))), None)
-    by = f"held by {holder}" if holder is not None else "named by SSH_CONNECTION" if session.names(*quad.ends()) else ""
-    if by:
-        raise Protection(by, lifted=True).refusal(str(quad))
+    for one in (row, *mirrors):
+        holder = session.holder(one[INODE])
+        if holder is not None:
+            raise Protection(f"held by {holder}", lifted=True).refusal(str(quad))
+    if session.names(*quad.ends()):
+        raise Protection("named by SSH_CONNECTION", lifted=True).refusal(str(quad))
 
 
 def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, mirrors: list[Row], scope: int | None) -> None:
@@ -77,24 +84,40 @@ def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, mirrors: list[Row]
             raise Protection(f"by {name}{unsure}").refusal(str(quad))
 
 
-def find_unprotected(quad: FourTuple, *, scope: int | None = None, include_self: bool = False, protect: list[Filter] | None = None) -> Row:
-    """Find it, and raise Protected for what must live."""
+def drop_unprotected(
+    quad: FourTuple, own: Own | None, scope: int | None = None, method: str = AUTO, protect: list[Filter] | None = None
+) -> tuple[Row, Way]:
+    """Find it, raise Protected for what must live, and drop it: in one conversation with the kernel.  own: see find_unprotected()."""
+    where = kernel.converse(scope)
+    try:
+        row = find_unprotected(quad, own, scope, protect, where)
+        return row, _drop_row(row, scope, method, where)
+    finally:
+        kernel.end(where)
+
+
+def find_unprotected(
+    quad: FourTuple, own: Own | None, scope: int | None = None, protect: list[Filter] | None = None, where: Where = None
+) -> Row:
+    """Find it, and raise Protected for what must live.
+
+    own: how it is learned what carries the caller's session; None: that may die too (--include-self).
+    where: a conversation that goes on, see kernel.converse().
+    """
     rules = Rules(protect or [], lambda: (None, scope))  # a file that cannot be trusted stops everything, also what is not there
-    lookups = Lookups(scope)
-    found, mirrors = lookups.with_mirror(quad) if rules or not include_self else (lookups.rows(quad), [])
+    lookups = Lookups(scope, where)
+    found, mirrors = lookups.with_mirror(quad) if rules or own is not None else (lookups.rows(quad), [])
     row = the_one(found, quad, lookups)
     if rules:
         protect_by_rules(rules, row, quad, mirrors, scope)
-    if not include_self:
-        from ..safety.session import own  # --include-self, and what is not there, do without
-
+    if own is not None:
         protect_session(row, quad, mirrors, own(lookups))
     return row
 
 
-def drop_row(row: Row, scope: int | None = None, method: str = AUTO) -> Way:
+def _drop_row(row: Row, scope: int | None, method: str, where: Where) -> Way:
     """Drop exactly this socket, and tell how.  Raises Error, NotFound if it is gone or another by now."""
-    answer = drop_looked_up(row, scope, method)
+    answer = drop_looked_up(row, scope, method, where)
     if isinstance(answer, Error):
         raise answer
     if platform.QUEUED or not row[INODE]:
@@ -106,6 +129,6 @@ def drop_row(row: Row, scope: int | None = None, method: str = AUTO) -> Way:
 
 
 def refusal(row: Row, scope: int | None = None, method: str = AUTO) -> Error | None:
-    """What drop_row() would raise, by going the same way up to its last step."""
+    """What a drop would raise, by going the same way up to its last step."""
     ((_, answer),) = drop([row], scope, method, dry_run=True)
     return answer if isinstance(answer, Error) else None

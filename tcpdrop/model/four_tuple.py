@@ -46,7 +46,11 @@ class FourTuple:
 
     def mirror(self) -> FourTuple:
         """The tuple of the other end on loopback, which may be bound to an interface where this one is not."""
-        return FourTuple(self.raddr, self.rport, self.laddr, self.lport)
+        return FourTuple(*self.mirrored())
+
+    def mirrored(self) -> tuple[bytes, int, bytes, int]:
+        """Its ends."""
+        return self.raddr, self.rport, self.laddr, self.lport
 
 
 class End:
@@ -94,6 +98,8 @@ def pack_whole(text: str) -> bytes:
 
 def split_dev(text: str) -> tuple[str, str]:
     """'[fe80::1]%eth0/128' -> ('fe80::1/128', 'eth0'): no brackets, the prefix length with the address, the interface apart."""
+    if not ("%" in text or "[" in text or "]" in text):  # as mostly
+        return text, ""
     inner, closed, behind = text[1:].partition("]") if text.startswith("[") else (text, "", "")
     if text.startswith("[") != bool(closed) or (not closed and text.endswith("]")) or behind[:1] not in ("", "%", "/"):
         raise ValueError(f"'{printable(text)}': a bracket is missing")

@@ -22,6 +22,7 @@ from codecs import BOM_UTF8
 
 from ..errors import FilterError, Refused
 from ..model.addresses import harmless, printable
+from ..system.kernel import is_absent
 
 PATH = "/etc/tcpdrop.conf"
 #: bytes of one file: some fifty thousand addresses, which take each drop a third of a second
@@ -190,22 +191,13 @@ _ABSENT: list[tuple[object, ...]] = []
 def _stamp() -> list[tuple[object, ...]]:
     """Which files they are, and when each was changed; a link counts beside what it leads to."""
     paths = [PATH, f"{PATH}.d"]
-    if _is_absent(PATH) and _is_absent(paths[1]):
+    if is_absent(PATH) and is_absent(paths[1]):
         return _ABSENT
     try:
         paths += (f"{PATH}.d/{name}" for name in _names())
     except Refused:
         pass  # lines() says it
     return [(path, _identity(os.lstat, path), _identity(os.stat, path)) for path in paths]
-
-
-def _is_absent(path: str) -> bool:
-    """Has nothing this name?"""
-    try:
-        os.lstat(path)
-    except OSError as error:
-        return error.errno == errno.ENOENT
-    return False
 
 
 def _identity(look: Callable[[str], os.stat_result], path: str) -> tuple[int, ...]:

@@ -41,12 +41,16 @@ _TWO_HAVE_IT = getattr(errno, "ENOTUNIQ", -1)
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import TypeVar
+    from typing import TypeVar, Union
+
+    from typing_extensions import CapsuleType
 
     from .._tcpdrop import Table as Table
     from ..model.rows import Row
 
     Ends = tuple[bytes, int, bytes, int]
+    #: a scope, or what converse() gave
+    Where = Union[int, CapsuleType, None]
     T = TypeVar("T")
 
 
@@ -142,7 +146,16 @@ def look_up(ends: Ends, *, ifindex: int = 0, scope: int | None = None, what: obj
         return None
 
 
-def look_up_each(tuples: Sequence[Ends], indices: bytes, *, scope: int | None = None, what: object = "") -> Iterator[Row]:
+def converse(scope: int | None = None) -> CapsuleType:
+    """What look_up_each() and abort() take as their scope, to share a socket until end(); for one thread alone."""
+    return _tcpdrop.converse(scope)
+
+
+def end(conversation: CapsuleType) -> None:
+    _tcpdrop.end(conversation)
+
+
+def look_up_each(tuples: Sequence[Ends], indices: bytes, *, scope: Where = None, what: object = "") -> Iterator[Row]:
     """The connections with these ends, each asked for with each of these interfaces' indices (native uint32, packed; 0 is none)."""
     try:
         return ROW.iter_unpack(_tcpdrop.lookup_each(tuples, indices, scope=scope))
@@ -221,7 +234,7 @@ def probe(scope: int | None = None) -> None:
     _ask("", _tcpdrop.probe, scope)
 
 
-def abort(ends: Ends, *, ifindex: int = 0, cookie: int = 0, scope: int | None = None, what: object = "") -> None:
+def abort(ends: Ends, *, ifindex: int = 0, cookie: int = 0, scope: Where = None, what: object = "") -> None:
     """Drop the connection with these ends, and with a cookie only that very socket."""
     try:
         _tcpdrop.abort(*ends, ifindex=ifindex, cookie=cookie, scope=scope)
@@ -304,6 +317,14 @@ def unix_sockets(scope: int | None = None) -> list[tuple[int, int, bool]]:
     """Each connected UNIX socket made in this namespace: its inode, that of its peer, and whether it has a name."""
     packed = _ask("", _tcpdrop.unix_sockets, scope)
     return [(inode, peer, bool(named)) for inode, peer, named in iter_unpack("III", packed)]
+
+
+# ---- files
+
+
+def is_absent(path: str) -> bool:
+    """Has certainly nothing this name?"""
+    return _tcpdrop.is_absent(path)
 
 
 # ---- text

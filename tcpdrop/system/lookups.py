@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
     from ..model.four_tuple import FourTuple
     from ..model.rows import Row
-    from .kernel import Ends
+    from .kernel import Ends, Where
 
 
 class Lookups:
     """Look-ups in one scope, whose interfaces are asked for once at most."""
 
-    def __init__(self, scope: int | None = None) -> None:
+    def __init__(self, scope: int | None = None, where: Where = None) -> None:
         self.scope = scope
+        #: the scope, or a conversation in it
+        self._where = scope if where is None else where
         self._interfaces: dict[str, int] | None = None
         self._indices = b""
         self._lists = False
@@ -56,15 +58,16 @@ class Lookups:
     def rows(self, quad: FourTuple) -> list[Row]:
         """Every socket that has this tuple, and is bound to its interface if it names one.  Raises ValueError, Error."""
         bound = self.bound_to(quad) if quad.devs else 0
-        return _those_bound(self._found([quad], bound).get(quad.ends(), []), bound)
+        ends = quad.ends()
+        return _those_bound(self._found([ends], bound, quad).get(ends, []), bound)
 
     def with_mirror(self, quad: FourTuple) -> tuple[list[Row], list[Row]]:
         """The sockets of a tuple, and of its mirror, whatever that is bound to."""
-        mirror = quad.mirror()
         if quad.devs or platform.LOOKS_BY_WALK or self._costs_more(1, self._all_indices(quad)):
-            return self.rows(quad), self.rows(mirror)
-        found = self._found([quad, mirror], 0)
-        return found.get(quad.ends(), []), found.get(mirror.ends(), [])
+            return self.rows(quad), self.rows(quad.mirror())
+        ends, mirror = quad.ends(), quad.mirrored()
+        found = self._found((ends, mirror), 0, quad)
+        return found.get(ends, []), found.get(mirror, [])
 
     def rows_of_each(self, quads: list[FourTuple]) -> list[list[Row]]:
         """The rows of many tuples, in the time of one look at the table where that is less."""
@@ -74,7 +77,9 @@ class Lookups:
         if platform.LOOKS_BY_WALK:
             found = dict.fromkeys(bounds, self._in_table([quad.ends() for quad in quads]))
         else:
-            found = {one: self._found([quad for quad, bound in zip(quads, bounds) if bound == one], one) for one in set(bounds)}
+            found = {
+                one: self._found([quad.ends() for quad, bound in zip(quads, bounds) if bound == one], one, quads[0]) for one in set(bounds)
+            }
         return [_those_bound(found[bound].get(quad.ends(), []), bound) for quad, bound in zip(quads, bounds)]
 
     def name_of(self, index: int) -> str:
@@ -88,17 +93,16 @@ class Lookups:
             raise ValueError(f"the ends name two interfaces, {' and '.join(f'%{printable(dev)}' for dev in quad.devs)}")
         return found.pop() if found else 0
 
-    def _found(self, quads: Sequence[FourTuple], bound: int) -> dict[Ends, list[Row]]:
+    def _found(self, wanted: Sequence[Ends], bound: int, what: object) -> dict[Ends, list[Row]]:
         """The sockets by their ends: those that are found with this interface, 0 being any."""
-        wanted = [quad.ends() for quad in quads]
-        indices = pack("I", bound) if bound else self._all_indices(quads[0])
+        indices = pack("I", bound) if bound else self._all_indices(what)
         found: dict[Ends, list[Row]] = {}
         seen: set[int] = set()
         if self._costs_more(len(wanted), indices):
             found = self._in_table(wanted)
             seen = {row[COOKIE] for rows in found.values() for row in rows}
             indices = pack("I", bound)  # a look at the table is no snapshot: what it does not show is asked for
-        for row in kernel.look_up_each(wanted, indices, scope=self.scope, what=quads[0]):
+        for row in kernel.look_up_each(wanted, indices, scope=self._where, what=what):
             if row[COOKIE] not in seen:
                 found.setdefault(ends_of(row), []).append(row)
         return found
@@ -114,7 +118,7 @@ class Lookups:
             self._indices = _UNBOUND + kernel.ifindices(self.scope, what=what) if platform.TRIES_INTERFACES else _UNBOUND
         return self._indices
 
-    def _in_table(self, wanted: list[Ends]) -> dict[Ends, list[Row]]:
+    def _in_table(self, wanted: Sequence[Ends]) -> dict[Ends, list[Row]]:
         """What one look at the table shows of these tuples."""
         from ..model.columns import column  # not for the one tuple of the classic form
 

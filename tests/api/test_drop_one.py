@@ -22,6 +22,7 @@ from tcpdrop.engine.single import find
 from tcpdrop.errors import StillPresent
 from tcpdrop.model.connection import Connection
 from tcpdrop.model.four_tuple import FourTuple
+from tcpdrop.safety import rules, session
 from tcpdrop.system import kernel, netns, platform
 
 FAMILIES = pytest.mark.parametrize("family", ["inet", "inet6", "mapped"])
@@ -173,6 +174,62 @@ def test_no_descriptor_is_left_open(other_namespace):
         with pytest.raises(tcpdrop.NotFound):
             tcpdrop.drop_one(pair.local, pair.remote)
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def open_sockets():
+    links = (Path("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd"))
+    return {name for link in links if link.is_symlink() and (name := os.readlink(link)).startswith("socket:")}
+
+
+@drops_on_linux
+def test_it_looks_up_and_aborts_over_one_socket(holder, monkeypatch):
+    pair = holder.pair()
+    asked = []
+    for name in ("lookup_each", "abort"):
+        call = getattr(_tcpdrop, name)
+
+        def noted(*arguments, call=call, **options):
+            result = call(*arguments, **options)
+            asked.append(open_sockets())
+            return result
+
+        monkeypatch.setattr(_tcpdrop, name, noted)
+    session.own()  # it makes look-ups of its own
+    before = open_sockets()
+    tcpdrop.drop_one(pair.local, pair.remote)
+    kept = [sockets - before for sockets in asked]
+    assert len(kept) >= 2
+    assert all(len(names) == 1 for names in kept)
+    assert len(set.union(*kept)) == 1
+
+
+@drops_on_linux
+@pytest.mark.parametrize("way_out", ["not found", "protected", "session", "rule", "abort", "interrupted"])
+def test_no_descriptor_is_left_open_by_what_is_not_dropped(holder, monkeypatch, way_out):
+    """Also while somebody keeps the exception, and with it all that it came through."""
+    pair = holder.pair()
+
+    def fail(*_, **__):
+        raise OSError(errno.ENOBUFS, "No buffer space available") if way_out != "interrupted" else KeyboardInterrupt
+
+    local, remote = pair.local, pair.remote
+    if way_out == "not found":
+        local = (local[0], 1)
+    elif way_out == "protected":
+        monkeypatch.setenv("SSH_CONNECTION", " ".join(map(str, (*remote, *local))))
+    elif way_out == "session":
+        monkeypatch.setattr(session, "_latest", None)
+        monkeypatch.setattr(session, "found_for_us", fail)
+    elif way_out == "rule":
+        monkeypatch.setattr(rules, "_stamp", fail)
+    else:
+        monkeypatch.setattr(_tcpdrop, "abort", fail)
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(BaseException) as caught:
+        tcpdrop.drop_one(local, remote)
+    assert isinstance(caught.value, KeyboardInterrupt if way_out == "interrupted" else OSError)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert pair.alive()
 
 
 # ---- threads

@@ -104,6 +104,16 @@ populate(void)
 	return a;
 }
 
+static inline int
+abort_in(const struct td_tuple *t, int scope, const char **step)
+{
+	struct td_conversation c = {.scope = scope, .fd = -1};
+	int error = td_abort(t, &c, step);
+
+	CHECK_EQUAL(c.fd, -1); /* each request opens its device anew */
+	return error;
+}
+
 static inline struct td_tuple
 tuple(const char *laddr, uint16_t lport, const char *raddr, uint16_t rport)
 {

@@ -25,7 +25,7 @@ abort_one(void)
 	/* The one that a request of family AF_INET would hit as well. */
 	six = add("2001:db8::a00:1", 22, "2001:db8::a00:2", 5000, SIM_ESTABLISHED);
 	sim.inspect = inspect;
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), 0);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), 0);
 	CHECK_EQUAL(sim.walks, 0);
 	CHECK_EQUAL(sim.requests, 1);
 	/* Drop, list at once: still there.  The queue runs: gone. */
@@ -33,7 +33,7 @@ abort_one(void)
 	sim_drain(-1);
 	CHECK_EQUAL(td_lookup(&t, TD_OWN_SCOPE, &row, &step), -ENOENT);
 	CHECK(a->dead && a->error == SIM_ECONNRESET && !six->dead);
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOENT);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -ENOENT);
 	CHECK_EQUAL(sim.descriptors, 0);
 }
 
@@ -51,18 +51,18 @@ abort_identity(void)
 	CHECK_EQUAL(td_lookup(&t, TD_OWN_SCOPE, &row, &step), 0);
 	t.cookie = row.cookie;
 	a->created++; /* the tuple was used again */
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOENT);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -ENOENT);
 	CHECK_EQUAL(sim.requests, 0);
 	a->created--;
 	a->pid++;
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOENT);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -ENOENT);
 	CHECK_EQUAL(sim.requests, 0);
 	a->pid--;
-	CHECK_EQUAL(td_abort(&t, 5, &step), -ENOTSUP); /* cannot be compared */
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), 0);
+	CHECK_EQUAL(abort_in(&t, 5, &step), -ENOTSUP); /* cannot be compared */
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), 0);
 	sim_drain(-1);
 	CHECK(a->dead);
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOENT);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -ENOENT);
 	CHECK_EQUAL(sim.requests, 1);
 	CHECK_EQUAL(sim.descriptors, 0);
 }
@@ -84,7 +84,7 @@ abort_zones(void)
 		other = add("10.0.0.1", 24, "10.0.0.2", 5002, SIM_ESTABLISHED);
 		other->zone = 5;
 		sim.inspect = inspect;
-		CHECK_EQUAL(td_abort(&t, cases[i].scope, &step), cases[i].answer);
+		CHECK_EQUAL(abort_in(&t, cases[i].scope, &step), cases[i].answer);
 		sim_drain(-1);
 		CHECK_EQUAL(other->dead, cases[i].answer == 0);
 	}
@@ -100,10 +100,10 @@ abort_unprivileged(void)
 	sim_reset();
 	populate();
 	sim.privileged = 0;
-	CHECK_EQUAL(td_abort(&here, TD_OWN_SCOPE, &step), -EPERM);
+	CHECK_EQUAL(abort_in(&here, TD_OWN_SCOPE, &step), -EPERM);
 	CHECK(strcmp(step, "TCP_IOC_ABORT_CONN") == 0);
 	/* The kernel says EPERM first; nothing there is still the answer. */
-	CHECK_EQUAL(td_abort(&nowhere, TD_OWN_SCOPE, &step), -ENOENT);
+	CHECK_EQUAL(abort_in(&nowhere, TD_OWN_SCOPE, &step), -ENOENT);
 	CHECK_EQUAL(td_probe(TD_OWN_SCOPE, &step), -EPERM);
 	CHECK_EQUAL(sim.descriptors, 0);
 }
@@ -124,16 +124,16 @@ abort_link_local(void)
 	b->created = a->created + 5;
 	/* The kernel cannot tell them apart, so neither dies. */
 	CHECK_EQUAL(td_lookup(&t, TD_OWN_SCOPE, &row, &step), -ENOTUNIQ);
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOTUNIQ);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -ENOTUNIQ);
 	t.ifindex = 3;
 	CHECK_EQUAL(td_lookup(&t, TD_OWN_SCOPE, &row, &step), 0);
 	CHECK_EQUAL(row.ifindex, 3);
 	t.cookie = row.cookie;
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -ENOTUNIQ);
-	CHECK_EQUAL(td_abort(&t, 5, &step), -ENOTSUP);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -ENOTUNIQ);
+	CHECK_EQUAL(abort_in(&t, 5, &step), -ENOTSUP);
 	CHECK_EQUAL(sim.requests, 0);
 	a->state = SIM_CLOSED;
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), 0);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), 0);
 	sim_drain(-1);
 	CHECK(b->dead);
 }
@@ -169,7 +169,7 @@ wildcards(void)
 			populate();
 			t = tuple(wild[i].laddr, wild[i].lport, wild[i].raddr,
 			    wild[i].rport);
-			CHECK_EQUAL(td_abort(&t, scope == 1 ? TD_OWN_SCOPE : scope,
+			CHECK_EQUAL(abort_in(&t, scope == 1 ? TD_OWN_SCOPE : scope,
 					&step),
 			    -EINVAL);
 			/* Refused before anything was opened. */

@@ -170,7 +170,7 @@ failing_calls(void)
 		    : opens[i] == ENOMEM    ? -EAGAIN
 					    : -opens[i];
 		walk(answer, "/dev/arp");
-		CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), answer);
+		CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), answer);
 		CHECK(strcmp(step, "/dev/tcp") == 0);
 		CHECK_EQUAL(td_lookup(&t, TD_OWN_SCOPE, &row, &step), answer);
 		CHECK_EQUAL(td_probe(TD_OWN_SCOPE, &step), answer);
@@ -201,7 +201,7 @@ another_structure(void)
 		sim_reset();
 		populate();
 		sim.abort_errno = cases[i].kernel;
-		CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), cases[i].answer);
+		CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), cases[i].answer);
 		CHECK(strcmp(step, "TCP_IOC_ABORT_CONN") == 0);
 		CHECK_EQUAL(td_probe(TD_OWN_SCOPE, &step), cases[i].answer);
 		CHECK_EQUAL(list(1u << TD_STATE_ESTABLISHED, &rows), 0);
@@ -313,7 +313,7 @@ no_walk_no_drop(void)
 	CHECK_EQUAL(list(1u << TD_STATE_ESTABLISHED, &rows), 0);
 	sim.fault = SIM_END_ONLY;
 	t.cookie = td_rows_at(&rows, 0)->cookie;
-	CHECK_EQUAL(td_abort(&t, TD_OWN_SCOPE, &step), -EAGAIN);
+	CHECK_EQUAL(abort_in(&t, TD_OWN_SCOPE, &step), -EAGAIN);
 	CHECK_EQUAL(td_abort_rows(&rows, &index, 1, &error, TD_OWN_SCOPE, 0,
 			&step),
 	    -EAGAIN);

@@ -212,6 +212,8 @@ def test_signatures_and_documentation():
         "list_connections",
         "lookup",
         "lookup_each",
+        "converse",
+        "end",
         "abort",
         "abort_descriptor",
         "abort_rows",
@@ -220,6 +222,7 @@ def test_signatures_and_documentation():
         "local_ports",
         "probe",
         "process",
+        "is_absent",
         "classic_lines",
     ):
         function = getattr(_tcpdrop, name)

@@ -20,6 +20,7 @@ CHANGE_NOTHING = [
     *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices", "local_ports"),
     *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines"),
 ]
+CONVERSE = ["conversation", "conversation open", "conversation scope"]
 DROP = ["abort", "abort scope", "abort_rows", "abort_rows threads", "abort_descriptor", "abort_held own", "abort_held other"]
 
 
@@ -32,7 +33,7 @@ def walk(faults, case, kind):
     return int(done.out)
 
 
-@pytest.mark.parametrize("case", CHANGE_NOTHING + DROP)
+@pytest.mark.parametrize("case", CHANGE_NOTHING + CONVERSE + DROP)
 def test_each_call_that_it_makes_fails(faults, case):
     """The kernel refuses, is interrupted, is short of memory, lies; no thread, descriptor or memory is to be had."""
     if PYPY and case.startswith(("list", "mptcp")):
@@ -42,7 +43,7 @@ def test_each_call_that_it_makes_fails(faults, case):
 
 @pytest.mark.skipif(PYPY, reason="PyPy allocates in ways of its own, and its _testcapi makes none fail")
 @pytest.mark.skipif(importlib.util.find_spec("_testcapi") is None, reason="this CPython has no _testcapi")
-@pytest.mark.parametrize("case", [*CHANGE_NOTHING, *DROP[:-1], "abort nobody"])  # the last one starts a process, in Python
+@pytest.mark.parametrize("case", [*CHANGE_NOTHING, *DROP[:-1], "abort nobody", "converse"])  # the last one starts a process, in Python
 def test_each_allocation_of_cpython_fails(faults, case):
     times = walk(faults, case, "memory")
     assert times > 0 or case in ("abort", "probe", "rules", "abort scope")  # which need none for what they return

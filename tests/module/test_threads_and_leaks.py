@@ -57,6 +57,7 @@ gone = tup[:3] + (1,)
 table = _tcpdrop.list_connections(2)
 LISTEN = 1 << 10
 null = open("/dev/null")
+kept = _tcpdrop.converse()
 pipe = os.pipe()
 own = open("/proc/self/ns/net") if os.path.exists("/proc/self/ns/net") else null
 linux = _tcpdrop.BACKEND == "linux"
@@ -92,6 +93,14 @@ calls = [
     (1, lambda: _tcpdrop.lookup_each([tup, gone], bytes(4))),
     (1, lambda: _tcpdrop.lookup_each([tup, ()], bytes(4))),
     (1, lambda: _tcpdrop.lookup_each([tup], b"1")),
+    (1, lambda: _tcpdrop.converse()),
+    (1, lambda: _tcpdrop.converse("")),
+    (1, lambda: _tcpdrop.end(None)),
+    (1, lambda: _tcpdrop.lookup_each([tup, gone], bytes(4), scope=_tcpdrop.converse())),
+    (1, lambda: _tcpdrop.lookup_each([tup, gone], bytes(4), scope=kept)),
+    (1, lambda: _tcpdrop.abort(*gone, scope=kept)),
+    (1, lambda: _tcpdrop.is_absent("/nonexistent")),
+    (1, lambda: _tcpdrop.is_absent("\\0")),
     (1, lambda: _tcpdrop.classic_lines(table[0], b" x")),
     (1, lambda: _tcpdrop.classic_lines(b"1")),
 ]
@@ -160,12 +169,14 @@ def many(call, n):
 
 for share, call in calls:
     many(call, 300 // share)
+_tcpdrop.end(kept)
 before = resident(), descriptors()
 for number, (share, call) in enumerate(calls):
     at = resident()
     many(call, int(sys.argv[1]) // share)
     grown = resident() - at
     assert grown < 300_000, f"call {number} left {grown} bytes behind"
+_tcpdrop.end(kept)
 assert descriptors() == before[1], (descriptors(), before[1])
 if linux:
     assert os.listdir("/proc/self/task") == [str(os.getpid())]

@@ -22,6 +22,7 @@ from tcpdrop.model.rows import COOKIE, INODE, LPORT, ROW, RPORT
 
 IPPROTO_MPTCP = 262
 CROWD = 500  # some replies of 32 KiB
+LOOPBACK_TOO = struct.pack("2I", 0, 1)
 BATCHES = 200  # rows to drop: more than one batch
 
 
@@ -51,9 +52,11 @@ class Case:
 class Drop(Case):
     """A drop of one: without an exception it is dead, and after one it lives, unless the answer alone was lost."""
 
-    def __init__(self, name, world, call):
+    def __init__(self, name, world, call, sent=1, received=1):
         super().__init__(name, call)
         self.world, self.pair = world, None
+        #: messages of the look-ups: the next one is the drop's
+        self.looks = {"sendto": sent, "recvfrom": received}
 
     def prepare(self):
         if self.pair is None or not self.pair.alive():
@@ -70,10 +73,46 @@ class Drop(Case):
             assert not self.pair.alive(), f"{what}: not dropped, and no error"
         else:
             faults.told(error, what)
-            # The first message is the look-up's, and the second the drop's.
-            unknown = fault.lost and nth > 1
+            unknown = fault.lost and nth > self.looks[fault.call]
             assert unknown or self.pair.alive(), f"{what}: {error!r}, and dropped"
         self.world.check(what)
+
+
+def look_up(over, pair):
+    return ROW.unpack(_tcpdrop.lookup_each([pair.tuple], LOOPBACK_TOO, scope=over))
+
+
+def talk(over, pair):
+    """A look-up and a drop over one socket."""
+    row = look_up(over, pair)
+    assert row[LPORT] == pair.tuple[1]
+    _tcpdrop.abort(*pair.tuple, cookie=row[COOKIE], scope=over)
+
+
+class Conversation(Drop):
+    """talk(); and whatever became of it, the next one in the same conversation is right."""
+
+    def __init__(self, world, scope=None, *, open_before=False):
+        over = _tcpdrop.converse(scope)
+        super().__init__("conversation", world, lambda pair: talk(over, pair), sent=2, received=3)
+        self.over, self.other, self.open_before = over, None, open_before
+
+    def prepare(self):
+        super().prepare()
+        if self.other is not None:
+            self.other.close()
+        self.other = self.world.pair()
+        if self.open_before:
+            look_up(self.over, self.pair)
+        else:
+            _tcpdrop.end(self.over)
+
+    def judge(self, result, error, fault, nth, what):
+        super().judge(result, error, fault, nth, what)
+        talk(self.over, self.other)
+        assert not self.other.alive(), f"{what}: the next one over it lives"
+        if not self.open_before:
+            _tcpdrop.end(self.over)
 
 
 class DropMany(Case):
@@ -218,6 +257,10 @@ def cases(world):
         "lookup_each": lambda: Case("lookup_each", lambda: _tcpdrop.lookup_each([pair.tuple], struct.pack("90I", *range(90)))),
         "abort": lambda: Drop("abort", world, lambda pair: _tcpdrop.abort(*pair.tuple)),
         "abort scope": lambda: Drop("abort", world, lambda pair: _tcpdrop.abort(*pair.tuple, scope=own)),
+        "conversation": lambda: Conversation(world),
+        "conversation open": lambda: Conversation(world, open_before=True),
+        "conversation scope": lambda: Conversation(world, own),
+        "converse": lambda: Case("converse", lambda: _tcpdrop.end(_tcpdrop.converse())),
         "abort nobody": lambda: Refused("abort", lambda: _tcpdrop.abort(*pair.tuple, cookie=1)),
         "abort_rows": lambda: DropMany("abort_rows", world, 1),
         "abort_rows threads": lambda: DropMany("abort_rows", world, 3),
