@@ -2,7 +2,9 @@
 """The question before a drop: what it says, what answers it, and what comes while it stands."""
 
 import json
+import os
 import signal
+import types
 
 import pytest
 from support.command import tcpdrop
@@ -10,6 +12,8 @@ from support.screen import Window
 from support.service import until_dropped
 from support.terminal import Terminal
 
+from tcpdrop import cli
+from tcpdrop.cli import prompt
 from tcpdrop.system import procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
@@ -308,3 +312,16 @@ def test_leaving_at_a_later_question_keeps_the_account(service, answer):
     assert "nothing was dropped" not in seen
     assert ("1 dropped" in seen) == (answer == "\x03")
     assert all(client.errno("send", b"x") == 0 for client in later)
+
+
+def test_a_signal_that_came_while_the_question_was_made_ends_it_too(monkeypatch, capsys, service):
+    """It was noted by the run, and the question stood there all the same."""
+    one = service(2)
+    real = prompt.question
+    monkeypatch.setattr(prompt, "question", lambda victims: os.kill(os.getpid(), signal.SIGINT) or real(victims))
+    asked = []
+    terminal = types.SimpleNamespace(write=asked.append, ask=asked.append)
+    monkeypatch.setattr(prompt, "_of_this_command", lambda: terminal)
+    assert cli.main(["drop", "--no-syslog", f"lport {one.port}"]) == 130
+    assert "nothing was dropped (stopped by a signal)" in capsys.readouterr().err
+    assert (asked, one.alive()) == ([], 2)
