@@ -144,10 +144,16 @@ def top(place):
     with typed(place, "top in lport 22,443,5432 --interval 500ms") as window:
         window.until("10 connections").until("nginx").until("you").press("4").until("by remote")
         window.press("\x1b[7~" + "\x1b[B" * 3).press("  ").until("2 marked")  # Home, three down
-        window.until(lambda text: re.search(r"nginx +0 +[\d.]+k", text))
+        window.until(is_drawn)
         found = picture(window)
         window.press("q").end()
         return found
+
+
+def is_drawn(text):
+    """Does each row have its rates, and those that are marked their marks?  What comes of a screen comes in parts."""
+    rates = re.findall(r"(\S+) +[\d.]+k? +([\d.]+k?)$", text, re.M)
+    return len(rates) == 10 and text.count("\n*") == 2 and any(name == "nginx" and rate.endswith("k") for name, rate in rates)
 
 
 def check(place):

@@ -57,7 +57,19 @@ class Stop:
 
 
 class AtOnce(Stop):
-    """`with AtOnce():` a signal raises Interrupted: a call that waits for a person must not go on waiting."""
+    """`with AtOnce():` a signal raises Interrupted: a call that waits for a person must not go on waiting.
+
+    So does one that the Stop around it has noted already, while the question was made, say.
+    """
+
+    def __enter__(self) -> AtOnce:
+        super().__enter__()
+        for _, before in self._before:
+            noted = getattr(getattr(before, "__self__", None), "number", 0)
+            if noted:
+                self.__exit__()
+                raise Interrupted(noted)
+        return self
 
     def _note(self, number: int, _: FrameType | None) -> None:
         raise Interrupted(number)

@@ -2,7 +2,9 @@
 """The question before a drop: what it says, what answers it, and what comes while it stands."""
 
 import json
+import os
 import signal
+import types
 
 import pytest
 from support.command import tcpdrop
@@ -10,6 +12,8 @@ from support.screen import Window
 from support.service import until_dropped
 from support.terminal import Terminal
 
+from tcpdrop import cli
+from tcpdrop.cli import prompt
 from tcpdrop.system import procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
@@ -109,10 +113,10 @@ def test_none_of_them_is_not_confirmed(service, answers):
 def test_a_choice_approves_no_later_look(service):
     one = service(2)
     with Terminal("drop", "--for", "20s", "--interval", "500ms", f"lport {one.port}") as terminal:
-        terminal.expect("Drop 2: ").type("i\n").expect("1 of 2, drop it?").type("y\n").expect("2 of 2, drop it?").type("n\n")
-        one.connect()
+        terminal.expect("Drop 2: ").type("i\n").expect("1 of 2, drop it?").type("y\n").expect("2 of 2, drop it?")
+        one.connect()  # before the next look, which would find one alone, and asks about no single one
         terminal.seen = ""
-        status, out, _ = terminal.expect("Drop 2: ").type("n\n").end()
+        status, out, _ = terminal.type("n\n").expect("Drop 2: ").type("n\n").end()
     assert (status, len(out.splitlines())) == (0, 1)
     assert one.alive() == 2
 
@@ -298,11 +302,26 @@ def test_leaving_at_a_later_question_keeps_the_account(service, answer):
     """--for: the first look dropped one, the second found two and asks."""
     one = service(1)
     (first,) = one.clients
-    with Terminal("drop", "--for", "30s", "--interval", "2s", f"rport {one.port}", stdout_too=True) as terminal:
+    with Terminal("drop", "--for", "60s", "--interval", "500ms", f"rport {one.port}", stdout_too=True) as terminal:
         until_dropped(first)
+        terminal.process.send_signal(signal.SIGSTOP)  # both come between two looks: one alone is dropped unasked
         later = [one.connect() for _ in range(2)]
+        terminal.process.send_signal(signal.SIGCONT)
         status, _, seen = terminal.expect("[y/N] ").type(answer).end()
     assert status == (130 if answer == "\x03" else 0)
     assert "nothing was dropped" not in seen
     assert ("1 dropped" in seen) == (answer == "\x03")
     assert all(client.errno("send", b"x") == 0 for client in later)
+
+
+def test_a_signal_that_came_while_the_question_was_made_ends_it_too(monkeypatch, capsys, service):
+    """It was noted by the run, and the question stood there all the same."""
+    one = service(2)
+    real = prompt.question
+    monkeypatch.setattr(prompt, "question", lambda victims: os.kill(os.getpid(), signal.SIGINT) or real(victims))
+    asked = []
+    terminal = types.SimpleNamespace(write=asked.append, ask=asked.append)
+    monkeypatch.setattr(prompt, "_of_this_command", lambda: terminal)
+    assert cli.main(["drop", "--no-syslog", f"lport {one.port}"]) == 130
+    assert "nothing was dropped (stopped by a signal)" in capsys.readouterr().err
+    assert (asked, one.alive()) == ([], 2)
