@@ -261,29 +261,6 @@ ifindices(PyObject *module, PyObject *args, PyObject *kwargs)
 	return result;
 }
 
-PyDoc_STRVAR(local_ports_doc,
-    "local_ports(scope=None)\n--\n\n"
-    "The first and the last local port that connect() chooses in a scope.\n\n"
-    "Raises OSError with .step where that does not show.  ip(7).");
-
-static PyObject *
-local_ports(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-	uint16_t first = 0, last = 0;
-	const char *step = "";
-	int scope, error;
-
-	(void)module;
-	if (!td_get_scope_alone(args, kwargs, &scope))
-		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	error = td_local_ports(scope, &first, &last, &step);
-	Py_END_ALLOW_THREADS
-	if (error != 0)
-		return td_raise(error, step);
-	return Py_BuildValue("II", (unsigned)first, (unsigned)last);
-}
-
 PyDoc_STRVAR(probe_doc,
     "probe(scope=None)\n--\n\n"
     "Return None if this kernel can abort connections; drops nothing.\n\n"
@@ -326,7 +303,6 @@ static PyMethodDef functions[] = {
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),
 	TD_FUNCTION("ifindices", ifindices, ifindices_doc),
-	TD_FUNCTION("local_ports", local_ports, local_ports_doc),
 	TD_FUNCTION("probe", probe, probe_doc),
 	{NULL, NULL, 0, NULL},
 };

@@ -206,13 +206,6 @@ int td_interfaces(int scope, struct td_interface **list, size_t *n,
 /* Their indices alone, in memory that the caller frees: much faster. */
 int td_ifindices(int scope, uint32_t **list, size_t *n, const char **step);
 
-/*
- * The first and the last local port that connect(2) chooses in a scope, as it
- * says itself: -errno where it does not, and never a guess.
- */
-int td_local_ports(int scope, uint16_t *first, uint16_t *last,
-    const char **step);
-
 /* Why a packet does not leave, or by which device it does. */
 struct td_route {
 	uint32_t error;	  /* errno: there is no way; 0: there is */

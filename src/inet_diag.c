@@ -18,13 +18,14 @@ enum { MSG_SOCKID = 4, MSG_RQUEUE = 56, MSG_WQUEUE = 60, MSG_UID = 64,
 enum { ID_SPORT = 0, ID_DPORT = 2, ID_SRC = 4, ID_DST = 20, ID_IF = 36,
 	ID_COOKIE = 40, ID_SIZE = 48 };
 
-enum { ATTR_INFO = 2, ATTR_CONG = 4, ATTR_MARK = 15, ATTR_ULP_INFO = 19,
-	ATTR_CGROUP_ID = 21, ATTR_SOCKOPT = 22, ULP_MPTCP = 3 };
+enum { ATTR_INFO = 2, ATTR_CONG = 4, ATTR_V6ONLY = 11, ATTR_MARK = 15,
+	ATTR_ULP_INFO = 19, ATTR_CGROUP_ID = 21, ATTR_SOCKOPT = 22, ULP_MPTCP = 3 };
 enum { REQ_BYTECODE = 1 };
 
 /* Offsets in tcp_info, which only ever grows. */
-enum { INFO_LAST_SENT = 44, INFO_LAST_RECEIVED = 52, INFO_RTT = 68,
-	INFO_RETRANS = 100, INFO_BYTES_RECEIVED = 128, INFO_BYTES_SENT = 200 };
+enum { INFO_STATE = 0, INFO_LAST_SENT = 44, INFO_LAST_RECEIVED = 52,
+	INFO_RTT = 68, INFO_RETRANS = 100, INFO_BYTES_ACKED = 120,
+	INFO_BYTES_RECEIVED = 128, INFO_BYTES_SENT = 200, INFO_BYTES_RETRANS = 208 };
 
 /* The ops of inet_diag bytecode that a port range needs. */
 enum { OP_JMP = 1, OP_S_GE = 2, OP_S_LE = 3, OP_D_GE = 4, OP_D_LE = 5 };
@@ -185,6 +186,21 @@ td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack)
 
 /* ---- replies ----------------------------------------------------------- */
 
+/*
+ * Did this end open the connection?  Its SYN counts among what was acknowledged
+ * then, as a FIN does, and the SYN that answers one never does: tcp_ack().  It is
+ * not told while data is under way, and where sending failed in this host.
+ */
+static int
+has_opened(const unsigned char *p)
+{
+	uint64_t data = td_get64(p + INFO_BYTES_SENT) -
+	    td_get64(p + INFO_BYTES_RETRANS);
+	uint64_t fin = p[INFO_STATE] == TD_STATE_FIN_WAIT2 ? 1 : 0;
+
+	return td_get64(p + INFO_BYTES_ACKED) == data + fin + 1;
+}
+
 static void
 get_tcp_info(const unsigned char *p, size_t size, struct td_info *info)
 {
@@ -200,6 +216,8 @@ get_tcp_info(const unsigned char *p, size_t size, struct td_info *info)
 		info->bytes_sent = td_get64(p + INFO_BYTES_SENT);
 		info->known |= TD_INFO_BYTES;
 	}
+	if (size >= INFO_BYTES_RETRANS + 8 && has_opened(p))
+		info->known |= TD_INFO_OPENED;
 }
 
 /* Is there an MPTCP part among the nested attributes? */
@@ -254,6 +272,10 @@ get_attribute(const struct td_attribute *a, struct td_row *row,
 		break;
 	case ATTR_SOCKOPT:
 		get_options(a, row);
+		break;
+	case ATTR_V6ONLY:
+		if (a->size >= 1 && *(const unsigned char *)a->data == 0)
+			row->flags |= TD_ROW_DUAL;
 		break;
 	case ATTR_ULP_INFO:
 		if (is_mptcp(a))

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * linux_scope.c - sockets and settings of a network namespace.  What is odd
- * about this kernel: a netlink socket belongs to the namespace of the thread
- * that opened it, for good, and /proc/sys/net shows that of the thread that
- * opens a file there.  So only the opening moves into a namespace, in a short
- * thread of its own: if coming back failed, the caller's thread would be lost
- * there.
+ * linux_scope.c - sockets in a network namespace.  What is odd about this
+ * kernel: a netlink socket belongs to the namespace of the thread that opened
+ * it, for good.  So only the opening moves into a namespace, in a short thread
+ * of its own: if coming back failed, the caller's thread would be lost there.
  *
- * setns(2), network_namespaces(7), netlink(7), ip(7).
+ * setns(2), network_namespaces(7), netlink(7).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -25,12 +23,9 @@
 
 #include <linux/netlink.h>
 
-enum { PORTS = -1 };
-static const char ports_file[] = "/proc/sys/net/ipv4/ip_local_port_range";
-
 struct opening {
 	int scope;
-	int protocol; /* of netlink; PORTS for the file */
+	int protocol;
 	int fd;
 	int error;
 	const char *step;
@@ -39,13 +34,8 @@ struct opening {
 static void
 open_here(struct opening *o)
 {
-	if (o->protocol == PORTS) {
-		o->step = ports_file;
-		o->fd = open(ports_file, O_RDONLY | O_CLOEXEC);
-	} else {
-		o->step = "socket";
-		o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, o->protocol);
-	}
+	o->step = "socket";
+	o->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, o->protocol);
 	if (o->fd < 0)
 		o->error = -errno;
 }
@@ -110,28 +100,4 @@ int
 td_open_route(int scope, int *fd, const char **step)
 {
 	return open_netlink(scope, NETLINK_ROUTE, fd, step);
-}
-
-int
-td_local_ports(int scope, uint16_t *first, uint16_t *last, const char **step)
-{
-	struct opening o = {.scope = scope, .protocol = PORTS};
-	int error = open_in_scope(&o, step);
-	unsigned lo, hi;
-	char text[64];
-	ssize_t got;
-
-	if (error != 0)
-		return error;
-	got = read(o.fd, text, sizeof(text) - 1);
-	error = got < 0 ? -errno : 0;
-	close(o.fd);
-	if (error != 0)
-		return error;
-	text[got] = '\0';
-	if (sscanf(text, "%u %u", &lo, &hi) != 2 || lo > hi || hi > 65535)
-		return -EBADMSG;
-	*first = (uint16_t)lo;
-	*last = (uint16_t)hi;
-	return 0;
 }

@@ -18,6 +18,8 @@
 
 /* In td_row.flags while a walk is finished: is it known whose row this is? */
 #define SETTLED 0x80000000u
+/* And is it known to be a shadow? */
+#define SHADOW 0x40000000u
 
 static uint64_t
 get64(const unsigned char *at)
@@ -86,13 +88,12 @@ td_mib2_join(struct td_mib2 *walk, int family, const unsigned char *at,
 		if ((flags & TD_SOCK_INFO_STREAM) == 0)
 			row->inode = get64(at + i + TD_SOCK_INFO_INODE);
 		row->flags |= SETTLED;
-		/* A shadow's socket stands in the IPv6 table: in no mask. */
 		if (family == 4 && (flags & TD_SOCK_INFO_IPV6) != 0)
-			row->state = 0;
+			row->flags |= SHADOW;
 	}
 }
 
-/* ---- shadows that nothing was said of ----------------------------------- */
+/* ---- shadows ------------------------------------------------------------ */
 
 /* Could it be a shadow, or have one?  Only by what tells it from others. */
 static int
@@ -138,8 +139,9 @@ find_socket(const struct td_mib2 *walk, const struct td_row *shadow,
 }
 
 /*
- * Where EXPER_SOCK_INFO has no word, a shadow is told by port and identity.
- * A set of bits keeps this near one pass: hardly a row is looked for in vain.
+ * A shadow says that its socket, in the IPv6 table, takes IPv4 as well.  Where
+ * EXPER_SOCK_INFO has no word, it is told by port and identity.  A set of bits
+ * keeps this near one pass: hardly a row is looked for in vain.
  */
 static void
 drop_shadows(struct td_mib2 *walk)
@@ -157,14 +159,17 @@ drop_shadows(struct td_mib2 *walk)
 	}
 	for (i = 0; i < walk->count4; i++) {
 		struct td_row *row = td_rows_at(walk->rows, walk->first4 + i);
-		struct td_row *socket;
+		struct td_row *socket = NULL;
 
-		if ((row->flags & SETTLED) == 0 && is_open_to_all(row) &&
-		    (seen[hash(row) / 8] >> hash(row) % 8 & 1) != 0 &&
-		    (socket = find_socket(walk, row, &last)) != NULL) {
-			socket->flags |= SETTLED;
+		if ((row->flags & (SETTLED | SHADOW)) == SETTLED)
+			continue;
+		if (is_open_to_all(row) &&
+		    (seen[hash(row) / 8] >> hash(row) % 8 & 1) != 0)
+			socket = find_socket(walk, row, &last);
+		if (socket != NULL)
+			socket->flags |= SETTLED | TD_ROW_DUAL;
+		if (socket != NULL || (row->flags & SHADOW) != 0)
 			row->state = 0; /* in no mask from here */
-		}
 	}
 }
 

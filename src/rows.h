@@ -39,6 +39,7 @@ enum {
 #define TD_ROW_MARK   16u /* the kernel showed the mark: we have CAP_NET_ADMIN */
 #define TD_ROW_OPTIONS 32u /* the kernel showed the socket's options */
 #define TD_ROW_TRANSPARENT 64u /* IP_TRANSPARENT is among them */
+#define TD_ROW_DUAL 128u /* listens on IPv6, and takes IPv4 as well */
 
 struct td_row {
 	uint8_t laddr[16];
@@ -68,6 +69,7 @@ struct td_row {
 #define TD_INFO_BYTES   2u /* bytes_sent, bytes_received */
 #define TD_INFO_CC      4u /* cc */
 #define TD_INFO_RETRANS 8u /* retrans */
+#define TD_INFO_OPENED  16u /* no field: this end certainly opened the connection */
 
 /* What is fetched only on demand; stands directly behind its row. */
 struct td_info {

@@ -401,14 +401,6 @@ td_links(const uint32_t *ifindices, size_t n, int scope, struct td_link *links,
 }
 
 int
-td_local_ports(int scope, uint16_t *first, uint16_t *last, const char **step)
-{
-	(void)scope, (void)first, (void)last;
-	*step = "/dev/tcp";
-	return -ENOTSUP;
-}
-
-int
 td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step)
 {

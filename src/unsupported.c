@@ -121,13 +121,6 @@ td_abort_rows(const struct td_rows *rows, const uint32_t *indices, size_t n,
 }
 
 int
-td_local_ports(int scope, uint16_t *first, uint16_t *last, const char **step)
-{
-	(void)scope, (void)first, (void)last;
-	return unsupported(step);
-}
-
-int
 td_interfaces(int scope, struct td_interface **list, size_t *n,
     const char **step)
 {

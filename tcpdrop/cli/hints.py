@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..filters.absent import absent_names
+from ..filters.nodes import LISTENERS, OWNERS, PIDS
 from ..model.addresses import printable
 from ..system import netns
 from ..system.netns import scopes_of
@@ -40,8 +41,10 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
 
 def undecided(number: int, parsed: Parsed, chosen: Filter | None) -> str:
     """Why so many connections may match or not."""
-    reason = nameless(parsed, chosen) or "no process holds them, or it may not be seen"
-    return f"{number} more could not be decided: {reason}"
+    reasons = ["no process holds them, or it may not be seen"]
+    if chosen is not None and LISTENERS in chosen.needs():
+        reasons = (reasons if chosen.needs() & {OWNERS, PIDS} else []) + ["which end opened them does not show"]
+    return f"{number} more could not be decided: {nameless(parsed, chosen) or '; '.join(reasons)}"
 
 
 def nameless(parsed: Parsed, chosen: Filter | None) -> str:

@@ -103,7 +103,6 @@ def facts_of(connection: Connection, chosen: Filter, facts: Facts | None) -> Fac
         known.processes.remember(pids[0], owner.process)
     return Facts(
         listeners=facts.listeners,
-        ephemeral=facts.ephemeral,
         interfaces=facts.interfaces,
         owners=known,
         cgroups=facts.cgroups,

@@ -6,20 +6,18 @@ from __future__ import annotations
 import os
 import stat
 
-from ..errors import Error
 from ..model.four_tuple import interface
-from ..system import kernel, platform, procfs
+from ..system import kernel, procfs
+from ..system.listeners import Listeners
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from ..system.holders import Owners
 
 
 class Facts:
-    """listeners: ports with a listening socket.  ephemeral: the first and last port given to clients.
+    """listeners: which connections are accepted by the sockets that listen.
     interfaces: name -> index.  owners: who holds which socket.  cgroups: whether paths may be looked up.
     now: a reading of the clock that a row's `created` is of (sunos_clock.py).
     protecting: it is a rule that asks, and a "no" must be certain.
@@ -30,7 +28,6 @@ class Facts:
         "_indices",
         "_other_cgroups",
         "cgroups",
-        "ephemeral",
         "interfaces",
         "listeners",
         "now",
@@ -41,15 +38,13 @@ class Facts:
     def __init__(
         self,
         *,
-        listeners: Collection[int] | None = None,
-        ephemeral: tuple[int, int] | None = None,
+        listeners: Listeners | None = None,
         interfaces: dict[str, int] | None = None,
         owners: Owners | None = None,
         cgroups: bool = False,
         now: int | None = None,
     ) -> None:
         self.listeners = listeners
-        self.ephemeral = ephemeral
         self.interfaces = interfaces
         self.owners = owners
         self.cgroups = cgroups
@@ -100,10 +95,9 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
 
     Raises Error when the namespace cannot be entered.
     """
-    listeners = interfaces = ephemeral = None
+    listeners = interfaces = None
     if LISTENERS in needs:
-        listeners = kernel.listening_ports(scope)
-        ephemeral = platform.CLIENT_PORTS or _client_ports(scope)
+        listeners = Listeners(kernel.listeners(scope))
     if INTERFACES in needs:
         interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
     now = None
@@ -111,15 +105,7 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
         from ..model import sunos_clock as clock  # where there are creation times
 
         now = clock.now()
-    return Facts(listeners=listeners, ephemeral=ephemeral, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
-
-
-def _client_ports(scope: int | None) -> tuple[int, int] | None:
-    """None where that namespace does not tell: a /proc without sys, as with subset=pid."""
-    try:
-        return kernel.local_ports(scope)
-    except Error:
-        return None
+    return Facts(listeners=listeners, interfaces=interfaces, cgroups=CGROUPS in needs, now=now)
 
 
 # ---- cgroup paths to the ids that the kernel shows with a socket: the inode numbers of the cgroup2 file system

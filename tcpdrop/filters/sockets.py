@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from ..model.addresses import MAPPED
-from ..model.rows import ALL_STATES, FAMILY, IFINDEX, LADDR, LISTEN, LPORT, RADDR, STATE, STATE_NAMES
+from ..model.rows import ALL_STATES, FAMILY, IFINDEX, INFO_OPENED, KNOWN, LADDR, LISTEN, RADDR, STATE, STATE_NAMES, SYN_SENT
 from . import bytecode
 from .lexer import quoted
-from .nodes import INTERFACES, LISTENERS, Mergeable, Node
+from .nodes import DETAILS, INTERFACES, LISTENERS, Mergeable, Node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,9 +146,10 @@ class Dev(Node):
 class Direction(Node):
     """args is ("in",) or ("out",).
 
-    in: a socket listens on the local port.  out: none does, and the port is of
-    the range the kernel gives to clients.  Neither: unknown, for the listener
-    may have gone.  A listener itself is no connection: False.
+    in: a socket listens that accepts what has this local end.  out: it is just
+    being opened, the kernel has counted that this end's SYN was acknowledged, or
+    the other end is one that a socket of this host accepts.  That nobody listens
+    says nothing, for who did may have gone.  A listener itself is no connection: False.
     """
 
     __slots__ = ()
@@ -161,22 +162,21 @@ class Direction(Node):
         inwards = self.word == "in"
 
         def goes(row: Row, info: Info | None, facts: Facts) -> Answer:
-            if facts.listeners is None:
-                return None
             if row[STATE] == LISTEN:
                 return False
-            port = row[LPORT]
-            if port in facts.listeners:
-                return inwards
-            if facts.ephemeral is None:
+            if row[STATE] == SYN_SENT or (info is not None and info[KNOWN] & INFO_OPENED):
+                return not inwards
+            if facts.listeners is None:
                 return None
-            lo, hi = facts.ephemeral
-            return not inwards if lo <= port <= hi else None
+            accepted = facts.listeners.take(row)
+            if accepted == facts.listeners.take_other_end(row):
+                return None
+            return accepted == inwards
 
         return goes
 
     def needs(self) -> frozenset[str]:
-        return frozenset([LISTENERS])
+        return frozenset([LISTENERS, DETAILS])
 
     def __str__(self) -> str:
         return self.word

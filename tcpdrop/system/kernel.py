@@ -199,11 +199,6 @@ def ifindices(scope: int | None = None, *, what: object = "") -> bytes:
         raise from_os_error(error, str(what)) from None
 
 
-def local_ports(scope: int | None = None) -> tuple[int, int]:
-    """The first and the last port that the system gives to clients."""
-    return _ask("", _tcpdrop.local_ports, scope)
-
-
 # ---- the way out
 
 LINK_UP, LINK_LOOPBACK = 1, 2

@@ -33,8 +33,6 @@ HELD_BY_ENDS = _SUNOS
 ZONES = _SUNOS
 #: no two sockets have the same cookie; elsewhere those made in one tick by one process do
 COOKIES_ARE_UNIQUE = _LINUX
-#: the ports given to clients, where the system is not asked: illumos' default of smallest_anon_port and up
-CLIENT_PORTS = (32768, 65535) if _SUNOS else None
 #: a process can drop its own connection by its descriptor
 DESCRIPTORS = _LINUX
 #: what the program that held a connection gets when the kernel aborts it: the errno's name

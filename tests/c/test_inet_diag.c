@@ -227,7 +227,10 @@ reply(unsigned char *p)
 	put(info, 128, &v, 8);
 	v++;
 	put(info, 200, &v, 8);
+	v++;
+	put(info, 120, &v, 8); /* one more than it sent is acknowledged: its SYN */
 	size += attribute(p + size, 8, "\1", 1);
+	size += attribute(p + size, 11, "\0", 1);
 	/* The sixth bit, from the end where the machine counts them. */
 	transparent[0] = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0x20 : 0x04;
 	size += attribute(p + size, 15, "\7\7\7\7", 4);
@@ -267,14 +270,15 @@ test_reply(size_t shift)
 	CHECK(row.lport == 0x1234 && row.rport == 80 && row.ifindex == 3);
 	CHECK(row.laddr[0] == 0x21 && row.laddr[15] == 0x21 && row.raddr[15] == 0x43);
 	CHECK(row.cookie == 0x1122334455667788 && row.inode == 4242 && row.uid == 1000);
-	CHECK(row.recvq == 10 && row.sendq == 11 && row.cgroup == 0x0102030405060709);
+	CHECK(row.recvq == 10 && row.sendq == 11 && row.cgroup == 0x010203040506070a);
 	CHECK(row.flags == (TD_ROW_UID | TD_ROW_QUEUES | TD_ROW_MPTCP |
-	    TD_ROW_CGROUP | TD_ROW_MARK | TD_ROW_OPTIONS | TD_ROW_TRANSPARENT));
+	    TD_ROW_CGROUP | TD_ROW_MARK | TD_ROW_OPTIONS | TD_ROW_TRANSPARENT |
+	    TD_ROW_DUAL));
 	CHECK(row.mark == 0x07070707);
 	CHECK(info.last_sent == 1 && info.last_received == 2 && info.rtt == 3 &&
 	    info.retrans == 4 && info.bytes_received == 0x0102030405060708 &&
 	    info.bytes_sent == 0x0102030405060709);
-	CHECK(strcmp((char *)info.cc, "cubic") == 0 && info.known == 15);
+	CHECK(strcmp((char *)info.cc, "cubic") == 0 && info.known == 31);
 	CHECK(parse(p, size, &again, NULL) == 0 && memcmp(&row, &again, sizeof(row)) == 0);
 
 	/* Old kernels leave rubbish behind an IPv4 address. */
@@ -285,6 +289,36 @@ test_reply(size_t shift)
 	CHECK(parse(p, size, &row, NULL) == 0 && (row.flags & TD_ROW_UID) == 0);
 	p[16] = 1;
 	CHECK(parse(p, size, &row, NULL) == -EBADMSG);
+}
+
+/* acknowledged, sent, of that again, and did it send a FIN that was answered? */
+static int
+says_opened(uint64_t acked, uint64_t sent, uint64_t again, int fin)
+{
+	unsigned char buffer[1024] = {0}, tcp[280] = {0};
+	size_t size = HEADER + MESSAGE;
+	struct td_row row;
+	struct td_info info;
+
+	put16(buffer, 4, TD_TCPDIAG_GETSOCK);
+	buffer[16] = 2;
+	tcp[0] = fin ? TD_STATE_FIN_WAIT2 : TD_STATE_ESTABLISHED;
+	put(tcp, 120, &acked, 8);
+	put(tcp, 200, &sent, 8);
+	put(tcp, 208, &again, 8);
+	size += attribute(buffer + size, 2, tcp, sizeof(tcp));
+	put32(buffer, 0, (uint32_t)size);
+	CHECK(parse(buffer, size, &row, &info) == 0);
+	return (info.known & TD_INFO_OPENED) != 0;
+}
+
+static void
+test_who_opened(void)
+{
+	CHECK(says_opened(1, 0, 0, 0) && !says_opened(0, 0, 0, 0));
+	CHECK(says_opened(8, 9, 2, 0) && !says_opened(7, 9, 2, 0));
+	CHECK(!says_opened(5, 9, 0, 0)); /* data is under way */
+	CHECK(says_opened(9, 7, 0, 1) && !says_opened(8, 7, 0, 1));
 }
 
 /* Every length that can be cut or lie, in memory that ends where it says. */
@@ -391,6 +425,7 @@ main(void)
 	test_destroy_request();
 	for (shift = 0; shift < 8; shift++)
 		test_reply(shift);
+	test_who_opened();
 	test_lies();
 	test_messages();
 	test_errno();

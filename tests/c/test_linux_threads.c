@@ -106,7 +106,6 @@ look(void *arg)
 	struct td_rows rows;
 	const char *step;
 	uint32_t *indices, ipv4, ipv6;
-	uint16_t first, last;
 	size_t n;
 
 	(void)arg;
@@ -123,7 +122,6 @@ look(void *arg)
 		CHECK(td_ifindices(own, &indices, &n, &step) == 0 && n == 1);
 		free(indices);
 		CHECK(td_rules(own, &ipv4, &ipv6, &step) == 0);
-		CHECK(td_local_ports(own, &first, &last, &step) == 0);
 		CHECK(td_process(getpid(), "NOTHING", &process, &step) == 0);
 		CHECK(process.sockets_error == 0);
 		CHECK(process.count >= 2 * PAIRS + 1 && process.value == NULL);

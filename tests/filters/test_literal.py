@@ -126,9 +126,9 @@ def test_composition():
         Filter(None)
 
 
-def connection(*, owner=None, inode=100, info=None, lport=22, **where):
+def connection(*, owner=None, inode=100, info=None, lport=22, laddr=(10, 0, 0, 1), **where):
     row = (
-        bytes([10, 0, 0, 1]) + bytes(12),
+        bytes(laddr) + bytes(12),
         bytes([10, 0, 0, 2]) + bytes(12),
         1,
         inode,
@@ -200,11 +200,11 @@ def test_a_connection_of_another_namespace_is_not_judged_by_our_listeners_and_in
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         for where in ({}, {"netns": netns.identity()}):
-            own = connection(lport=port, **where)
+            own = connection(lport=port, laddr=(127, 0, 0, 1), **where)
             assert Filter("in").matches(own) and Filter("not out").matches(own) and Filter("not dev lo").matches(own)
         for where in ({"netns": "blue"}, {"netns": "net:[1]"}, {"zone": 3}):
             other = connection(lport=port, **where)
             for text in ("in", "out", "dev lo"):
                 assert not Filter(text).matches(other) and not Filter(f"not {text}").matches(other)
-            facts = cases.Facts(listeners={port}, interfaces={"lo": 1})
+            facts = cases.Facts(listeners=cases.Listening([cases.listener(port)]), interfaces={"lo": 1})
             assert Filter("in and not dev lo").matches(other, facts), "facts that are given are of its namespace"

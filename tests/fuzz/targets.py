@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 from support import oracle
-from support.filter_cases import CGROUPS, INTERFACES, MAPPED, V4, V6
+from support.filter_cases import CGROUPS, INTERFACES, MAPPED, V4, V6, Listening, listener
 
 from tcpdrop.cli import address_file, saved
 from tcpdrop.cli.output import classic_lines, table_lines
@@ -83,7 +83,7 @@ def _rows():
 
 
 ROWS = _rows()
-KNOWN = Facts(listeners=frozenset([22, 80]), interfaces=INTERFACES, ephemeral=(32768, 60999), owners=None, cgroups=True)
+KNOWN = Facts(listeners=Listening([listener(22), listener(80, family=6, dual=True)]), interfaces=INTERFACES, owners=None, cgroups=True)
 KNOWN._cgroup_ids.update(CGROUPS)
 
 

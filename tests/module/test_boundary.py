@@ -172,7 +172,6 @@ def test_steps_name_the_failing_call():
         (lambda: _tcpdrop.abort_descriptor(-1, *GOOD), errno.EBADF, "fcntl"),
         (lambda: _tcpdrop.interfaces(-1), errno.EBADF, "setns"),
         (lambda: _tcpdrop.ifindices(-1), errno.EBADF, "setns"),
-        (lambda: _tcpdrop.local_ports(-1), errno.EBADF, "setns"),
     ):
         with pytest.raises(OSError) as caught:
             call()
@@ -219,7 +218,6 @@ def test_signatures_and_documentation():
         "abort_rows",
         "interfaces",
         "ifindices",
-        "local_ports",
         "probe",
         "process",
         "is_absent",

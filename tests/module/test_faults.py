@@ -17,7 +17,7 @@ PYPY = sys.implementation.name == "pypy"
 MAIN = Path(__file__).parents[1] / "support" / "faults_main.py"
 CHANGE_NOTHING = [
     *("list_connections", "list_connections details", "list_connections threads", "list_connections scope"),
-    *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices", "local_ports"),
+    *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices"),
     *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines"),
 ]
 CONVERSE = ["conversation", "conversation open", "conversation scope"]

@@ -77,7 +77,6 @@ calls = [
     (1, lambda: _tcpdrop.abort(*tup, cookie="")),
     (1, lambda: _tcpdrop.probe()),
     (1, lambda: _tcpdrop.interfaces()),
-    (1, lambda: _tcpdrop.local_ports()),
     (1, lambda: _tcpdrop.list_connections(LISTEN)),  # cheap: the kernel's small table
     (1, lambda: _tcpdrop.list_connections(LISTEN, details=1)),
     (20, lambda: _tcpdrop.list_connections(0xffe)),
@@ -120,8 +119,6 @@ if linux:
         (1, lambda: _tcpdrop.ifindices()),
         (5, lambda: _tcpdrop.ifindices(null.fileno())),
         (5, lambda: _tcpdrop.lookup_each([tup], bytes(4), scope=null.fileno())),
-        (5, lambda: _tcpdrop.local_ports(null.fileno())),
-        (5, lambda: _tcpdrop.local_ports(own.fileno())),
         (5, lambda: _tcpdrop.ifindices(null.fileno())),
         (1, lambda: _tcpdrop.ifindices()),
         (1, lambda: _tcpdrop.mptcp_sockets()),

@@ -15,8 +15,27 @@ from tcpdrop.filters.facts import Facts
 from tcpdrop.filters.nodes import And, Not, Or, both, either, negate
 from tcpdrop.filters.owned import Cgroup, Comm, Kernel, Pid, Unit, User
 from tcpdrop.filters.sockets import Dev, Direction, State
-from tcpdrop.model.rows import CGROUP, FLAGS, IFINDEX, INODE, LPORT, ROW_CGROUP, ROW_FIELDS, ROW_UID, STATE, UID
+from tcpdrop.model.rows import (
+    CGROUP,
+    FAMILY,
+    FLAGS,
+    IFINDEX,
+    INFO_FIELDS,
+    INFO_OPENED,
+    INODE,
+    KNOWN,
+    LADDR,
+    LPORT,
+    RADDR,
+    ROW_CGROUP,
+    ROW_FIELDS,
+    ROW_UID,
+    RPORT,
+    STATE,
+    UID,
+)
 from tcpdrop.system.holders import Owners
+from tcpdrop.system.listeners import Listeners
 
 pytestmark = pytest.mark.pure
 
@@ -28,7 +47,7 @@ PATHS = ("/system.slice/nginx.service", "/system.slice/ssh.service", "/user.slic
 CGROUPS = {"/a": frozenset((1, 2)), "/b": frozenset((3,))}
 OTHER_CGROUPS = {"/a": frozenset((3, 4)), "/b": frozenset((1, 2, 4))}
 INTERFACES = {"lo": 1, "eth0": 2}
-EPHEMERAL = (40000, 50000)
+ANY, LOOP, OUR, OTHER = (bytes(addr) + bytes(12) for addr in ((0, 0, 0, 0), (127, 0, 0, 1), (10, 0, 0, 1), (10, 0, 0, 2)))
 
 
 class Host:
@@ -36,9 +55,10 @@ class Host:
 
     def __init__(self, dice):
         self.processes = {pid: (dice.choice(NAMES), frozenset((dice.choice((0, 7)),)), dice.choice(PATHS)) for pid in range(2, 8)}
-        self.listeners = frozenset(dice.sample((22, 80, 45000), 2))
-        #: was what is at a port of neither sort accepted, by a listener that has gone?  None: nothing is said of it
-        self.accepted = dice.choice((True, False))
+        #: port -> on which address there is a listener
+        self.listeners = {port: dice.choice((ANY, OUR, OTHER, LOOP)) for port in dice.sample((22, 80, 45000), 2)}
+        #: inode -> was it accepted: by one of these, by one that has gone, or by one at another port (TPROXY)?
+        self.accepted = {}
         #: inode -> those who hold it, and whether a table of descriptors shows that
         self.held = {}
         self.rows = []
@@ -48,14 +68,22 @@ class Host:
             self.held[inode] = (holders, where)
             self.rows.append(self._row(dice, inode))
 
-    @staticmethod
-    def _row(dice, inode):
+    def _row(self, dice, inode):
         row = [0] * len(ROW_FIELDS)
-        row[0] = row[1] = bytes(16)
+        row[FAMILY], row[LADDR], row[RADDR], row[RPORT] = 4, dice.choice((OUR, LOOP)), dice.choice((OTHER, LOOP)), dice.choice((80, 5000))
         row[INODE], row[LPORT], row[STATE], row[IFINDEX] = inode, dice.choice((22, 80, 45000, 41000, 9000)), 1, dice.choice((0, 1, 2))
+        # Nobody opens what a listener has, and what nobody accepts here no other end of this host is.
+        taken, opened = self.taken(row), row[RADDR] == LOOP and self.takes(LOOP, row[RPORT])
+        self.accepted[inode] = dice.choice((True, False)) if taken == opened else taken
         row[UID], row[CGROUP] = dice.choice((0, 7)), dice.choice((1, 2, 3, 4))
         row[FLAGS] = (ROW_UID if inode else 0) | ROW_CGROUP
         return row
+
+    def takes(self, addr, port):
+        return self.listeners.get(port) in (ANY, addr)
+
+    def taken(self, row):
+        return self.takes(row[LADDR], row[LPORT]) and row[IFINDEX] == 0
 
     def answer(self, node, row):
         """What is true of a row; None where the words have no meaning for it."""
@@ -77,11 +105,7 @@ class Host:
         if isinstance(node, Dev):
             return row[IFINDEX] == INTERFACES[node.args[0]]
         if isinstance(node, Direction):
-            if row[LPORT] in self.listeners:
-                return node.args[0] == "in"
-            if EPHEMERAL[0] <= row[LPORT] <= EPHEMERAL[1]:
-                return node.args[0] == "out"
-            return None if self.accepted is None else (node.args[0] == "in") is self.accepted
+            return (node.args[0] == "in") is self.accepted[row[INODE]]
         if not row[INODE]:
             return False if isinstance(node, Kernel) else None
         if isinstance(node, Kernel):
@@ -97,8 +121,25 @@ class Host:
         return any(node.args[0] in path.split("/") for _, _, path in about)
 
 
+def listening(host):
+    """The rows of its listeners, and of one that takes nothing of IPv4."""
+    rows = []
+    for port, addr in [*host.listeners.items(), (41000, bytes(16))]:
+        row = [0] * len(ROW_FIELDS)
+        row[FAMILY], row[LADDR], row[LPORT], row[STATE] = 4 if port in host.listeners else 6, addr, port, 10
+        rows.append(row)
+    return rows
+
+
+def counted(host, row):
+    """What the kernel's counters say of it: that its SYN was acknowledged, if it was the one that opened it."""
+    info = [0] * len(INFO_FIELDS)
+    info[KNOWN] = 0 if host.accepted[row[INODE]] else INFO_OPENED
+    return info
+
+
 def view(dice, host):
-    """(facts, rows) as somebody sees them who may see less and less."""
+    """(facts, rows with their details) as somebody sees them who may see less and less."""
     blind = dice.choice((0.0, 0.1, 0.3, 0.6))
 
     def lost():
@@ -118,8 +159,7 @@ def view(dice, host):
         owners.processes._uids[pid] = None if pid in hidden or lost() else uids
         owners.processes._cgroups[pid] = None if pid in hidden or lost() else path
     facts = Facts(
-        listeners=None if lost() else host.listeners,
-        ephemeral=None if lost() else EPHEMERAL,
+        listeners=None if lost() else Listeners(listening(host)),
         interfaces=None if lost() else INTERFACES,
         owners=None if lost() else owners,
         cgroups=True,
@@ -134,7 +174,7 @@ def view(dice, host):
             row[FLAGS] &= ~ROW_UID
         if lost():
             row[FLAGS] &= ~ROW_CGROUP
-        rows.append(tuple(row))
+        rows.append((tuple(row), None if lost() else counted(host, row)))
     return facts, rows
 
 
@@ -177,8 +217,8 @@ def test_what_is_certain_of_a_view_is_so(every_process_exists, seed):
         facts, rows = view(dice, host)
         node = expression(dice)
         test = node.compiled()
-        for row, truth in zip(rows, host.rows):
-            said, so = test(row, None, facts), host.answer(node, truth)
+        for (row, info), truth in zip(rows, host.rows):
+            said, so = test(row, info, facts), host.answer(node, truth)
             if said is None:
                 unknown += 1
             elif so is not None:
@@ -193,16 +233,16 @@ def test_who_sees_everything_is_as_certain_as_before(every_process_exists):
     dice = random.Random(4)
     for _ in range(1000):
         host = Host(dice)
-        host.accepted = None
+        host.accepted = {row[INODE]: host.taken(row) and row[RADDR] != LOOP for row in host.rows}  # no listener has gone
         full = Owners(
             {i: sorted(p) for i, (p, w) in host.held.items() if w == "tables" and p}, {*host.processes}, (), hidden=False, everyone=True
         )
         for pid, (name, uids, path) in host.processes.items():
             full.processes._comms[pid], full.processes._uids[pid], full.processes._cgroups[pid] = name, uids, path
-        facts = Facts(listeners=host.listeners, ephemeral=EPHEMERAL, interfaces=INTERFACES, owners=full, cgroups=True)
+        facts = Facts(listeners=Listeners(listening(host)), interfaces=INTERFACES, owners=full, cgroups=True)
         facts._cgroup_ids.update(CGROUPS)
         facts._other_cgroups.update(OTHER_CGROUPS)
         node = expression(dice)
         for row in map(tuple, host.rows):
             if host.held[row[INODE]][1] == "tables" and row[INODE] and host.answer(node, row) is not None:
-                assert node.compiled()(row, None, facts) is host.answer(node, row), str(node)
+                assert node.compiled()(row, counted(host, row), facts) is host.answer(node, row), str(node)

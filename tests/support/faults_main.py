@@ -276,7 +276,6 @@ def cases(world):
         "interfaces": lambda: Case("interfaces", lambda: _tcpdrop.interfaces()),
         "interfaces scope": lambda: Case("interfaces", lambda: _tcpdrop.interfaces(own)),
         "ifindices": lambda: Case("ifindices", lambda: _tcpdrop.ifindices()),
-        "local_ports": lambda: Case("local_ports", lambda: _tcpdrop.local_ports()),
         "probe": lambda: Case("probe", lambda: _tcpdrop.probe()),
         "routes": lambda: Questions("routes", lambda: _tcpdrop.routes(found * 70)),
         "links": lambda: Questions("links", lambda: _tcpdrop.links(loopback * 30)),

@@ -12,8 +12,9 @@ from tcpdrop.filters.measures import Congestion, Measure
 from tcpdrop.filters.nodes import both, either, negate
 from tcpdrop.filters.owned import Cgroup, Comm, Kernel, Mine, Pid, Unit, User
 from tcpdrop.filters.sockets import Dev, Direction, Family, Loopback, State
-from tcpdrop.model.rows import LISTEN, ROW, ROW_CGROUP, ROW_QUEUES, ROW_UID
+from tcpdrop.model.rows import LISTEN, ROW, ROW_CGROUP, ROW_DUAL, ROW_FIELDS, ROW_QUEUES, ROW_UID
 from tcpdrop.system.holders import Owners
+from tcpdrop.system.listeners import Listeners
 
 PORTS = [1, 22, 80, 443, 1024, 32768, 40000, 65535]
 V4 = [socket.inet_aton(a) for a in ("127.0.0.1", "127.1.0.9", "10.0.0.1", "10.0.0.2", "10.1.0.1", "192.0.2.7", "0.0.0.0")]
@@ -68,9 +69,44 @@ infos = st.none() | st.tuples(
     st.sampled_from([0, 20000]),
     st.integers(0, 2),
     st.sampled_from([b"cubic\0", b"bbr\0"]),
-    st.integers(0, 15),
+    st.integers(0, 31),
     st.just(0),
 )
+
+
+class Listening(Listeners):
+    """Listeners that keep their rows, for the oracle."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows):
+        super().__init__(rows)
+        self.rows = rows
+
+
+def listener(port, addr=bytes(16), *, family=4, ifindex=0, dual=False):
+    """The row of a socket that listens, on every address of IPv4 if nothing else is said."""
+    row = dict.fromkeys(ROW_FIELDS, 0)
+    row.update(laddr=addr, raddr=bytes(16), lport=port, family=family, state=LISTEN, ifindex=ifindex, flags=ROW_DUAL if dual else 0)
+    return tuple(row.values())
+
+
+listening = st.lists(
+    st.one_of(
+        st.builds(
+            listener, st.sampled_from(PORTS), st.sampled_from(V4).map(lambda addr: addr + bytes(12)), ifindex=st.sampled_from([0, 0, 1])
+        ),
+        st.builds(
+            listener,
+            st.sampled_from(PORTS),
+            st.sampled_from([*V6, *(MAPPED + addr for addr in V4)]),
+            family=st.just(6),
+            ifindex=st.sampled_from([0, 0, 1]),
+            dual=st.booleans(),
+        ),
+    ),
+    max_size=4,
+).map(Listening)
 
 
 @st.composite
@@ -88,9 +124,8 @@ def owners(draw):
 @st.composite
 def facts(draw):
     known = Facts(
-        listeners=draw(st.none() | st.frozensets(st.sampled_from(PORTS))),
+        listeners=draw(st.none() | listening),
         interfaces=draw(st.none() | st.just(INTERFACES)),
-        ephemeral=draw(st.none() | st.just((32768, 60999))),
         owners=draw(st.none() | owners()),
         cgroups=True,
     )

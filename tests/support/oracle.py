@@ -76,16 +76,35 @@ def dev(node, row, info, facts):
 
 
 def direction(node, row, info, facts):
-    if facts.listeners is None:
-        return None
     if row[rows.STATE] == rows.LISTEN:
         return False
-    if row[rows.LPORT] in facts.listeners:
-        return node.args[0] == "in"
-    if facts.ephemeral is None:
+    if row[rows.STATE] == rows.SYN_SENT or (info is not None and info[rows.KNOWN] & rows.INFO_OPENED):
+        return node.args[0] == "out"
+    if facts.listeners is None:
         return None
-    lo, hi = facts.ephemeral
-    return node.args[0] == "out" if lo <= row[rows.LPORT] <= hi else None
+    ours, theirs = packed_addr(row, rows.LADDR), packed_addr(row, rows.RADDR)
+    came = any(
+        one[rows.LPORT] == row[rows.LPORT]
+        and takes(one, ours)
+        and not (one[rows.FAMILY] == 4 and row[rows.FAMILY] == 6)
+        and (one[rows.IFINDEX] == row[rows.IFINDEX] or (one[rows.IFINDEX] == 0 and is_link_local(theirs)))
+        for one in facts.listeners.rows
+    )
+    loop = theirs == bytes(15) + b"\1" or (len(theirs) == 4 and theirs[0] == 127)
+    went = loop and any(one[rows.LPORT] == row[rows.RPORT] and takes(one, theirs) for one in facts.listeners.rows)
+    return None if came == went else (node.args[0] == "in") == came
+
+
+def takes(listener, addr):
+    """Does it take what comes to this address?"""
+    mine = packed_addr(listener, rows.LADDR)
+    if len(mine) == len(addr):
+        return mine in (addr, bytes(len(addr)))
+    return mine == bytes(16) and bool(listener[rows.FLAGS] & rows.ROW_DUAL)
+
+
+def is_link_local(addr):
+    return len(addr) == 16 and bits_of(addr).startswith("1111111010")
 
 
 def pid(node, row, info, facts):
