@@ -151,14 +151,14 @@ class Guard:
         return number
 
     def _spare_accepted(self, look: _Look) -> None:
-        """No login service is known to hold one: whatever a listener accepted may be the operator's way in.
+        """No login service is known to hold one: whatever was not certainly opened here may be the operator's way in.
 
         But not what was started from within his own session: that cannot carry it.
         """
         family = set(ancestors()) - {1}
         within = {os.getpid(): True}  # of few processes, who may hold thousands
         for row in ROW.iter_unpack(look.data):
-            if row[LPORT] not in look.listening:
+            if look.was_opened_here(row):
                 continue
             pids = look.holders(row)
             for pid in pids:
@@ -279,7 +279,7 @@ class Guard:
 
 
 class _Look:
-    """The connections of one network namespace, who holds each, and where somebody listens.
+    """The connections of one network namespace, who holds each, where somebody listens, and which were opened from here.
 
     among: rows of a selection, for a dump is no snapshot.
     """
@@ -289,6 +289,14 @@ class _Look:
         self.data = table.tobytes() + b"".join(ROW.pack(*row) for row in missed(table, among, scope))
         self.owners: Owners
         self.listening = kernel.listening_ports(scope)
+        self._scope = scope
+        self._opened: set[Ends] | None = None
+
+    def was_opened_here(self, row: Row) -> bool:
+        """For certain?  That nobody listens on its port says nothing: `nc -l` does not any more once it has accepted."""
+        if self._opened is None:
+            self._opened = {ends_of(one) for one, answer in answers(Filter("out"), scope=self._scope, among=[]) if answer}
+        return ends_of(row) in self._opened
 
     def holders(self, row: Row) -> tuple[int, ...]:
         """Those that were seen."""

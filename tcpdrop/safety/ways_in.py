@@ -10,6 +10,8 @@ from ..model.rows import ESTABLISHED, ROW, STATE
 from ..system import kernel, netns, platform
 from ..system.lookups import Lookups
 from ..system.relays import Relays
+from ..system.tunnels import carriers as carriers_of_tunnel
+from ..system.tunnels import is_tunnel
 from . import carriers
 from .session import ancestors, follow_mirrors
 
@@ -29,6 +31,8 @@ def follow_everywhere(own: OwnSession) -> list[Namespace]:
     """
     places: list[Namespace] = []
     where = [Lookups()]
+    if platform.TELLS_PEER and _follow_tunnels(own, where[0]):
+        follow_mirrors(own, where)
     if platform.NETNS and not all(is_loopback(raddr) for _, _, raddr, _ in own.unmet):
         for namespace in netns.namespaces("all"):
             try:
@@ -43,6 +47,35 @@ def follow_everywhere(own: OwnSession) -> list[Namespace]:
         follow_mirrors(own, where)
     _conclude(own, where)
     return places
+
+
+def _follow_tunnels(own: OwnSession, lookups: Lookups) -> bool:
+    """Who carries the device by which the session comes, a VPN's say, carries the session: has anybody been noted?"""
+    seen: set[int] = set()
+    tunnels: set[str] = set()
+    while True:
+        new = [(inode, row) for inode, row in own.held() if inode not in seen]
+        if not new:
+            return bool(tunnels)
+        seen.update(inode for inode, _ in new)
+        for device in {_way_to(row, lookups) for _, row in new} - {""} - tunnels:
+            if not is_tunnel(device):
+                continue
+            tunnels.add(device)
+            pids = carriers_of_tunnel(device)
+            for pid in pids:
+                own.add_carrier(pid)
+            if not pids:
+                own.relay_unseen = f"who carries {device}, by which your connection comes, cannot be seen"
+
+
+def _way_to(row: Row, lookups: Lookups) -> str:
+    """The device by which a packet leaves for the other end; "" where there is none, or it cannot be told."""
+    try:
+        ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
+        return "" if error else lookups.name_of(device)
+    except (Error, ValueError):
+        return ""
 
 
 def _conclude(own: OwnSession, where: Sequence[Lookups]) -> None:

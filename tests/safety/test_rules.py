@@ -226,7 +226,7 @@ def test_what_a_rule_cannot_decide_is_protected(holder):
     """Whether the process of that name holds the socket cannot be seen: it may."""
     pair = holder.pair()
     rule = f"comm {procfs.command_of(holder.pid)}"
-    done = tcpdrop("drop", "--protect", rule, f"lport {pair.lport}", wrapper=needs(*NEARLY_NOBODY))
+    done = tcpdrop("drop", "--include-self", "--protect", rule, f"lport {pair.lport}", wrapper=needs(*NEARLY_NOBODY))
     assert (done.status, done.out) == (4, "")
     assert f"by --protect '{rule}', which cannot be decided here" in done.err
     assert pair.alive()

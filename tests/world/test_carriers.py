@@ -152,6 +152,8 @@ if service == 0:  # it accepts, and is no ancestor of the shell that it carries
     server = socket.create_server(("127.0.0.1", 0))
     print(server.getsockname()[1], flush=True)
     accepted = server.accept()[0]
+    if name == "my-nc":
+        server.close()  # as `nc -l` does
     time.sleep(60)
     os._exit(0)
 if os.fork() == 0:
@@ -200,7 +202,7 @@ class Service:
         self.process.stdout.close()
 
 
-@pytest.mark.parametrize("name", ["xrdp", "etserver", "Xvnc", "tailscaled", "my-own-remote"])
+@pytest.mark.parametrize("name", ["xrdp", "etserver", "Xvnc", "tailscaled", "my-own-remote", "my-nc"])
 def test_a_shell_beside_a_service_that_accepted_its_way_in(holder, tmp_path, name):
     out = tmp_path / "out"
     client = holder.socket()
@@ -212,7 +214,7 @@ def test_a_shell_beside_a_service_that_accepted_its_way_in(holder, tmp_path, nam
         until(out.exists, "the command at its terminal", 30)
         said = out.read_text()
         assert "status 4" in said and "protected (" in said and "your own login cannot be told" in said, said
-        if name == "my-own-remote":
+        if name.startswith("my-"):
             assert "no login service that is known" in said and "'login NAME' in /etc/tcpdrop.conf" in said, said
         assert client.errno("send", b"x") == 0
         client.close()
