@@ -189,16 +189,26 @@ td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack)
 /*
  * Did this end open the connection?  Its SYN counts among what was acknowledged
  * then, as a FIN does, and the SYN that answers one never does: tcp_ack().  It is
- * not told while data is under way, and where sending failed in this host.
+ * not told while data is under way, where sending failed in this host, nor where
+ * a FIN may be acknowledged since the state was read: tcp_get_info() reads that
+ * first, and the counters under the socket's lock.
  */
 static int
 has_opened(const unsigned char *p)
 {
 	uint64_t data = td_get64(p + INFO_BYTES_SENT) -
 	    td_get64(p + INFO_BYTES_RETRANS);
-	uint64_t fin = p[INFO_STATE] == TD_STATE_FIN_WAIT2 ? 1 : 0;
+	uint64_t acked = td_get64(p + INFO_BYTES_ACKED);
 
-	return td_get64(p + INFO_BYTES_ACKED) == data + fin + 1;
+	switch (p[INFO_STATE]) {
+	case TD_STATE_ESTABLISHED:
+	case TD_STATE_CLOSE_WAIT:
+		return acked == data + 1;
+	case TD_STATE_FIN_WAIT2:
+		return acked == data + 2;
+	default:
+		return 0;
+	}
 }
 
 static void

@@ -89,7 +89,7 @@ def _items(text: str, shown: bool = True) -> Iterator[tuple[Connection | Sought,
         try:
             if _is_json(text, at):
                 value, end = _json(text, at, end)
-                yield from _connections(value)
+                yield from _connections(value, shown)
             else:
                 named = lines.read(line.strip("\r\n"))
                 if named is not None:
@@ -195,11 +195,11 @@ def _json(text: str, at: int, end: int) -> tuple[object, int]:
         return value, _beyond_blanks(text, stop)
 
 
-def _connections(value: object) -> Iterator[tuple[Connection, str | None]]:
+def _connections(value: object, shown: bool) -> Iterator[tuple[Connection, str | None]]:
     """What a value of ours names: the document of --json, one connection of it, a line of --jsonl, or a list of these."""
     if isinstance(value, list):
         for one in value:
-            yield from _connections(one)
+            yield from _connections(one, shown)
         return
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} is no connection")
@@ -207,9 +207,9 @@ def _connections(value: object) -> Iterator[tuple[Connection, str | None]]:
         raise ValueError(f"schema {value['schema']!r} is not {SCHEMA}")
     kind = value.get("type")
     if kind == "error":
-        raise _upstream(value)
+        raise _upstream(value, shown)
     if isinstance(value.get("connections"), list):
-        yield from _connections(value["connections"])
+        yield from _connections(value["connections"], shown)
     elif kind == "connection" or (kind is None and "local_addr" in value):
         yield _by_cookie(value)
     elif kind != "summary":
@@ -217,8 +217,9 @@ def _connections(value: object) -> Iterator[tuple[Connection, str | None]]:
         raise ValueError(f"it is {what}: take the output of 'tcpdrop list --json' or --jsonl")
 
 
-def _upstream(value: dict[str, object]) -> Error:
-    return Error("the command that was to name the connections failed: " + printable(str(value.get("error")), _LONGEST), what="--from")
+def _upstream(value: dict[str, object], shown: bool) -> Error:
+    why = ": " + printable(str(value.get("error")), _LONGEST) if shown else ""
+    return Error("the command that was to name the connections failed" + why, what="--from")
 
 
 def _by_cookie(entry: dict[str, object]) -> tuple[Connection, str | None]:

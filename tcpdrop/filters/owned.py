@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ..model.globs import glob
+from ..model.globs import glob, is_pattern
 from ..model.rows import CGROUP, FLAGS, INODE, PID, ROW_CGROUP, ROW_UID, UID
 from ..system import procfs
 from . import bytecode
@@ -121,7 +121,7 @@ def may_be_longer(name: str) -> bool:
 
 def could_match(pattern: str, name: str) -> bool:
     """Does the pattern match some name that begins like this one?  A plain name is meant as the kernel shows it: no."""
-    if not any(char in pattern for char in "*?["):
+    if not is_pattern(pattern):
         return False
     if name and "\udc80" <= name[-1] <= "\udcff":  # cut inside a character
         name = name.rstrip("".join(map(chr, range(0xDC80, 0xDD00))))

@@ -12,9 +12,9 @@ from ..model.addresses import LONGEST, harmless, is_number, looks_numeric, print
 from ..model.nearest import nearest
 from ..model.rows import state_number
 from ..system import platform
-from .lexer import BLANKS, COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, tokens
+from .lexer import BLANKS, COMPARISON_WORDS, COMPARISONS, CONNECTIVES, END, RESERVED, SYMBOL, WORD, join, quoted, tokens
 from .nodes import MAX_DEPTH, both, either, negate
-from .vocabulary import COMPARED, KEEP_BLANKS, NOTHING, ONE, PORTS, WORDS, refusal
+from .vocabulary import COMPARED, MAY_HAVE_BLANKS, NOTHING, ONE, PORTS, WORDS, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,8 +101,11 @@ class Reader:
             raise self.error(f"expected {expected} after {word}, not '{token.text}'")
         if token.kind == WORD and token.text in RESERVED:
             raise self.error(f'expected {expected} after {word}; if {token.text} is meant as a value, write "{token.text}"')
+        if token.given != token.text and word in MAY_HAVE_BLANKS:
+            either = f"write {word} {token.text}, or {word} {quoted(token.given)} if the name has it"
+            raise self.error(f"a blank stands beside '{printable(token.text)}': {printable(either)}")
         try:
-            value = read(token.given if word in KEEP_BLANKS else token.text.strip(BLANKS))
+            value = read(token.text if word in MAY_HAVE_BLANKS else token.text.strip(BLANKS))
         except ValueError as error:
             raise self.error(f"{error}" if token.text else f"expected {expected} after {word}, not an empty string") from None
         self.advance()

@@ -14,7 +14,7 @@ import os
 from itertools import product
 from math import prod
 
-from ..model.globs import is_within
+from ..model.globs import is_pattern, is_within
 from .endpoints import Address, Port
 from .facts import cgroup_parts
 from .measures import COMPARE, Congestion, Measure
@@ -38,6 +38,8 @@ _VALUES = 128
 _COMBINED = 1024
 #: beyond so many ways it costs more to find which leave out least than to try all
 _COMPARED = 64
+#: names of processes, each with each, of which the one is looked for within the other
+_PAIRS = 1 << 16
 
 _COUNTED_IN_32_BITS = ("idle", "rtt", "recvq", "sendq", "retrans")
 
@@ -48,7 +50,10 @@ def ways(root: Node, size: int, counts: Callable[[Node], bool]) -> Iterator[dict
     for node, positive in walk(root):
         if counts(node):
             signs.setdefault(node, set()).add(positive)
-    looks = {node: _alternatives(node, size, signs) for node in signs}
+    names = [node for node in signs if isinstance(node, Comm)]
+    if sum(is_pattern(node.args[0]) for node in names) * len(names) > _PAIRS:
+        names = []
+    looks = {node: _alternatives(node, size, names) for node in signs}
     each = [
         [dict(zip(nodes, way)) for way in _least(found, [signs[node] for node in nodes])]
         for group in _connected(looks)
@@ -61,7 +66,7 @@ def ways(root: Node, size: int, counts: Callable[[Node], bool]) -> Iterator[dict
 # ---- what predicates look at
 
 
-def _alternatives(node: Node, size: int, others: Iterable[Node]) -> Alternatives:
+def _alternatives(node: Node, size: int, names: Iterable[Comm]) -> Alternatives:
     """Of a predicate of which nothing else is known its own answer is what it looks at."""
     if isinstance(node, Port):
         return [[_port(end, node.ranges)] for end in _ends(node)]
@@ -77,8 +82,8 @@ def _alternatives(node: Node, size: int, others: Iterable[Node]) -> Alternatives
         return [[("cgroup", lambda value: value[: len(parts)] == parts, (parts, ("",)))]]
     if isinstance(node, Pid):
         return [[_is_so(("pid", pid))] for pid in node.pids]
-    if isinstance(node, Comm):
-        return [[_is_so(one)] for one in others if isinstance(one, Comm) and is_within(one.args[0], node.args[0])]
+    if isinstance(node, Comm) and is_pattern(node.args[0]):
+        return [[_is_so(one)] for one in names if is_within(one.args[0], node.args[0])] or _own(node)
     if isinstance(node, User) and node.args[0] == os.geteuid():
         return [[_is_so(node)], [_is_so(Mine())]]
     return _own(node)

@@ -159,7 +159,7 @@ WORDS = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
 #: keyword -> its row
 KEYWORDS = {row.keyword: row for row in _ROWS if row.keyword}
 #: whose values may begin or end with a blank; no unit, interface or user has such a name
-KEEP_BLANKS = frozenset(["comm", "cgroup"])
+MAY_HAVE_BLANKS = frozenset(["comm", "cgroup"])
 #: what may be written for a state
 STATES = (*map(spelled, range(1, len(STATE_NAMES))), *STATE_GROUPS)
 

@@ -19,8 +19,13 @@ def glob(pattern: str) -> Callable[[str], bool]:
     return _GLOBS[pattern]
 
 
+def is_pattern(name: str) -> bool:
+    """Does it stand for other names than itself?"""
+    return any(char in name for char in "*?[")
+
+
 def _make_glob(pattern: str) -> Callable[[str], bool]:
-    if not any(char in pattern for char in "*?["):
+    if not is_pattern(pattern):
         return pattern.__eq__
     # They load re: only who asks for a pattern pays.
     import re
@@ -35,5 +40,6 @@ def is_within(pattern: str, other: str) -> bool:
     if pattern == other:
         return True
     # Of a pattern what stands for anything may only be where the other has a star.
-    plain = not any(char in pattern for char in "*?[")
-    return (plain or not any(char in other for char in "?[")) and glob(other)(pattern)
+    if is_pattern(pattern) and ("[" in pattern or any(char in other for char in "?[")):
+        return False
+    return glob(other)(pattern)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from ..model.addresses import printable
-from ..model.globs import glob
+from ..model.globs import glob, is_pattern
 from . import cgroup_names, procfs
 
 TYPE_CHECKING = False
@@ -38,10 +38,6 @@ def unit_name(text: str) -> str:
             instead = f"name the service, like {text[: -len(suffix)]}.service"
             raise ValueError(f"'{printable(text)}' never matches: a {suffix[1:]} has no processes; {printable(instead)}")
     return text if text.endswith(SUFFIXES) or is_pattern(text) else text + ".service"
-
-
-def is_pattern(name: str) -> bool:
-    return any(char in name for char in "*?[")
 
 
 class Unit:

@@ -229,6 +229,7 @@ reply(unsigned char *p)
 	put(info, 200, &v, 8);
 	v++;
 	put(info, 120, &v, 8); /* one more than it sent is acknowledged: its SYN */
+	info[0] = TD_STATE_CLOSE_WAIT;
 	size += attribute(p + size, 8, "\1", 1);
 	size += attribute(p + size, 11, "\0", 1);
 	/* The sixth bit, from the end where the machine counts them. */
@@ -293,7 +294,7 @@ test_reply(size_t shift)
 
 /* acknowledged, sent, of that again, and did it send a FIN that was answered? */
 static int
-says_opened(uint64_t acked, uint64_t sent, uint64_t again, int fin)
+says_opened(uint64_t acked, uint64_t sent, uint64_t again, unsigned char state)
 {
 	unsigned char buffer[1024] = {0}, tcp[280] = {0};
 	size_t size = HEADER + MESSAGE;
@@ -302,7 +303,7 @@ says_opened(uint64_t acked, uint64_t sent, uint64_t again, int fin)
 
 	put16(buffer, 4, TD_TCPDIAG_GETSOCK);
 	buffer[16] = 2;
-	tcp[0] = fin ? TD_STATE_FIN_WAIT2 : TD_STATE_ESTABLISHED;
+	tcp[0] = state;
 	put(tcp, 120, &acked, 8);
 	put(tcp, 200, &sent, 8);
 	put(tcp, 208, &again, 8);
@@ -315,10 +316,19 @@ says_opened(uint64_t acked, uint64_t sent, uint64_t again, int fin)
 static void
 test_who_opened(void)
 {
-	CHECK(says_opened(1, 0, 0, 0) && !says_opened(0, 0, 0, 0));
-	CHECK(says_opened(8, 9, 2, 0) && !says_opened(7, 9, 2, 0));
-	CHECK(!says_opened(5, 9, 0, 0)); /* data is under way */
-	CHECK(says_opened(9, 7, 0, 1) && !says_opened(8, 7, 0, 1));
+	static const unsigned char sending[] = {TD_STATE_ESTABLISHED, TD_STATE_CLOSE_WAIT};
+	static const unsigned char ending[] = {TD_STATE_FIN_WAIT1, TD_STATE_CLOSING, TD_STATE_LAST_ACK};
+	size_t i;
+
+	for (i = 0; i < sizeof(sending); i++) {
+		CHECK(says_opened(1, 0, 0, sending[i]) && !says_opened(0, 0, 0, sending[i]));
+		CHECK(says_opened(8, 9, 2, sending[i]) && !says_opened(7, 9, 2, sending[i]));
+		CHECK(!says_opened(5, 9, 0, sending[i])); /* data is under way */
+	}
+	CHECK(says_opened(9, 7, 0, TD_STATE_FIN_WAIT2) && !says_opened(8, 7, 0, TD_STATE_FIN_WAIT2));
+	/* The FIN may be acknowledged since the state was read. */
+	for (i = 0; i < sizeof(ending); i++)
+		CHECK(!says_opened(6, 5, 0, ending[i]) && !says_opened(7, 5, 0, ending[i]));
 }
 
 /* Every length that can be cut or lie, in memory that ends where it says. */

@@ -249,7 +249,9 @@ with Holder() as ours, Holder(netns=True) as theirs:
 def test_a_listing_of_every_namespace_means_each_in_its_own(form):
     """The same ends exist here and there, and both die."""
     alone = needs("unshare", "--net", "--pid", "--fork", "--mount-proc")
-    done = run(*alone, sys.executable, "-c", WORLD, Path(__file__).parents[1], *EVERYWHERE[form])
+    # Below a shell that stays: what the first process there has accepted may be somebody's login.
+    script = [sys.executable, "-c", WORLD, Path(__file__).parents[1], *EVERYWHERE[form]]
+    done = run(*alone, "sh", "-c", '"$@"; exit', "sh", *script)
     assert done.status == 0, done
     everywhere, dropped, lport, rport, *states = json.loads(done.out)
     assert everywhere[0] == 0, everywhere

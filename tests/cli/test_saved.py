@@ -201,6 +201,14 @@ def test_a_file_that_is_named_is_not_shown(tmp_path, secret):
     assert why.startswith("tcpdrop: --from: line 2 cannot be read: ") and "is not shown" not in why
 
 
+def test_nor_why_the_command_had_failed_that_wrote_it(tmp_path):
+    saved = tmp_path / "victims"
+    saved.write_text('{"type": "error", "error": "secret"}\n', encoding="utf-8")
+    failed = "tcpdrop: --from: the command that was to name the connections failed"
+    assert tcpdrop("drop", "--from", saved) == (3, "", f"{failed}\n")
+    assert tcpdrop("drop", "--from", "-", stdin=None, input=saved.read_bytes()) == (3, "", f"{failed}: secret\n")
+
+
 def test_a_long_line_is_shown_in_part():
     done = tcpdrop("drop", "--from", "-", stdin=None, input=b"x" * 1_000_000 + b"\n")
     assert (done.status, done.out) == (2, "")

@@ -81,6 +81,7 @@ NARROW = [
 NARROW_ON_LINUX = [
     *("comm ??*", "comm [!x]*", "idle lt 5s or idle gt 5s", "not (comm a and comm b)", "not (dev lo and dev eth0)"),
     *("unit s*", "unit ssh?.service", "unit ?.service", "comm ab or not comm a*", "comm a? or not comm a*", "comm a or not comm [a]"),
+    "not comm x[a] or comm *]",
     *("cgroup /a/b or not cgroup /a", "cgroup /a or not cgroup /ab", "unit s* or not unit ssh?", f"mine or not user {os.geteuid()}"),
     *("kernel", "mine", "comm s*", "unit ssh", "cgroup /system.slice", "dev lo", "idle gt 0s", "cc cubic", "user root"),
 ]
