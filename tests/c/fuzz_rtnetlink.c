@@ -48,8 +48,12 @@ a_link(const struct td_message *m)
 		return;
 	CHECK(link.error == 0 || (link.flags == 0 && link.master == 0));
 	CHECK((m->type == TD_NLMSG_ERROR) == (link.error != 0));
-	if (link.flags != 0)
-		CHECK((td_get32(m->payload + 8) & 0x10001) == 0x10001);
+	if (link.error == 0) {
+		uint32_t flags = td_get32(m->payload + 8);
+
+		CHECK(((link.flags & TD_LINK_UP) != 0) == ((flags & 0x10001) == 0x10001));
+		CHECK(((link.flags & TD_LINK_LOOPBACK) != 0) == ((flags & 8) != 0));
+	}
 	if (link.master != 0)
 		CHECK(says(m, 16, 10, link.master));
 }
