@@ -177,10 +177,12 @@ def test_a_family_alone_is_no_selection(holder, option):
 
 BROAD = [("-a",), ("drop", "--all"), ("-s", "established"), ("drop", "--state=established"), ("drop", "-s", "all")]
 #: the same in the language, and what holds for every connection, or for all of a state, a family or a direction
-BROAD += [("drop", text) for text in ("state established", "state all", "not state listen", "exclude close-wait", "in or not in")]
+BROAD += [("drop", text) for text in ("state established", "state all", "not state listen", "exclude close-wait")]
 BROAD += [("drop", text) for text in ("port ge 1", "remote 0.0.0.0/0", "not rport gt 65535", "family inet", "lport 22 or not lport 22")]
 BROAD += [("drop", "--remote-addr=0.0.0.0/0", "--remote-port=1-65535")]
 BROAD += [("drop", "-s", "established", "port ge 1"), ("drop", "-4", "state all")]
+_SHOWN = pytest.mark.only_on("linux", reason="elsewhere it rarely shows which end opened a connection, and nothing is selected")
+BROAD += [pytest.param(("drop", "in or not in"), marks=_SHOWN)]
 
 
 @pytest.mark.parametrize("form", BROAD)
