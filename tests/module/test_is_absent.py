@@ -22,8 +22,14 @@ def test_what_is_there_and_what_is_not(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another")
 def test_what_may_not_be_looked_at(tmp_path, run):
     os.chmod(tmp_path, 0o700)
-    code = "import os, sys; os.setuid(65534); from tcpdrop import _tcpdrop; print(_tcpdrop.is_absent(sys.argv[1]))"
-    assert run(f"from tcpdrop import _tcpdrop; {code}", tmp_path / "nothing") == "False\n"
+    code = "import os; from tcpdrop import _tcpdrop; os.setuid(65534); print(_tcpdrop.is_absent(sys.argv[1]))"
+    try:
+        done = run(code, tmp_path / "nothing")
+    except AssertionError as e:
+        if "Invalid argument" not in str(e):
+            raise
+        pytest.skip("a user namespace with no other user")
+    assert done == "False\n"
 
 
 def test_what_is_no_path():
