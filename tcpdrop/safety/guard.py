@@ -155,7 +155,7 @@ class Guard:
 
         But not what was started from within his own session: that cannot carry it.
         """
-        family = set(ancestors()) - {1}
+        family = {os.getpid(), *ancestors()} - {1}
         within = {os.getpid(): True}  # of few processes, who may hold thousands
         for row in ROW.iter_unpack(look.data):
             if look.was_opened_here(row):

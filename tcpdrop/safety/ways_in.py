@@ -58,7 +58,12 @@ def _follow_tunnels(own: OwnSession, lookups: Lookups) -> bool:
         if not new:
             return bool(tunnels)
         seen.update(inode for inode, _ in new)
-        for device in {_way_to(row, lookups) for _, row in new} - {""} - tunnels:
+        try:
+            devices = {_way_to(row, lookups) for _, row in new}
+        except Error as error:
+            own.relay_unseen = f"by which device your connection comes cannot be told: {error}"
+            return bool(tunnels)
+        for device in devices - {""} - tunnels:
             if not is_tunnel(device):
                 continue
             tunnels.add(device)
@@ -70,12 +75,9 @@ def _follow_tunnels(own: OwnSession, lookups: Lookups) -> bool:
 
 
 def _way_to(row: Row, lookups: Lookups) -> str:
-    """The device by which a packet leaves for the other end; "" where there is none, or it cannot be told."""
-    try:
-        ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
-        return "" if error else lookups.name_of(device)
-    except (Error, ValueError):
-        return ""
+    """The device by which a packet leaves for the other end; "" where there is none.  Raises Error."""
+    ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
+    return "" if error else lookups.name_of(device)
 
 
 def _conclude(own: OwnSession, where: Sequence[Lookups]) -> None:

@@ -19,7 +19,7 @@ from tcpdrop.engine.run import Run
 from tcpdrop.filters.selection import select
 from tcpdrop.model.rows import LPORT, ROW, RPORT
 from tcpdrop.model.table import Rows
-from tcpdrop.safety import logins, rules
+from tcpdrop.safety import guard, logins, rules
 from tcpdrop.safety.guard import Guard
 from tcpdrop.safety.login_services import is_login_service
 from tcpdrop.system import kernel
@@ -327,7 +327,11 @@ def test_a_login_line_that_is_gone_names_nobody(host_file, then):
 
 
 @pytest.mark.only_on("linux", reason="who holds what")
-def test_what_a_login_line_spared_is_dropped_once_the_line_is_gone(holder, host_file, monkeypatch):
+@pytest.mark.parametrize("above", [[], [1]], ids=["below a shell", "below the first process"])
+def test_what_a_login_line_spared_is_dropped_once_the_line_is_gone(holder, host_file, monkeypatch, above):
+    """What we have started ourselves carries no operator, whoever stands above us."""
+    if above:
+        monkeypatch.setattr(guard, "ancestors", lambda: iter(above))
     monkeypatch.setattr(logins, "may_be_ours", lambda session: True)
     pair = holder.pair()
     host_file(f"login {run('cat', f'/proc/{holder.pid}/comm').out.strip()}\n")
