@@ -18,6 +18,7 @@ import time
 from support import netns
 from support.holder import Holder
 from support.sockets import SO_BINDTODEVICE
+from support.wait import until
 
 #: near's addresses and far's, and those of nobody that far would answer through near
 NEAR, FAR, FOREIGN = "192.0.2.1", "192.0.2.2", "198.51.100.7"
@@ -33,7 +34,16 @@ def run_in(holder, *command):
     done = subprocess.run(["nsenter", "-t", str(holder.pid), "-n", *command], capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise OSError(0, f"{' '.join(command)}: {done.stderr.strip()}")
+    _until_heard(holder, command)
     return done.stdout
+
+
+def _until_heard(holder, command):
+    """An IPv6 address that ip(8) has added gets its local route a moment later, by a worker of the kernel's."""
+    words = list(command)
+    if "addr" in words[:3] and "add" in words and ":" in (added := words[words.index("add") + 1]):
+        entry = f"local {added.partition('/')[0]} "
+        until(lambda: entry in run_in(holder, "ip", "-6", "route", "show", "table", "all", "type", "local"), entry)
 
 
 class Witness:
