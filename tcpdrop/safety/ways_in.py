@@ -6,12 +6,12 @@ from __future__ import annotations
 from ..errors import Error
 from ..model.addresses import is_loopback
 from ..model.four_tuple import FourTuple
-from ..model.rows import ESTABLISHED, ROW, STATE
+from ..model.rows import ESTABLISHED, INODE, ROW, STATE
 from ..system import kernel, netns, platform
+from ..system.devices import Devices
 from ..system.lookups import Lookups
 from ..system.relays import Relays
 from ..system.tunnels import carriers as carriers_of_tunnel
-from ..system.tunnels import is_tunnel
 from . import carriers
 from .session import ancestors, follow_mirrors
 
@@ -31,8 +31,8 @@ def follow_everywhere(own: OwnSession) -> list[Namespace]:
     """
     places: list[Namespace] = []
     where = [Lookups()]
-    if platform.TELLS_PEER and _follow_tunnels(own, where[0]):
-        follow_mirrors(own, where)
+    tunnels = _Tunnels(own, where)
+    tunnels.follow()
     if platform.NETNS and not all(is_loopback(raddr) for _, _, raddr, _ in own.unmet):
         for namespace in netns.namespaces("all"):
             try:
@@ -45,39 +45,53 @@ def follow_everywhere(own: OwnSession) -> list[Namespace]:
                 if not netns.has_ended(error):
                     own.relay_unseen = f"network namespace '{namespace.label}', where your connection may be handed on, cannot be entered"
         follow_mirrors(own, where)
+        tunnels.follow()
     _conclude(own, where)
     return places
 
 
-def _follow_tunnels(own: OwnSession, lookups: Lookups) -> bool:
-    """Who carries the device by which the session comes, a VPN's say, carries the session: has anybody been noted?"""
-    seen: set[int] = set()
-    tunnels: set[str] = set()
-    while True:
-        new = [(inode, row) for inode, row in own.held() if inode not in seen]
-        if not new:
-            return bool(tunnels)
-        seen.update(inode for inode, _ in new)
-        try:
-            devices = {_way_to(row, lookups) for _, row in new}
-        except Error as error:
-            own.relay_unseen = f"by which device your connection comes cannot be told: {error}"
-            return bool(tunnels)
-        for device in devices - {""} - tunnels:
-            if not is_tunnel(device):
-                continue
-            tunnels.add(device)
+class _Tunnels:
+    """Who carries the device by which the session comes, a VPN's say, carries the session."""
+
+    def __init__(self, own: OwnSession, where: Sequence[Lookups]) -> None:
+        self._own = own
+        self._where = where
+        self._devices = Devices()
+        self._seen: set[int] = set()
+        self._found: set[str] = set()
+
+    def follow(self) -> None:
+        """And what carries that, by whatever way: until nothing is new."""
+        while platform.TELLS_PEER:
+            new = [(inode, row) for inode, row in self._own.held() if inode not in self._seen]
+            self._seen.update(inode for inode, _ in new)
+            try:
+                ways = [(_way_to(row, self._where[0]), row) for _, row in new]
+                found = {name for device, row in ways if device for name in self._devices.tunnels(device, row)}
+            except Error as error:
+                self._own.relay_unseen = f"by which device your connection comes cannot be told: {error}"
+                return
+            if not found - self._found:
+                return
+            self._add(found - self._found)
+            follow_mirrors(self._own, self._where)
+
+    def _add(self, devices: set[str]) -> None:
+        self._found |= devices
+        scopes = [lookups.scope for lookups in self._where]
+        relays = Relays(scopes)
+        listening = {row[INODE] for scope in scopes for row in kernel.listeners(scope)}
+        for device in devices:
             pids = carriers_of_tunnel(device)
-            for pid in pids:
-                own.add_carrier(pid)
+            carriers.add(self._own, pids, relays, listening)
             if not pids:
-                own.relay_unseen = f"who carries {device}, by which your connection comes, cannot be seen"
+                self._own.relay_unseen = f"who carries {device}, by which your connection comes, cannot be seen"
 
 
-def _way_to(row: Row, lookups: Lookups) -> str:
-    """The device by which a packet leaves for the other end; "" where there is none.  Raises Error."""
+def _way_to(row: Row, lookups: Lookups) -> int:
+    """The device by which a packet leaves for the other end; 0 where there is none.  Raises Error."""
     ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
-    return "" if error else lookups.name_of(device)
+    return 0 if error else device
 
 
 def _conclude(own: OwnSession, where: Sequence[Lookups]) -> None:

@@ -6,14 +6,7 @@ Documentation/networking/tuntap.rst; proc_pid_fdinfo(5) says which device a desc
 
 from __future__ import annotations
 
-import os
-
 from . import procfs
-
-
-def is_tunnel(device: str) -> bool:
-    """Is it one of those?  As /sys shows it, which is that of the namespace in which it was mounted."""
-    return os.path.exists(f"/sys/class/net/{device}/tun_flags")
 
 
 def carriers(device: str) -> set[int]:

@@ -35,7 +35,7 @@ from tcpdrop.model.spellings import Lines
 from tcpdrop.model.table import Connections, batch_of
 from tcpdrop.safety import rules
 from tcpdrop.safety.session import OwnSession
-from tcpdrop.system import containers, environment, netns, procfs, ptrace, sunos_fdinfo, systemd_units
+from tcpdrop.system import containers, devices, environment, netns, procfs, ptrace, sunos_fdinfo, systemd_units
 from tcpdrop.system.netns import Namespace
 from tcpdrop.system.sunos_psinfo import PsInfo
 
@@ -324,6 +324,19 @@ def psinfo_and_fdinfo(data):
         assert error.errno == errno.EPROTO
 
 
+def devices_told(data):
+    """A datagram of rtnetlink's: whole answers, or an OSError; and devices whatever they say."""
+    try:
+        _, found = devices.add_answers(data, [])
+    except OSError:
+        return
+    for header, attributes in found or ():
+        assert sum(len(value) for value in attributes.values()) <= len(data)
+        if len(header) == devices._LINK.size:
+            one = devices.Device(devices._LINK.unpack(header)[3], attributes)
+            assert 0 <= one.below < 1 << 32 and 0 <= one.master < 1 << 32
+
+
 # ---- names
 
 
@@ -379,4 +392,5 @@ TARGETS = {
     "cgroups": cgroups,
     "sunos": psinfo_and_fdinfo,
     "netns": netns_label,
+    "devices": devices_told,
 }
