@@ -51,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze coverage fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze coverage coverage-parsers fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -172,6 +172,9 @@ valgrind:  ## every C test under valgrind
 coverage: $(BUILT) $(TOOLS) $(VENV)/.coverage  ## lines and branches that the tests reach, of C and of Python; ARGS chooses tests
 	tools/coverage.sh $(abspath $(BIN))/python3 $(ARGS)
 
+coverage-parsers: $(VENV)/.coverage  ## whether the C tests reach each line and branch of the parsers in C
+	tools/coverage.sh $(abspath $(BIN))/python3 --parsers
+
 analyze: $(MADE)  ## the C files under gcc -fanalyzer and clang-tidy
 	$(MAKE) -C tests/c -f checked.mk analyze PYTHON=$(abspath $(BIN)/python3)
 
@@ -270,7 +273,7 @@ ci: export TEST_ARGS := --ignore=tests/fleet
 # Servers, other tools and the calls of the C files know no Python: once is enough for those too.
 ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselect=tests/module/test_faults.py::test_each_call_that_it_makes_fails --ignore=tests/cli/test_faults_told.py --ignore=tests/cli/test_always_told.py --ignore=tests/fuzz
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory lint typing check-c man site
+	$(MAKE) --no-print-directory lint typing check-c coverage-parsers man site
 	$(MAKE) --no-print-directory prepare
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3

@@ -187,7 +187,8 @@ td_mib2_finish(struct td_mib2 *walk, const struct td_query *query)
 	for (i = 0; i < rows->count; i++) {
 		struct td_row *row = td_rows_at(rows, i);
 
-		if ((query->states >> row->state & 1) == 0 || row->state == 0 ||
+		/* State 0, of a shadow or unknown, is in no mask. */
+		if ((query->states >> row->state & 1) == 0 ||
 		    (query->sport != 0 && row->lport != query->sport) ||
 		    (query->dport != 0 && row->rport != query->dport))
 			continue;

@@ -87,7 +87,7 @@ def _without_dev(text: str) -> tuple[str, str]:
         if dot and end == len(behind) and is_number(number):
             one, other = f"'{address}%{name}:{number}'", f"'{address}' and dev {behind}"
             raise ValueError(printable(f"'{text}' may be port {number} or interface {behind}: write {one} or {other}", 5 * LONGEST))
-    dev, tail = behind[:end], behind[end:]
+    dev, tail = behind[:end].strip(" \t"), behind[end:]  # as dev has it
     if not dev or "\0" in dev:
         raise ValueError(f"'{printable(text)}': an interface name must follow %")
     if not address:

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -156,10 +157,28 @@ FAILS(ssize_t, read, (int fd, void *buf, size_t size), (fd, buf, size), -1)
 FAILS(ssize_t, readlinkat, (int fd, const char *path, char *buf, size_t size), (fd, path, buf, size), -1)
 FAILS(int, fstat, (int fd, struct stat *status), (fd, status), -1)
 FAILS(int, fstatat, (int fd, const char *path, struct stat *status, int flags), (fd, path, status, flags), -1)
+FAILS(int, poll, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout), -1)
 FAILS(int, setns, (int fd, int kind), (fd, kind), -1)
 FAILS(int, madvise, (void *at, size_t size, int advice), (at, size, advice), -1)
 FAILS(int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set), (pid, size, set), -1)
 FAILS(FILE *, fopen, (const char *path, const char *mode), (path, mode), NULL)
+
+/* Under either name: Python.h chooses. */
+int
+lstat(const char *path, struct stat *status)
+{
+	NEXT(int, "lstat", (const char *, struct stat *));
+
+	return due(OURS, "lstat") ? -1 : next(path, status);
+}
+
+int
+lstat64(const char *path, struct stat64 *status)
+{
+	NEXT(int, "lstat64", (const char *, struct stat64 *));
+
+	return due(OURS, "lstat") ? -1 : next(path, status);
+}
 
 /* ---- those that take what is not written out ---------------------------- */
 

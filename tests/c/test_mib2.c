@@ -230,6 +230,101 @@ unknown_tables(void)
 	td_rows_free(&rows);
 }
 
+enum { ENTRY4 = 172, ENTRY6 = 200, INFO = 32 };
+
+/* A listener on every address, as x86 has listed it since 2019. */
+static void
+put_listener(unsigned char *at, int family, uint32_t port, uint32_t pid,
+    uint64_t created)
+{
+	size_t size = family == 4 ? ENTRY4 : ENTRY6;
+
+	memset(at, 0, size);
+	put32(at + (family == 4 ? TD_ENTRY4_STATE : TD_ENTRY6_STATE), 2);
+	put32(at + (family == 4 ? TD_ENTRY4_LPORT : TD_ENTRY6_LPORT), port);
+	put32(at + (family == 4 ? 160 : 188), pid);
+	memcpy(at + (family == 4 ? 164 : 192), &created, sizeof(created));
+}
+
+/* What table 106 says of one row. */
+static void
+put_info(unsigned char *at, uint64_t number, uint64_t inode, uint64_t flags)
+{
+	memset(at, 0, INFO);
+	memcpy(at, &number, 8);
+	memcpy(at + TD_SOCK_INFO_INODE, &inode, 8);
+	memcpy(at + TD_SOCK_INFO_FLAGS, &flags, 8);
+}
+
+/* A walk of two IPv4 rows, two IPv6 rows, and this table 106 of the former. */
+static void
+walk_of(const unsigned char *four, const unsigned char *six,
+    const unsigned char *infos, size_t n, struct td_rows *rows)
+{
+	static const struct td_mib2_reply parts[] = {{262, 0, 212},
+	    {262, 13, 2 * ENTRY4}, {270, 14, 2 * ENTRY6}, {262, 106, 0}};
+	struct td_query query = {.states = TD_ALL_STATES};
+	struct td_mib2 walk = {.rows = rows};
+	unsigned char sizes[212] = {0};
+
+	put32(sizes + TD_TCP_ENTRY4, ENTRY4);
+	put32(sizes + TD_TCP_ENTRY6, ENTRY6);
+	memset(rows, 0, sizeof(*rows));
+	rows->stride = stride;
+	CHECK_EQUAL(td_mib2_take(&walk, &parts[0], sizes, sizeof(sizes)), 0);
+	CHECK_EQUAL(td_mib2_take(&walk, &parts[1], four, 2 * ENTRY4), 0);
+	CHECK_EQUAL(td_mib2_take(&walk, &parts[2], six, 2 * ENTRY6), 0);
+	CHECK_EQUAL(td_mib2_take(&walk, &parts[3], infos, n * INFO), 0);
+	CHECK_EQUAL(td_mib2_finish(&walk, &query), 0);
+}
+
+/* Of two sockets that differ in process or age alone a shadow is one's: the right one's. */
+static void
+shadow_of_the_second(uint32_t other_pid, uint64_t other_created)
+{
+	unsigned char four[2 * ENTRY4], six[2 * ENTRY6];
+	struct td_rows rows;
+
+	put_listener(six, 6, 80, other_pid, other_created);
+	put_listener(six + ENTRY6, 6, 80, 7, 2000);
+	put_listener(four, 4, 80, 7, 2000);
+	put_listener(four + ENTRY4, 4, 81, 7, 2000);
+	walk_of(four, six, NULL, 0, &rows);
+	CHECK_EQUAL(rows.count, 3);
+	CHECK_EQUAL(td_rows_at(&rows, 0)->lport, 81);
+	CHECK_EQUAL(td_rows_at(&rows, 1)->flags & TD_ROW_DUAL, 0);
+	CHECK_EQUAL(td_rows_at(&rows, 2)->flags & TD_ROW_DUAL, TD_ROW_DUAL);
+	td_rows_free(&rows);
+}
+
+/* Table 106: a number twice, a TLI endpoint, and a shadow whose socket is gone. */
+static void
+socket_infos(void)
+{
+	unsigned char four[2 * ENTRY4], six[2 * ENTRY6], infos[2 * INFO];
+	struct td_rows rows;
+
+	put_listener(four, 4, 80, 7, 1000);
+	put_listener(four + ENTRY4, 4, 81, 7, 1000);
+	put_listener(six, 6, 90, 8, 1000);
+	put_listener(six + ENTRY6, 6, 91, 8, 1000);
+	put_info(infos, 0, 33, 0);
+	put_info(infos + INFO, 0, 34, 0);
+	walk_of(four, six, infos, 2, &rows);
+	CHECK_EQUAL(rows.count, 4);
+	CHECK_EQUAL(td_rows_at(&rows, 0)->inode, 0); /* not one of it is believed */
+	td_rows_free(&rows);
+
+	put_info(infos, 0, 33, TD_SOCK_INFO_STREAM);
+	put_info(infos + INFO, 1, 34, TD_SOCK_INFO_IPV6);
+	walk_of(four, six, infos, 2, &rows);
+	CHECK_EQUAL(rows.count, 3);
+	CHECK_EQUAL(td_rows_at(&rows, 0)->lport, 80);
+	CHECK_EQUAL(td_rows_at(&rows, 0)->inode, 0);
+	CHECK_EQUAL(td_rows_at(&rows, 1)->family, 6);
+	td_rows_free(&rows);
+}
+
 /* Rows so large that there is no room for one. */
 static void
 no_memory(void)
@@ -275,5 +370,8 @@ main(void)
 	states();
 	queues_never_negative();
 	unknown_tables();
+	shadow_of_the_second(7, 1000);
+	shadow_of_the_second(8, 2000);
+	socket_infos();
 	return test_result("test_mib2");
 }

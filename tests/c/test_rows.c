@@ -1,11 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_rows.c - the growing array: add, join, unique, trim, a million rows. */
+/*
+ * test_rows.c - the growing array: add, join, unique, trim, a million rows, and
+ * no memory at each place.  Linked with --wrap for that.
+ */
 #include "rows.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
+
+/* What the files under test get for realloc() and calloc(). */
+void *__real_realloc(void *at, size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+static int exhausted;
+
+void *
+__wrap_realloc(void *at, size_t size)
+{
+	return exhausted ? NULL : __real_realloc(at, size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return exhausted ? NULL : __real_calloc(n, size);
+}
 
 static const size_t strides[] = {sizeof(struct td_row),
     sizeof(struct td_row) + sizeof(struct td_info)};
@@ -91,11 +115,62 @@ test_unique(size_t stride)
 		CHECK(td_rows_at(&rows, i)->cookie == want[i] &&
 		    td_rows_at(&rows, i)->inode == first[i]);
 	td_rows_trim(&rows);
+	td_rows_trim(&rows); /* twice is once */
 	CHECK(rows.room == 6 && td_rows_at(&rows, 5)->cookie == 8);
 	rows.count = 0;
 	td_rows_trim(&rows);
 	CHECK(rows.data == NULL && rows.room == 0);
 	td_rows_trim(&rows);
+}
+
+/* A socket without a cookie is nobody's double, not even of one in its place. */
+static void
+test_no_cookie_in_a_taken_place(size_t stride)
+{
+	uint64_t cookies[] = {1, 0, 0, 1};
+	struct td_rows rows;
+	size_t i;
+
+	/* The inverse of the hash's factor: its product is 1, its place the first. */
+	for (i = 0; i < 6; i++)
+		cookies[0] *= 2 - 0x9e3779b97f4a7c15u * cookies[0];
+	CHECK(cookies[0] * 0x9e3779b97f4a7c15u == 1);
+	cookies[3] = cookies[0];
+	rows = filled(stride, cookies, 4);
+	CHECK(td_rows_unique(&rows) == 0 && rows.count == 3);
+	CHECK(td_rows_at(&rows, 0)->cookie == cookies[0]);
+	CHECK(td_rows_at(&rows, 1)->cookie == 0 && td_rows_at(&rows, 2)->cookie == 0);
+	td_rows_free(&rows);
+}
+
+/* Each says so, and keeps what it had. */
+static void
+test_no_memory(size_t stride)
+{
+	static const uint64_t a[] = {1, 2, 3, 2}, b[] = {4};
+	struct td_rows none = {.stride = stride}, rows = filled(stride, a, 4);
+	struct td_rows other = filled(stride, b, 1);
+	struct td_row row = {.cookie = 4};
+	size_t i;
+
+	exhausted = 1;
+	CHECK(td_rows_add(&none) == NULL && none.data == NULL && none.room == 0);
+	CHECK(td_rows_append(&none, &row) == -ENOMEM && none.count == 0);
+	CHECK(td_rows_unique(&rows) == -ENOMEM && rows.count == 4);
+	td_rows_trim(&rows);
+	CHECK(rows.room > rows.count);
+	exhausted = 0;
+	td_rows_trim(&rows);
+	exhausted = 1;
+	CHECK(td_rows_join(&rows, &other) == -ENOMEM);
+	exhausted = 0;
+	CHECK(rows.count == 4 && other.count == 1 && td_rows_at(&other, 0)->cookie == 4);
+	CHECK(td_rows_join(&rows, &other) == 0 && rows.count == 5);
+	CHECK(td_rows_append(&rows, &row) == 0 && rows.count == 6);
+	CHECK(td_rows_unique(&rows) == 0 && rows.count == 4);
+	for (i = 0; i < 4; i++)
+		CHECK(td_rows_at(&rows, i)->cookie == i + 1);
+	td_rows_free(&rows);
 }
 
 /* Cookies as the kernel gives them, and as nobody would: all must be told apart. */
@@ -144,6 +219,8 @@ main(void)
 		test_add(strides[i]);
 		test_join(strides[i]);
 		test_unique(strides[i]);
+		test_no_cookie_in_a_taken_place(strides[i]);
+		test_no_memory(strides[i]);
 	}
 	test_million(strides[0], 0);
 	test_million(strides[0], 12);

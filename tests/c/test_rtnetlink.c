@@ -158,6 +158,8 @@ test_rules(void)
 	td_put_rules(request, 6, 6);
 	CHECK(td_get32(request) == TD_RULES_SIZE && td_get16(request + 4) == 34);
 	CHECK(td_get16(request + 6) == 0x301 && request[HEADER] == 10);
+	td_put_rules(request, 6, 4);
+	CHECK(request[HEADER] == 2);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		size = ROUTE + td_put_attribute(buf + ROUTE, cases[i].attribute,
 		    &value, 4);
@@ -205,6 +207,9 @@ test_links(void)
 	    link.flags == (TD_LINK_UP | TD_LINK_LOOPBACK));
 	m.size--;
 	CHECK(td_get_link(&m, &link) == -EBADMSG);
+	/* A master in fewer bytes than an index has is none. */
+	m.size = LINK + td_put_attribute(buf + LINK, 10, &master, 2);
+	CHECK(td_get_link(&m, &link) == 0 && link.master == 0);
 	m.size = LINK - 1;
 	CHECK(td_get_link(&m, &link) == -EBADMSG);
 	td_put32(buf, (uint32_t)-ENODEV);
@@ -248,6 +253,9 @@ test_names(void)
 	m = message(17, buf, size);
 	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
 	size = LINK + td_put_attribute(buf + LINK, 3, "eth0", 4); /* no end */
+	m = message(16, buf, size);
+	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
+	size = LINK + td_put_attribute(buf + LINK, 3, "", 0); /* nothing at all */
 	m = message(16, buf, size);
 	CHECK(td_get_names(&m, found, 3) == -EBADMSG);
 	memset(list, 'x', 129);

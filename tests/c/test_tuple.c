@@ -6,6 +6,40 @@
 
 #include "check.h"
 
+/* What is no four-tuple to abort something by, and in which words. */
+static void
+test_check(void)
+{
+	static const struct {
+		struct td_tuple tuple;
+		const char *says;
+	} cases[] = {
+		{{.family = 4, .laddr = {1}, .raddr = {1}, .lport = 1, .rport = 1}, NULL},
+		{{.family = 6, .laddr = {1}, .raddr = {1}, .lport = 1, .rport = 1}, NULL},
+		{{.family = 5, .laddr = {1}, .raddr = {1}, .lport = 1, .rport = 1}, "family"},
+		{{.family = 4, .laddr = {1}, .raddr = {1}, .rport = 1}, "port 0"},
+		{{.family = 4, .laddr = {1}, .raddr = {1}, .lport = 1}, "port 0"},
+		{{.family = 4, .raddr = {1}, .lport = 1, .rport = 1}, "unspecified"},
+		{{.family = 4, .laddr = {1}, .lport = 1, .rport = 1}, "unspecified"},
+		{{.family = 6, .laddr = {[10] = 0xff, 0xff}, .raddr = {1}, .lport = 1,
+		     .rport = 1}, "unspecified"},
+		{{.family = 6, .laddr = {[10] = 0xff, 0xff, 1}, .raddr = {1}, .lport = 1,
+		     .rport = 1}, "IPv4 and the other IPv6"},
+		{{.family = 4, .laddr = {1}, .raddr = {1}, .lport = 1, .rport = 1,
+		     .cookie = UINT64_MAX}, "wildcard"},
+	};
+	const char *why;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int error = td_tuple_check(&cases[i].tuple, &why);
+
+		CHECK((error != 0) == (cases[i].says != NULL));
+		CHECK((why != NULL) == (cases[i].says != NULL));
+		CHECK(why == NULL || strstr(why, cases[i].says) != NULL);
+	}
+}
+
 int
 main(void)
 {
@@ -13,7 +47,6 @@ main(void)
 	    .raddr = {192, 0, 2, 2}, .lport = 1, .rport = 2};
 	struct td_row row = {.family = 4, .laddr = {192, 0, 2, 1},
 	    .raddr = {192, 0, 2, 2}, .lport = 1, .rport = 2}, mapped = row;
-	const char *why;
 
 	mapped.family = 6;
 	memset(mapped.laddr, 0, 16);
@@ -35,10 +68,19 @@ main(void)
 	t.rport--;
 	t.lport++;
 	CHECK(!td_same_ends(&t, &row));
-	t.cookie = UINT64_MAX;
-	CHECK(td_tuple_check(&t, &why) != 0);
-	t.family = 5;
-	CHECK(td_tuple_check(&t, &why) != 0 && strstr(why, "family") != NULL);
+	t.lport--;
+	/* Of IPv6: the same, another, and IPv4 at one end alone, whoever has it. */
+	row.family = 6;
+	row.raddr[15] = 9;
+	memcpy(t.laddr, row.laddr, 16);
+	memcpy(t.raddr, row.raddr, 16);
+	CHECK(td_same_ends(&t, &row));
+	row.laddr[14] ^= 1;
+	CHECK(!td_same_ends(&t, &row) && !td_same_ends(&t, &mapped));
+	t = (struct td_tuple){.family = 6, .lport = 1, .rport = 2};
+	memcpy(t.laddr, mapped.laddr, 16);
+	CHECK(!td_same_ends(&t, &row));
+	test_check();
 	puts("test_tuple: ok");
 	return 0;
 }

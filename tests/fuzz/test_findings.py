@@ -79,6 +79,15 @@ def test_an_interface_stands_behind_its_address():
         Filter.remote("::1%a\0b")
 
 
+@pytest.mark.parametrize("text", ["::1% a", "[::1%a ]:443", "::/30%\ta:443", "::1%a b"])
+def test_blanks_around_an_interface_are_none_of_it(text):
+    """They were kept behind %, and what was shown, dev " a", is read without them: another filter."""
+    chosen = Filter.remote(text)
+    assert Filter(str(chosen)) == chosen
+    with pytest.raises(FilterError, match="an interface name must follow %"):
+        Filter.remote("::1% ")
+
+
 def test_a_filter_is_shown_without_what_could_hurt_a_terminal():
     with pytest.raises(FilterError) as caught:
         parse('comm "\x1b[31m" or comm "\udc8e" and mine', "any")

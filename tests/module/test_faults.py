@@ -5,11 +5,17 @@ tests/c/faults.c makes the kernel, libc and CPython fail; support/faults.py says
 """
 
 import importlib.util
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support import faults as walks
 from support.command import run
+
+from tcpdrop import _tcpdrop
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="its calls")]
 
@@ -18,10 +24,38 @@ MAIN = Path(__file__).parents[1] / "support" / "faults_main.py"
 CHANGE_NOTHING = [
     *("list_connections", "list_connections details", "list_connections threads", "list_connections scope"),
     *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices"),
-    *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines"),
+    *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines", "is_absent"),
 ]
 CONVERSE = ["conversation", "conversation open", "conversation scope"]
 DROP = ["abort", "abort scope", "abort_rows", "abort_rows threads", "abort_descriptor", "abort_held own", "abort_held other"]
+
+
+#: what the module calls and no fault is put into, and why
+NEVER_FAILS = {
+    *("memcmp", "memcpy", "memmove", "memset", "strlen", "strncmp", "strrchr", "strtol", "strtoull", "sscanf", "snprintf", "qsort", "free"),
+    *("inet_ntop", "sigfillset"),  # these compute
+    *("clock_gettime", "getpid", "pthread_join", "pthread_sigmask", "uname"),  # fail of a wrong argument alone
+    *("close", "fclose", "ferror"),  # of what was read only; that what they say is passed over is right
+}
+
+
+def test_each_function_is_walked():
+    """None is added without its faults."""
+    functions = {name for name in dir(_tcpdrop) if callable(getattr(_tcpdrop, name))}
+    walked = {case.split()[0] for case in CHANGE_NOTHING + DROP} | {"converse"}
+    assert functions - walked == {"Table", "end"}  # no function, and one that is called where a conversation is walked
+
+
+def test_each_call_of_the_module_is_made_to_fail():
+    """By the symbols that it asks the C library for."""
+    if not shutil.which("nm"):
+        pytest.skip("no nm here")
+    out = subprocess.run(["nm", "-D", "--undefined-only", _tcpdrop.__file__], capture_output=True, text=True, check=True).stdout
+    names = {line.split()[-1].partition("@")[0] for line in out.splitlines()}
+    if any("asan" in name or "gcov" in name for name in names):
+        pytest.skip("built with what calls more")
+    calls = {re.sub("64$", "", name) for name in names if not name.startswith(("_", "Py"))}
+    assert calls - {fault.call for fault in walks.FAULTS} - NEVER_FAILS == set()
 
 
 def walk(faults, case, kind):

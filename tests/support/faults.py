@@ -57,6 +57,8 @@ FAULTS = [
     *_each("readlinkat", errno.EACCES),
     *_each("fstat", errno.EACCES),
     *_each("fstatat", errno.ENOMEM),
+    *_each("lstat", errno.EACCES, errno.ENOMEM),
+    *_each("poll", errno.EINTR, errno.ENOMEM),
     *_each("fcntl", errno.EMFILE),
     *_each("fopen", errno.EMFILE),
     *_each("fgets", errno.EIO),

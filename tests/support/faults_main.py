@@ -194,6 +194,16 @@ class Process(Case):
             assert part == right or (isinstance(part, int) and part < 0), f"{what}: {part!r}, not {right!r}"
 
 
+class Absent(Case):
+    """What is there is never absent, nor is what cannot be looked at."""
+
+    def judge(self, result, error, fault, nth, what):
+        if error is not None:
+            faults.told(error, what)
+            return
+        assert result == (fault.call != "lstat" or nth != 1, False), f"{what}: {result}"
+
+
 def parts(result):
     parent, sockets, value = result
     return parent, sockets if isinstance(sockets, int) else {inode for inode, _ in struct.iter_unpack("QQ", sockets)}, value
@@ -282,6 +292,7 @@ def cases(world):
         "rules": lambda: Case("rules", lambda: _tcpdrop.rules()),
         "process": lambda: Process("process", lambda: _tcpdrop.process(os.getpid(), b"FAULTS_TEST"), parts),
         "thread_tables": lambda: Case("thread_tables", lambda: _tcpdrop.thread_tables(os.getpid())),
+        "is_absent": lambda: Absent("is_absent", lambda: (_tcpdrop.is_absent(__file__ + ".not"), _tcpdrop.is_absent(__file__))),
         "classic_lines": lambda: Case("classic_lines", lambda: _tcpdrop.classic_lines(found * 9, b" x")),
     }
 
