@@ -62,7 +62,8 @@ if guest == 0:  # who has come is another process, as everywhere
 us, them = client.getsockname()[1], pair.getsockname()[1]
 for one in (client, pair, other):
     one.close()
-done = subprocess.run(["sh", "-c", '"$@"; exit $?', "sh", *sys.argv[2:], f"rport {us}"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+command = ["sh", "-c", '"$@"; exit $?', "sh", *sys.argv[2:], f"rport {us}"]
+done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 os.kill(guest, 9)
 print(f"{us} {os.getpid()}", done.returncode, done.stdout, done.stderr, sep="\\n")
 """
