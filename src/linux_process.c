@@ -86,6 +86,66 @@ add_socket(struct td_process *p, uint64_t inode, uint64_t fd)
 	return 0;
 }
 
+/* All of a file of /proc, which has no size, with a NUL in front and behind. */
+static int
+read_all(int fd, char **text, size_t *size)
+{
+	size_t room = 16384, got = 1;
+	char *more;
+	ssize_t n;
+
+	*text = malloc(room);
+	for (;;) {
+		if (*text == NULL)
+			return -ENOMEM;
+		(*text)[0] = '\0';
+		n = read(fd, *text + got, room - got - 1);
+		if (n < 0)
+			return -errno;
+		got += (size_t)n;
+		(*text)[got] = '\0';
+		*size = got;
+		if (n == 0)
+			return 0;
+		if (room - got > 1)
+			continue;
+		more = realloc(*text, 2 * room);
+		if (more == NULL)
+			return -ENOMEM;
+		*text = more;
+		room *= 2;
+	}
+}
+
+/*
+ * The sockets that are registered with an io_uring.  Who is using it keeps the
+ * kernel from telling any, and before 5.12 it names none: that is an error, and
+ * never none.
+ */
+static int
+take_ring(int directory, const char *name, struct td_process *p)
+{
+	static const char socket[] = ": socket:[";
+	char path[32], *text = NULL, *at;
+	size_t size;
+	int fd, error;
+
+	(void)snprintf(path, sizeof(path), "../fdinfo/%.10s", name);
+	fd = open_in(directory, path, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd; /* closed meanwhile */
+	error = read_all(fd, &text, &size);
+	close(fd);
+	if (error == 0 && (strstr(text + 1, "\nUserFiles:") == NULL ||
+			      strstr(text + 1, ": TCP") != NULL))
+		error = -EAGAIN;
+	for (at = text; error == 0 && (at = strstr(at + 1, socket)) != NULL;)
+		error = add_socket(p,
+		    strtoull(at + strlen(socket), NULL, 10), TD_NO_DESCRIPTOR);
+	free(text);
+	return error;
+}
+
 static int
 take_link(int directory, const char *name, struct td_process *p, int tid)
 {
@@ -96,6 +156,8 @@ take_link(int directory, const char *name, struct td_process *p, int tid)
 	if (n < 0)
 		return errno == ENOENT ? 0 : -errno; /* closed meanwhile */
 	text[n] = '\0';
+	if (strcmp(text, "anon_inode:[io_uring]") == 0)
+		return take_ring(directory, name, p);
 	if (strncmp(text, socket, strlen(socket)) != 0)
 		return 0;
 	/* A number in another thread's table is none that can be borrowed. */
@@ -238,37 +300,6 @@ read_sockets(int process, int pid, struct td_process *p)
 	}
 	free(others.tids);
 	return error;
-}
-
-/* All of a file of /proc, which has no size, with a NUL in front and behind. */
-static int
-read_all(int fd, char **text, size_t *size)
-{
-	size_t room = 16384, got = 1;
-	char *more;
-	ssize_t n;
-
-	*text = malloc(room);
-	for (;;) {
-		if (*text == NULL)
-			return -ENOMEM;
-		(*text)[0] = '\0';
-		n = read(fd, *text + got, room - got - 1);
-		if (n < 0)
-			return -errno;
-		got += (size_t)n;
-		(*text)[got] = '\0';
-		*size = got;
-		if (n == 0)
-			return 0;
-		if (room - got > 1)
-			continue;
-		more = realloc(*text, 2 * room);
-		if (more == NULL)
-			return -ENOMEM;
-		*text = more;
-		room *= 2;
-	}
 }
 
 static int

@@ -140,7 +140,8 @@ class Guard:
                 # Where holders do not show, a creator may: for what was accepted that of the listener, who may be dead.
                 names = [owners.processes.comm(row[PID])]
             process = next((name for name in names if login_services.is_login_service(name, creator=bool(row[PID]))), None)
-            unseen_login = row[LPORT] == 22 or (not any(names) and row[LPORT] in look.listening and row[UID] in suspects)
+            # That nobody listens there any more says nothing: a server may have ended, and its sessions go on.
+            unseen_login = row[LPORT] == 22 or (not any(names) and row[UID] in suspects and not look.was_opened_here(row))
             if not pids and unseen_login:
                 process = "a process that cannot be seen"
             elif process is None and row[PID] not in above:
@@ -279,7 +280,7 @@ class Guard:
 
 
 class _Look:
-    """The connections of one network namespace, who holds each, where somebody listens, and which were opened from here.
+    """The connections of one network namespace, who holds each, and which were opened from here.
 
     among: rows of a selection, for a dump is no snapshot.
     """
@@ -288,7 +289,6 @@ class _Look:
         table = kernel.list_connections(USUAL_STATES, scope=scope)
         self.data = table.tobytes() + b"".join(ROW.pack(*row) for row in missed(table, among, scope))
         self.owners: Owners
-        self.listening = kernel.listening_ports(scope)
         self._scope = scope
         self._opened: set[Ends] | None = None
 

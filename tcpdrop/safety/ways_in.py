@@ -7,7 +7,7 @@ from ..errors import Error
 from ..model.addresses import is_loopback
 from ..model.four_tuple import FourTuple
 from ..model.rows import ESTABLISHED, INODE, ROW, STATE
-from ..system import kernel, netns, platform
+from ..system import kernel, netns, platform, procfs
 from ..system.devices import Devices
 from ..system.lookups import Lookups
 from ..system.relays import Relays
@@ -47,7 +47,18 @@ def follow_everywhere(own: OwnSession) -> list[Namespace]:
         follow_mirrors(own, where)
         tunnels.follow()
     _conclude(own, where)
+    _look_for_rings(own)
     return places
+
+
+def _look_for_rings(own: OwnSession) -> None:
+    """A login service may have registered its connection with an io_uring and closed every descriptor of either."""
+    for pid in ancestors() if platform.NETNS else ():
+        try:
+            if pid != 1 and procfs.hides_a_ring(pid):
+                own.carrier_unseen = f"what {procfs.named(pid)} has registered with an io_uring does not show"
+        except OSError:
+            continue  # it has ended, or is known to be unreadable
 
 
 class _Tunnels:

@@ -319,6 +319,18 @@ def streams_of(pid: int) -> Iterator[tuple[str, str]]:
             yield link, f"{place}/fdinfo/{name}"
 
 
+def hides_a_ring(pid: int) -> bool:
+    """Has the process an io_uring in its memory of which it has no descriptor?  What is registered there shows nowhere.  Raises OSError."""
+    rings = {line.split()[4] for line in read(f"/proc/{pid}/maps").split(b"\n") if line.endswith(b" anon_inode:[io_uring]")}
+    return bool(rings) and not rings <= {
+        line.split()[1]
+        for link, fdinfo in streams_of(pid)
+        if link == "anon_inode:[io_uring]"
+        for line in read(fdinfo).split(b"\n")
+        if line.startswith(b"ino:")
+    }
+
+
 def is_fifo(path: str) -> bool:
     """Is what a descriptor's link leads to a FIFO?"""
     try:

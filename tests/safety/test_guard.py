@@ -151,6 +151,7 @@ def sshd(holder):
     listener = holder.listener()
     with Login(listener.name()) as login:
         login.rename("sshd")
+        login.listener = listener
         login.peer = listener.accept()
         login.other = holder.pair()
         yield login
@@ -217,11 +218,32 @@ def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
     assert lives(sshd)
 
 
-def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd):
-    """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what."""
-    done = tcpdrop("drop", "--yes", both(sshd), wrapper=(*needs(*NEARLY_NOBODY), "sh", "-c", '"$@"; exit $?', "sh"))
-    assert "cannot tell which connection carries your session" in done.err
-    assert (done.status, done.out) == (0, f"{line(sshd.other)}: dropped\n")
+#: a connection of this user's, who says which until its input ends
+OWN_PAIR = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client, server.accept()[0]:
+    print(client.getsockname()[1], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd, holder, listens):
+    """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what.
+
+    What that root's sshd may have accepted is spared, whether or not anybody listens there still.
+    """
+    who = needs(*NEARLY_NOBODY)
+    if not listens:
+        sshd.listener.close()
+    known = holder.pair(port=22, victim="server")  # of a login that is told by its port
+    with subprocess.Popen([*who, sys.executable, "-c", OWN_PAIR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as own:
+        port = int(own.stdout.readline())
+        done = tcpdrop("drop", "--yes", f"lport {sshd.local[1]},{port}", wrapper=(*who, "sh", "-c", '"$@"; exit $?', "sh"))
+        own.communicate()
+    known.close()
+    assert "cannot tell which connection carries your session: all" in done.err
+    assert (done.status, done.out.split()[1:2], done.out.count(": dropped\n")) == (0, [str(port)], 1), done
     assert lives(sshd)
 
 
