@@ -12,7 +12,7 @@ from ..model.addresses import unpack
 from ..model.four_tuple import FourTuple, operands
 from .exit_status import FAILED, status_of
 from .options import Parsed
-from .streams import Streams
+from .streams import Stop, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,14 +32,18 @@ def run(parsed: Parsed, streams: Streams) -> int:
     job = Job(parsed, streams)
     quads = _quads(parsed)
     job.find_zone()
-    if where is None:
-        job.drop(quads, None)
-    else:
-        from ..system.netns import Namespace  # only where one is named
+    try:
+        if where is None:
+            job.drop(quads, None)
+        else:
+            from ..system.netns import Namespace  # only where one is named
 
-        with Namespace(where) as scope:
-            job.drop(quads, scope)
-    return job.finish()
+            with Namespace(where) as scope:
+                job.drop(quads, scope)
+        status = job.finish()
+    finally:
+        job.stop.end()
+    return 128 + job.stop.number if job.stop.number else status
 
 
 def _quads(parsed: Parsed) -> list[FourTuple]:
@@ -61,6 +65,8 @@ class Job:
     def __init__(self, parsed: Parsed, streams: Streams) -> None:
         self._parsed = parsed
         self._streams = streams
+        #: begins with the first abort: until then a signal ends the command at once, then what was dropped is told
+        self.stop = Stop(streams)
         self._method = check_method(parsed.text("method") or AUTO)
         self._protect: list[Filter] = []
         if parsed.flag("protect"):
@@ -95,6 +101,8 @@ class Job:
         """Names may have several addresses: each pair is tried, absent ones matter only if all are."""
         absent: list[tuple[FourTuple, NotFound]] = []
         for quad in quads:
+            if self.stop():
+                break
             try:
                 self._drop_one(quad, scope)
             except NotFound as error:
@@ -110,12 +118,13 @@ class Job:
     def _drop_one(self, quad: FourTuple, scope: int | None) -> None:
         include_self = self._parsed.flag("include_self")
         if self._zone is not None:
+            self.stop.begin()
             way = self._drop_elsewhere(quad, self._zone, protect=self._protect, include_self=include_self)
             self._say(quad, OUTCOMES[DROPPED], way=way)
             return
         own = None if include_self else _own
         if not self._parsed.flag("dry_run"):
-            row, way = single.drop_unprotected(quad, own, scope, self._method, self._protect)
+            row, way = single.drop_unprotected(quad, own, scope, self._method, self._protect, self.stop.begin)
             self._say(quad, OUTCOMES[DROPPED], row, way=way)
             return
         row = single.find_unprotected(quad, own, scope, self._protect)
@@ -143,11 +152,11 @@ class Job:
         parsed = self._parsed
         if self._document is not None:
             self._document.close({"counts": self._counts})
+        self._streams.flush()
         if parsed.audited and not parsed.flag("dry_run"):
             from ..engine.audit import to_syslog  # not without syslog
 
             what, each = " ".join(parsed.operands), parsed.flag("syslog")
-            self._streams.flush()
             self._streams.logged(to_syslog(self._outcomes, self._counts, what=what, reason=parsed.text("reason"), each=each))
         if self._refusal is not None:  # a dry run ends as the real one would
             self._refusal.what = ""

@@ -25,8 +25,8 @@ from .hints import nothing_matched, undecided
 from .options import Parsed, UsageError
 from .prompt import Asker, breakdown
 from .selectors import arrangement, check_zone, filter_of, number, protecting, selects
-from .signals import Interrupted, Stop
-from .streams import Streams, error_object
+from .signals import Interrupted
+from .streams import Stop, Streams, error_object
 from .watch import Keeping, keep
 
 #: rounds after the first that drop what came up meanwhile, with --yes

@@ -169,7 +169,8 @@ def say_commands(this: Round, streams: Streams) -> None:
         command = "tcpdrop " if where is None else f"tcpdrop --netns={quote(str(where))} "
         for number, line in enumerate(classic_lines(Connections([outcomes.batch])).splitlines()):
             error = outcomes.errors.get(number)
-            streams.data(f"# {command}{line}  # {error.message}: {error.hint}" if error is not None else f"{command}{line}")
+            why = "" if error is None else ": ".join(filter(None, (error.message, error.hint)))
+            streams.data(f"# {command}{line}  # {why}" if why else f"{command}{line}")
 
 
 def say_summary(report: Report, streams: Streams, *, stopped: bool, undecided: str = "") -> None:

@@ -2,9 +2,9 @@
 """Connections read back from a file: our JSON in every form, and lines of text (model/spellings.py).
 
 JSON carries the cookie, so it names that very socket; a line of text names
-whichever connection has the tuple now, and is looked up as the classic form
-does: also on each interface, and two hits are refused.  One line that cannot
-be read stops everything, and is shown of standard input alone: who may run this
+whichever connection has the tuple now: two hits are refused.  Each is looked up
+as the classic form does, also on each interface, and nothing else that a line
+says of it is believed.  One line that cannot be read stops everything, and is shown of standard input alone: who may run this
 by sudo with a file of his choice would read any file by it.
 """
 
@@ -18,7 +18,7 @@ from ..errors import Error, FilterError, NotFound
 from ..model.addresses import pack, printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple
-from ..model.rows import CLOSED, COOKIE, ESTABLISHED, ROW, ROW_FIELDS
+from ..model.rows import CLOSED, COOKIE, ROW, ROW_FIELDS
 from ..model.spellings import Lines
 from ..model.table import Batch, Connections, batch_of
 from ..system import netns
@@ -41,6 +41,8 @@ LARGEST = 256 << 20
 _LONGEST = 300
 #: what --color=always writes between the words
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
+#: the state of what could not be looked up
+_UNSEEN = 0
 #: no socket has it: what is saved under it cannot be found
 _NO_COOKIE = (1 << 64) - 1
 
@@ -61,14 +63,18 @@ def read(source: str, where: str | None) -> Connections:
 
     Raises FilterError naming the line; Error where the file says that who wrote it had failed.
     """
-    groups: dict[str | None, list[Connection | Sought]] = {}
+    groups: dict[str | None, list[Sought]] = {}
     own, shown = netns.identity(), source == "-"
     for found, named in _items(_text(source), shown):
         place = where if named is None else None if named == own else named
         groups.setdefault(place, []).append(found)
-    # Of one namespace nothing is said, as of a selection in one.
-    labels = {place: (place or own) if len(groups) > 1 else None for place in groups}
-    return Connections([_batch(some, Namespace(place, labels[place]), shown) for place, some in groups.items()])
+    meant: dict[object, tuple[Namespace, list[Sought]]] = {}
+    for place, some in groups.items():
+        space = netns.called(place)
+        meant.setdefault(space.label, (space, []))[1].extend(some)
+    if list(meant) == [own]:  # of our own alone nothing is said
+        meant[own][0].label = None
+    return Connections([_batch(some, space, shown) for space, some in meant.values()])
 
 
 def _text(source: str) -> str:
@@ -77,7 +83,7 @@ def _text(source: str) -> str:
     return _COLOURS.sub("", text) if "\x1b" in text else text
 
 
-def _items(text: str, shown: bool = True) -> Iterator[tuple[Connection | Sought, str | None]]:
+def _items(text: str, shown: bool = True) -> Iterator[tuple[Sought, str | None]]:
     """Each connection that is named, and its network namespace if that is named.
 
     shown: may an error say what stands in a line?
@@ -89,7 +95,7 @@ def _items(text: str, shown: bool = True) -> Iterator[tuple[Connection | Sought,
         try:
             if _is_json(text, at):
                 value, end = _json(text, at, end)
-                yield from _connections(value, shown)
+                yield from _connections(value, number, shown)
             else:
                 named = lines.read(line.strip("\r\n"))
                 if named is not None:
@@ -126,23 +132,17 @@ def _quad(ends: Ends) -> FourTuple:
     return FourTuple(local.packed(), port_of(local.port), remote.packed(), port_of(remote.port), local.dev, remote.dev)
 
 
-def _batch(some: list[Connection | Sought], namespace: Namespace, shown: bool) -> Batch:
+def _batch(some: list[Sought], namespace: Namespace, shown: bool) -> Batch:
     """The sockets that are meant, each once; one that is not there stays what was asked for."""
-    quads = [quad for one in some if isinstance(one, Sought) for quad in one.quads]
     try:
         lookups = Lookups(namespace.scope)
-        _check_interfaces([one for one in some if isinstance(one, Sought)], lookups, shown)
-        rows = iter(lookups.rows_of_each(quads))
+        _check_interfaces(some, lookups, shown)
+        rows = iter(lookups.rows_of_each([quad for one in some for quad in one.quads]))
     except Error as error:
-        if not netns.has_ended(error):
-            raise
-        # Nothing is there any more.
-        absent = [_connection(one.quads[0], 0, 0, state=CLOSED) if isinstance(one, Sought) else one for one in some]
-        return batch_of(list(dict.fromkeys(absent)), namespace)
-    found: dict[Connection, None] = {}
-    for one in some:
-        connection = _chosen(one, [(quad, next(rows)) for quad in one.quads], lookups) if isinstance(one, Sought) else one
-        found[connection] = None
+        namespace.failure = error  # that of these alone: there may be others
+        unseen = dict.fromkeys(_connection(one.quads[0], one.cookie, _UNSEEN) for one in some)
+        return batch_of(list(unseen), namespace)
+    found = dict.fromkeys(_chosen(one, [(quad, next(rows)) for quad in one.quads], lookups) for one in some)
     return batch_of(list(found), namespace)
 
 
@@ -167,7 +167,7 @@ def _chosen(one: Sought, readings: list[tuple[FourTuple, list[Row]]], lookups: L
     try:
         return Connection(the_one(rows, quad, lookups))
     except NotFound:
-        return _connection(quad, 0, 0, state=CLOSED)
+        return _connection(quad, one.cookie, CLOSED)
 
 
 # ---- by JSON
@@ -195,11 +195,11 @@ def _json(text: str, at: int, end: int) -> tuple[object, int]:
         return value, _beyond_blanks(text, stop)
 
 
-def _connections(value: object, shown: bool) -> Iterator[tuple[Connection, str | None]]:
+def _connections(value: object, line: int, shown: bool) -> Iterator[tuple[Sought, str | None]]:
     """What a value of ours names: the document of --json, one connection of it, a line of --jsonl, or a list of these."""
     if isinstance(value, list):
         for one in value:
-            yield from _connections(one, shown)
+            yield from _connections(one, line, shown)
         return
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} is no connection")
@@ -209,9 +209,9 @@ def _connections(value: object, shown: bool) -> Iterator[tuple[Connection, str |
     if kind == "error":
         raise _upstream(value, shown)
     if isinstance(value.get("connections"), list):
-        yield from _connections(value["connections"], shown)
+        yield from _connections(value["connections"], line, shown)
     elif kind == "connection" or (kind is None and "local_addr" in value):
-        yield _by_cookie(value)
+        yield _by_cookie(value, line)
     elif kind != "summary":
         what = f"a {kind}" if isinstance(kind, str) else "neither a document of --json nor a connection"
         raise ValueError(f"it is {what}: take the output of 'tcpdrop list --json' or --jsonl")
@@ -222,9 +222,10 @@ def _upstream(value: dict[str, object], shown: bool) -> Error:
     return Error("the command that was to name the connections failed" + why, what="--from")
 
 
-def _by_cookie(entry: dict[str, object]) -> tuple[Connection, str | None]:
+def _by_cookie(entry: dict[str, object], line: int) -> tuple[Sought, str | None]:
     quad = FourTuple(_address(entry["local_addr"]), _port(entry["local_port"]), _address(entry["remote_addr"]), _port(entry["remote_port"]))
-    return _connection(quad, _cookie(entry["cookie"]), _ifindex(entry.get("ifindex"))), _namespace(entry.get("netns"))
+    _check_ifindex(entry.get("ifindex"))
+    return Sought(line, [quad], _cookie(entry["cookie"])), _namespace(entry.get("netns"))
 
 
 def _cookie(value: object) -> int:
@@ -244,12 +245,10 @@ def _namespace(named: object) -> str | None:
     return named
 
 
-def _ifindex(value: object) -> int:
-    if value is None:
-        return 0
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31:
+def _check_ifindex(value: object) -> None:
+    """It may be another by now: what is meant has the cookie."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31):
         raise ValueError(f"{value!r} is not the number of an interface")
-    return value
 
 
 def _address(value: object) -> bytes:
@@ -264,9 +263,10 @@ def _port(value: object) -> int:
     return value
 
 
-def _connection(quad: FourTuple, cookie: int, ifindex: int, *, state: int = ESTABLISHED) -> Connection:
+def _connection(quad: FourTuple, cookie: int, state: int) -> Connection:
+    """What was asked for, and is not there, or cannot be seen."""
     family = 4 if len(quad.laddr) == 4 else 6
     values = dict.fromkeys(ROW_FIELDS, 0)
     row = {**values, "laddr": quad.laddr, "raddr": quad.raddr, "lport": quad.lport, "rport": quad.rport}
-    row.update(cookie=cookie, family=family, state=state, ifindex=ifindex)
+    row.update(cookie=cookie, family=family, state=state)
     return Connection(ROW.unpack(ROW.pack(*(row[name] for name in ROW_FIELDS))))

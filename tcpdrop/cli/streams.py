@@ -3,10 +3,13 @@
 
 A reader that goes away or a full disk must not stop a run that drops: the
 first write error is kept, nothing more is written, and the run ends with it.
+SIGINT, SIGTERM and SIGHUP stop a run after the current batch, and it says what
+it did; a second one does not wait for who reads it.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself loads enum, and the classic form is here too
 import errno
 import os
 import sys
@@ -14,11 +17,14 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import TextIO
 
 
 #: of the JSON that is written, and read by --from
 SCHEMA = 1
+#: what people and supervisors end a command with
+_ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 class Streams:
@@ -29,7 +35,7 @@ class Streams:
         self.error: OSError | None = None
         #: what is written was only looked up: who has read enough may go
         self.reader_may_go = False
-        #: somebody has to read before it goes on: a second signal may end that (signals.py)
+        #: somebody has to read before it goes on: a second signal may end that
         self.waits = False
 
     def data(self, text: str) -> None:
@@ -110,6 +116,46 @@ class Streams:
             self.error = OSError(errno.ECANCELED, "nobody read it until a signal")
         if self.error is not None and self._out is sys.stdout and self._out is not None:
             _silence(self._out)
+
+
+class Stop:
+    """`with Stop() as stop`: stop() is true once a signal came; the status is then 128 + its number.
+
+    Who has something to wait for first calls begin() and end() instead.
+
+    streams: whose reader nobody waits for after a second signal: what was not read yet is lost, and the run says so.
+    """
+
+    def __init__(self, streams: Streams | None = None) -> None:
+        self.number = 0
+        self._streams = streams
+        self._before: list[tuple[int, object]] = []
+
+    def begin(self) -> None:
+        """From now on.  Again it does nothing."""
+        for number in _ENDING if not self._before else ():
+            if _signal.getsignal(number) != _signal.SIG_IGN:  # nohup stays nohup
+                self._before.append((number, _signal.signal(number, self._note)))
+
+    def end(self) -> None:
+        for number, before in self._before:
+            _signal.signal(number, before)
+
+    def __enter__(self) -> Stop:
+        self.begin()
+        return self
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.number and self._streams is not None and self._streams.waits:
+            self._streams.waits = False  # raised once
+            raise OSError(errno.ECANCELED, "nobody read it until a second signal")  # after EINTR Python writes again
+        self.number = self.number or number
+
+    def __call__(self) -> bool:
+        return self.number != 0
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
 
 def _silence(stream: TextIO) -> None:

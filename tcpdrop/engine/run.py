@@ -78,8 +78,7 @@ class Run:
         for outcomes, spared in zip(reached, self.guard.protected(Connections([one.batch for one in reached]))):
             for number, why in spared.items():
                 outcomes.note((number,), why)
-            if outcomes.batch.listed is None:
-                self._mark_absent(outcomes)
+        self._each([one for one in reached if one.batch.listed is None], self._mark_absent)
         self._check_rights_to_spared(this)
         able = self._refuse(this, approve) if this.count(WOULD_DROP) and self.report.refusal is None else ()
         self.report.rounds.append(this)

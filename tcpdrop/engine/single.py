@@ -85,12 +85,22 @@ def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, mirrors: list[Row]
 
 
 def drop_unprotected(
-    quad: FourTuple, own: Own | None, scope: int | None = None, method: str = AUTO, protect: list[Filter] | None = None
+    quad: FourTuple,
+    own: Own | None,
+    scope: int | None = None,
+    method: str = AUTO,
+    protect: list[Filter] | None = None,
+    begin: Callable[[], None] | None = None,
 ) -> tuple[Row, Way]:
-    """Find it, raise Protected for what must live, and drop it: in one conversation with the kernel.  own: see find_unprotected()."""
+    """Find it, raise Protected for what must live, and drop it: in one conversation with the kernel.
+
+    own: see find_unprotected().  begin: called before the first step that touches it.
+    """
     where = kernel.converse(scope)
     try:
         row = find_unprotected(quad, own, scope, protect, where)
+        if begin is not None:
+            begin()
         return row, _drop_row(row, scope, method, where)
     finally:
         kernel.end(where)

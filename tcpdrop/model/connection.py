@@ -288,7 +288,7 @@ class Connection:
             "local_port": self.local.port,
             "remote_addr": self.remote.addr,
             "remote_port": self.remote.port,
-            "state": self.state_name,
+            "state": self.state_name or None,
             "pids": None if pids is None else list(pids),
             **{key: getattr(self, key) for key in _PLAIN_KEYS},
         }

@@ -93,7 +93,7 @@ class Namespace:
     another namespace has its name by then.
     """
 
-    __slots__ = ("_descriptor", "_inode", "found", "label", "path", "where")
+    __slots__ = ("_descriptor", "_inode", "failure", "found", "label", "path", "where")
 
     def __init__(self, where: str | int | None = None, label: str | None = None, *, inode: int | None = None) -> None:
         self._descriptor: int | None = None
@@ -107,6 +107,8 @@ class Namespace:
         self.label = label
         #: it is one of all: that another than our own is gone by the next look is no error
         self.found = False
+        #: why it cannot be asked, once that was tried: so it is not tried again
+        self.failure: Error | None = None
         #: which one it is, once that was seen
         self._inode = known if inode is None else inode
 
@@ -116,7 +118,9 @@ class Namespace:
 
     @property
     def scope(self) -> int | None:
-        """The kernel's scope: a descriptor, None for the caller's own.  Raises Error when it cannot be opened."""
+        """The kernel's scope: a descriptor, None for the caller's own.  Raises Error when it cannot be opened, or asked."""
+        if self.failure is not None:
+            raise self.failure
         if self.path is not None and self._descriptor is None:
             self._descriptor = self._open(self.path)
         return self._descriptor
@@ -137,13 +141,15 @@ class Namespace:
     def _open(self, path: str) -> int:
         name = printable(str(self.where))
         try:
-            # Not to wait for a writer, should it be a pipe.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            inode = _inode(f"/proc/self/fd/{descriptor}")
+            os.stat(path)
+            # What is none is not opened: a pipe waits, a tape winds, a watchdog begins to count.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if _inode(path) is not None else -1
         except OSError as error:
             return self._open_other(_why(error, path, name))
+        inode = _inode(f"/proc/self/fd/{descriptor}")
         if inode is None or self._inode not in (None, inode):
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
             if self.found:  # its process has ended or went elsewhere, its name was taken away between two looks
                 return self._open_other(Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open"))
             if inode is None:
@@ -338,6 +344,21 @@ def namespaces(where: str | int | None) -> list[Namespace]:
             found[inode] = Namespace(path, _label(path, inode), inode=inode)
             found[inode].found = True
     return list(found.values())
+
+
+def called(where: str | None) -> Namespace:
+    """One that a list names, with its label: what it is called here, whatever the list says; that only of one that cannot be opened."""
+    one = Namespace(where, where)
+    try:
+        inode = one.inode
+    except Error as error:
+        if not has_ended(error):
+            one.failure = error
+        return one
+    if where is None or inode == _inode(_OWN):
+        return Namespace(None, identity())
+    one.where = one.label = _label(one.path or "", inode)
+    return one
 
 
 def unseen() -> list[Error]:

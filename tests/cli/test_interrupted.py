@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A ^C while our files load ends the command as it ends any other: by the signal, without a word."""
+"""A ^C while our files load ends the command as it ends any other: by the signal, without a word.
 
+The form that names one connection waits for its line, once that was dropped.
+"""
+
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -9,7 +14,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command import COMMAND
+from support.command import COMMAND, line, run, words
+from support.holder import fresh_ports
+from support.wait import until
 
 import tcpdrop
 
@@ -78,3 +85,81 @@ def test_who_does_not_hear_it_goes_on(copy):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, f"tcpdrop {tcpdrop.__version__}\n", "")
+
+
+#: a signal comes as soon as this function of the kernel's module has returned, and then the command begins
+SIGNALLED = """
+import os, sys
+from tcpdrop.cli import main
+from tcpdrop.system import kernel
+name, number = sys.argv[1], int(sys.argv[2])
+real = getattr(kernel, name)
+def then_a_signal(*given, **how):
+    answer = real(*given, **how)
+    os.kill(os.getpid(), number)
+    return answer
+setattr(kernel, name, then_a_signal)
+sys.exit(main(sys.argv[3:]))
+"""
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("form", ["text", "--json", "--jsonl", "-q", "--syslog"])
+def test_a_drop_that_happened_is_told_before_a_signal_ends_the_classic_form(holder, form, number):
+    pair = holder.pair()
+    done = run(sys.executable, "-c", SIGNALLED, "abort", str(int(number)), *([] if form == "text" else [form]), *words(pair))
+    assert pair.state() is None
+    assert (done.status, done.err) == (128 + number, "")
+    if form in ("text", "--syslog"):
+        assert done.out == f"{line(pair)}: dropped\n"
+    elif form == "-q":
+        assert done.out == ""
+    else:
+        assert [json.loads(one) for one in done.out.splitlines()][-1].get("summary", {"counts": {"dropped": 1}})["counts"] == {"dropped": 1}
+        assert '"outcome": "dropped"' in done.out
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("number", ENDING)
+def test_before_the_abort_a_signal_ends_the_classic_form_at_once(holder, number):
+    pair = holder.pair()
+    done = run(sys.executable, "-c", SIGNALLED, "converse", str(int(number)), *words(pair))
+    assert (done.status, done.out) == (130 if number == signal.SIGINT else -number, "")
+    assert pair.alive()
+
+
+@pytest.mark.privileged
+def test_a_signal_ends_what_more_a_name_of_several_addresses_means(holder):
+    """localhost, in both families: of the second nothing was begun."""
+    ports = fresh_ports()
+    pairs = [holder.pair(family, **ports) for family in ("inet", "inet6")]
+    ends = ["localhost", str(pairs[0].lport), "localhost", str(pairs[0].rport)]
+    done = run(sys.executable, "-c", SIGNALLED, "abort", str(int(signal.SIGTERM)), *ends)
+    assert done.status == 128 + signal.SIGTERM
+    dropped = [pair for pair in pairs if pair.state() is None]
+    assert len(dropped) == 1
+    assert done.out == f"{line(dropped[0])}: dropped\n"
+
+
+@pytest.mark.privileged
+def test_a_second_signal_does_not_wait_for_who_reads_the_line(holder):
+    """A pipe that is full: nobody reads the line, and the first signal leaves it time."""
+    pair = holder.pair()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    with subprocess.Popen([COMMAND, *words(pair)], stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: pair.state() is None, "the drop")
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 3
+        assert process.stderr.read() == "tcpdrop: cannot write to standard output: nobody read it until a second signal\n"
+    os.close(reader)
+    os.close(writer)

@@ -4,10 +4,11 @@
 import json
 import os
 import subprocess
+import threading
 
 import pytest
 from support import procnet
-from support.command import COMMAND, line, run, tcpdrop
+from support.command import COMMAND, line, needs, run, tcpdrop, words
 from support.holder import fresh_ports
 
 import tcpdrop as package
@@ -141,9 +142,85 @@ def test_a_saved_row_of_another_namespace_is_dropped_there(holder, other_namespa
     pair, same_here = there.pair(**ports), holder.pair(**ports)
     saved = tmp_path / "victims"
     saved.write_text(tcpdrop("list", f"--netns={there.pid}", "--jsonl", f"lport {pair.lport}").out, encoding="utf-8")
-    assert tcpdrop("drop", "--from", saved)[:2] == (0, f"{line(pair)}: dropped\n")
+    where = os.readlink(f"/proc/{there.pid}/ns/net")
+    preview = tcpdrop("drop", "-n", "--from", saved)
+    assert preview[:2] == (0, f"# --netns='{where}'\n{line(pair)}: would drop\n")
+    (entry, _) = map(json.loads, tcpdrop("drop", "-n", "--jsonl", "--from", saved).out.splitlines())
+    assert entry["netns"] == where
+    saved.write_text(preview.out, encoding="utf-8")  # what is printed of it means the same
+    assert tcpdrop("drop", "--from", saved)[:2] == (0, f"# --netns='{where}'\n{line(pair)}: dropped\n")
     assert pair.state() is None
     assert same_here.alive()
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+def test_one_namespace_in_several_spellings_is_one(holder, tmp_path):
+    """What is told is what it is called here, and not what the file calls it."""
+    pair = holder.pair()
+    entry = json.loads(jsonl(f"lport {pair.lport}").splitlines()[0])
+    spellings = [None, "/proc/self/ns/net", f"/proc/{os.getpid()}/ns/net", str(os.getpid()), os.readlink("/proc/self/ns/net")]
+    saved = tmp_path / "victims"
+    saved.write_text("".join(json.dumps({**entry, "netns": where}) + "\n" for where in spellings), encoding="utf-8")
+    found, summary = map(json.loads, tcpdrop("drop", "-n", "--jsonl", "--from", saved).out.splitlines())
+    assert (found["netns"], summary["counts"]) == (None, {"would_drop": 1})
+    assert tcpdrop("drop", "-l", "--from", saved).out == f"tcpdrop {line(pair)}\n"
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_namespace_that_may_not_be_entered_stops_no_other(holder, other_namespace, tmp_path, form):
+    wrapper = needs("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all")
+    there, _ = other_namespace
+    pair, theirs = holder.pair(), there.pair()
+    saved = tmp_path / "victims"
+    if form == "json":
+        where = f"lport {pair.lport}", f"lport {theirs.lport}"
+        saved.write_text(jsonl(where[0]) + tcpdrop("list", f"--netns={there.pid}", "--jsonl", where[1]).out, encoding="utf-8")
+    else:
+        saved.write_text(f"{line(pair)}\ntcpdrop --netns={there.pid} {line(theirs)}\n", encoding="utf-8")
+    for options, word in ((("-n",), "would drop"), ((), "dropped")):
+        done = tcpdrop("drop", *options, "--from", saved, wrapper=wrapper)
+        assert (done.status, done.out.splitlines()[-1]) == (3, f"{line(pair)}: {word}")
+        assert f"{line(theirs)}: cannot enter the network namespace: not permitted (setns: EPERM" in done.err
+    assert (pair.state(), theirs.alive()) == (None, True)
+
+
+@pytest.mark.only_on("linux", reason="network namespaces")
+@pytest.mark.parametrize("named", ["by a line", "by --netns"])
+def test_what_is_no_namespace_is_not_opened(holder, tmp_path, named):
+    """Whose file it is could wind a tape by it, or start a watchdog; here a writer would see that somebody reads."""
+    pair, pipe, saved = holder.pair(), tmp_path / "pipe", tmp_path / "victims"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: os.close(os.open(pipe, os.O_WRONLY)))
+    writer.start()
+    saved.write_text(f"tcpdrop --netns={pipe} {line(pair)}\n", encoding="utf-8")
+    done = tcpdrop(*(("drop", "--from", saved) if named == "by a line" else (f"--netns={pipe}", *words(pair))))
+    assert (done.status, done.out) == (3, "")
+    assert f"'{pipe}' is no network namespace" in done.err
+    writer.join(0.2)
+    assert writer.is_alive()
+    os.close(os.open(pipe, os.O_RDONLY))
+    writer.join()
+    assert pair.alive()
+
+
+@pytest.mark.parametrize("said", [{}, {"state": "ESTABLISHED", "inode": 7, "uid": 7, "process": "x", "mapped": False, "ifindex": None}])
+@pytest.mark.only_on("linux", reason="one end may close alone, and who holds the other shows")
+def test_what_a_line_says_of_a_connection_is_not_repeated(holder, tmp_path, said):
+    """But for which one is meant."""
+    listener = holder.listener()
+    client = holder.socket()
+    client.call("connect", listener.name())
+    listener.accept().call("shutdown", 1)
+    (entry, _) = map(json.loads, jsonl(f"lport {client.name()[1]}").splitlines())
+    assert entry["state"] == "CLOSE_WAIT"
+    saved = tmp_path / "victims"
+    saved.write_text(json.dumps({**entry, **said}), encoding="utf-8")
+    found = json.loads(tcpdrop("drop", "-n", "--jsonl", "--from", saved).out.splitlines()[0])
+    for key in ("state", "inode", "uid", "recvq", "mapped", "ifindex"):
+        assert found[key] == entry[key], key
+    dropped = json.loads(tcpdrop("drop", "--jsonl", "--from", saved).out.splitlines()[0])
+    assert (dropped["outcome"], dropped["victim_sees"]) == ("dropped", "ECONNABORTED")
 
 
 def test_standard_input_that_cannot_be_read():
@@ -285,5 +362,8 @@ def test_commands_for_another_namespace_say_so(holder, other_namespace, saved):
     pair = theirs.pair()
     done = tcpdrop("drop", "-l", f"--netns={theirs.pid}", f"lport {pair.lport}")
     assert (done.status, done.out) == (0, f"tcpdrop --netns={theirs.pid} {line(pair)}\n")
-    assert tcpdrop("drop", *saved(done.out.strip()), "-n")[:2] == (0, f"{line(pair)}: would drop\n")
+    assert tcpdrop("drop", *saved(done.out.strip()), "-n")[:2] == (
+        0,
+        f"# --netns='{os.readlink(f'/proc/{theirs.pid}/ns/net')}'\n{line(pair)}: would drop\n",
+    )
     assert run("sh", "-c", done.out.replace("tcpdrop", str(COMMAND), 1))[:2] == (0, f"{line(pair)}: dropped\n")

@@ -23,8 +23,8 @@ from ...system.netns import scopes_of
 from ..exit_status import DONE, FAILED
 from ..options import Parsed, UsageError
 from ..selectors import check_zone, filter_of, protecting, seconds
-from ..signals import AtOnce, Interrupted, Stop
-from ..streams import Streams
+from ..signals import AtOnce, Interrupted
+from ..streams import Stop, Streams
 from .look import Look
 from .search import Search
 
