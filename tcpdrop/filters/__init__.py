@@ -20,6 +20,7 @@ from .filter import Filter, all_of, from_selectors
 #: what only some callers need
 _HOMES = {
     "absent_names": "absent",
+    "matches_none": "breadth",
     "Facts": "facts",
     "Plan": "plan",
     "explain": "explanation",
@@ -31,12 +32,13 @@ _HOMES = {
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .absent import absent_names
+    from .breadth import matches_none
     from .explanation import explain
     from .facts import Facts, gather
     from .plan import Plan, plan_for
     from .selection import select
 
-__all__ = ["Facts", "Filter", "Plan", "absent_names", "all_of", "explain", "from_selectors", "gather", "plan_for", "select"]
+__all__ = ["Facts", "Filter", "Plan", "absent_names", "all_of", "explain", "from_selectors", "gather", "matches_none", "plan_for", "select"]
 
 
 def __getattr__(name: str) -> object:

@@ -11,7 +11,9 @@ everything that comes from elsewhere.
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import product
+from operator import and_, or_
 
 from ..model.rows import CLOSED, LISTEN, STATE_NAMES
 from ..system import systemd_units
@@ -53,6 +55,41 @@ def is_broad(chosen: Filter) -> bool:
     looked_in = chosen.base_states & ~(1 << LISTEN | 1 << CLOSED)  # where no connection is
     sure = _sorts(lambda state, ipv6, accepted: bool(looked_in >> state & 1))
     return any(_leaves_none_out(chosen.node, sure & mask, size) for size, mask in ((4, _FAMILY[4]), (16, _FAMILY[6])))
+
+
+def matches_none(chosen: Filter) -> bool:
+    """Can no connection match, for certain and whoever holds it, as `lport 80 and lport 443`?
+
+    By what each row shows alone: of anything else it may be unknown whether it holds, and then a rule protects.
+    """
+    return not any(_may_match(chosen.node, _FAMILY[family], size) for family, size in ((4, 4), (6, 16)))
+
+
+def _may_match(node: Node, sorts: int, size: int) -> bool:
+    ways_to_fail = ways(Not(node), size, lambda one: isinstance(one, Port) or _is_of(one, size))
+    return any(number == _TRIED or _reach(node, answers, size)[0] & sorts for number, answers in enumerate(ways_to_fail))
+
+
+def _is_of(node: Node, size: int) -> bool:
+    """Is it about an address of so many bytes?"""
+    return isinstance(node, Address) and any(len(packed) == size for packed, _, _ in node.values)
+
+
+def _reach(node: Node, answers: dict[Node, bool], size: int) -> Sorts:
+    """Where it may hold and where it must, if these predicates answer so."""
+    if node in answers:
+        return (_EVERY, _EVERY) if answers[node] else (0, 0)
+    if isinstance(node, Not):
+        possible, certain = _reach(node.args[0], answers, size)
+        return _EVERY & ~certain, _EVERY & ~possible
+    if isinstance(node, Address) and not _is_of(node, size):
+        return 0, 0
+    if not isinstance(node, (And, Or)):
+        return _of_leaf(node) if isinstance(node, (State, Family)) else (_EVERY, 0)
+    each = [_reach(part, answers, size) for part in node.args]
+    if isinstance(node, And):
+        return reduce(and_, (one for one, _ in each)), reduce(and_, (one for _, one in each))
+    return reduce(or_, (one for one, _ in each)), reduce(or_, (one for _, one in each))
 
 
 def _leaves_none_out(node: Node, sure: int, size: int) -> bool:

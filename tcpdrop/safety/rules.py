@@ -209,14 +209,16 @@ def _identity(look: Callable[[str], os.stat_result], path: str) -> tuple[int, ..
 
 
 def _followed(rule: Filter | str, scopes: Scopes, what: str = "") -> Filter:
-    """The rule.  FilterError for a name that names nothing: it protects nothing, and nobody would know."""
-    from ..filters import Filter, absent_names  # most hosts have no rules
+    """The rule.  FilterError for one that can never match: it protects nothing, and nobody would know."""
+    from ..filters import Filter, absent_names, matches_none  # most hosts have no rules
 
     if isinstance(rule, str):
         rule = Filter(rule)
     names = absent_names(rule, scopes)
     if names:
         raise FilterError(f"{what}{'; '.join(names)}")
+    if matches_none(rule):
+        raise FilterError(f"{what}no connection can ever match this: terms beside each other must all hold, as if by 'and'")
     return rule
 
 

@@ -12,7 +12,7 @@ from support import filter_cases as cases
 from support import oracle
 
 from tcpdrop.filters import Filter
-from tcpdrop.filters.breadth import is_broad
+from tcpdrop.filters.breadth import is_broad, matches_none
 from tcpdrop.filters.endpoints import Address, Port
 from tcpdrop.filters.facts import UNKNOWN
 from tcpdrop.filters.measures import Measure
@@ -148,6 +148,16 @@ def test_what_is_broad_leaves_none_of_some_sort_out(node, row, facts):
         assert not is_broad(filter_of(both([node, negate(node)])))
 
 
+@settings(max_examples=500, deadline=None)
+@given(cases.expressions, cases.rows(), cases.infos, cases.facts())
+def test_what_matches_none_holds_for_no_connection_and_is_unknown_of_none(node, row, info, facts):
+    """Whatever it is, and what excludes itself with it."""
+    for one in (node, both([node, parse("lport 80 and lport 443", "any")]), both([negate(either([node, parse("lport ge 1", "any")]))])):
+        if matches_none(filter_of(one)) and row[STATE] != LISTEN:
+            assert oracle.answer(one, row, info, facts) is False
+    assert matches_none(filter_of(both([node, parse("lport 80 and lport 443", "any")])))
+
+
 #: an established IPv4 connection with each of these at each end, and so much in its queue: what predicates name, and its neighbours
 GRID_PORTS, GRID_ADDRESSES, GRID_QUEUE = (1, 22, 23, 80, 81, 82, 65535), ("9.9.9.9", "10.0.0.1", "10.0.0.2", "128.0.0.1"), (0, 4, 5, 6)
 grid_ports = st.sampled_from([(22, 22), (80, 81), (1, 22), (23, 80), (81, 65535), (1, 65535)])
@@ -178,6 +188,17 @@ def test_what_selects_all_of_a_grid_is_broad(node):
     test = node.compiled()
     of_ipv4 = filter_of(both([node, Family(4)]))
     assert is_broad(of_ipv4) == all(test(row, None, UNKNOWN) is True for row in GRID), str(node)
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases.grown(grid_predicates))
+def test_what_matches_none_of_a_grid_is_known_to(node):
+    """But for measures, which may be unknown."""
+    test = node.compiled()
+    none = matches_none(filter_of(both([node, Family(4)])))
+    found = not any(test(row, None, UNKNOWN) for row in GRID)
+    assert none <= found, str(node)
+    assert none == found or "recvq" in str(node), str(node)
 
 
 @pytest.mark.parametrize("text", ["not rport gt 65535", "not (port 0:65535 and rport gt 65535)", "lport lt 1024 or lport ge 1024"])

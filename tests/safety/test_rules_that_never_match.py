@@ -17,7 +17,7 @@ from support.holder import fresh_ports
 
 import tcpdrop as package
 from tcpdrop.errors import FilterError
-from tcpdrop.filters import Filter, absent_names
+from tcpdrop.filters import Filter, absent_names, matches_none
 from tcpdrop.system.systemd_units import Unit, unit_name
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="units, cgroups and interfaces of Linux")]
@@ -51,6 +51,48 @@ NEVER = {
     "unit multi-user.target": "a target has no processes",
     "user nosuchuser": "there is no user 'nosuchuser'",
 }
+
+
+#: what excludes itself, whatever is unknown: a state, a family, ports and addresses are told of each connection
+EXCLUDED = (
+    "lport 80 and lport 443",
+    "lport 80 lport 443 comm nginx",
+    "remote 10.0.0.1 and remote 10.0.0.2",
+    "remote 10.0.0.0/8 and not remote 10.0.0.0/7",
+    "remote 10.0.0.1:80 and rport 81",
+    "host 10.0.0.1 and remote 10.0.0.2 and local 10.0.0.3",
+    "port 80 and lport 1 and rport 2",
+    "(lport 80 or lport 443) and lport 22",
+    "family inet and remote ::1",
+    "family inet6 and remote 10.0.0.1",
+    "local 0.0.0.0",
+    "lport gt 65535",
+    "not lport 1-65535",
+    "state established and state close-wait",
+    "not (lport ge 1 or comm a)",
+)
+NEVER.update(dict.fromkeys(EXCLUDED, "no connection can ever match this"))
+
+#: what may hold of some, or may be unknown of some
+MAY_MATCH = (
+    "lport 80 and rport 443",
+    "port 80 and port 443",
+    "host 10.0.0.1 and host 10.0.0.2",
+    "remote 10.0.0.0/8 and remote 10.1.0.0/16",
+    "remote 10.0.0.1,::1 and not remote 10.0.0.1",
+    "state established and not state close-wait",
+    "not (lport 80 or lport 443)",
+    "comm a and not comm a",
+    "user 0 and not user 0",
+    "in and out",
+    "loopback",
+    "kernel",
+)
+
+
+@pytest.mark.parametrize("rule", MAY_MATCH)
+def test_a_rule_that_may_match_something_is_none_of_these(rule):
+    assert not matches_none(Filter(rule))
 
 
 @pytest.mark.parametrize(("rule", "said"), [*ABSENT.items(), *NEVER.items()])
