@@ -51,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan valgrind analyze coverage coverage-parsers fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan tsan-module valgrind analyze coverage coverage-parsers fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -166,6 +166,9 @@ sanitize: $(TOOLS) tsan  ## the same, and the module, under AddressSanitizer and
 tsan:  ## the threads of the Linux backend, on this kernel, under ThreadSanitizer
 	$(MAKE) -C tests/c -f checked.mk tsan
 
+tsan-module: $(TOOLS)  ## the module under ThreadSanitizer: eight threads of Python's that list, drop and fork, and its own
+	$(MAKE) -C tests/c -f checked.mk tsan-module PYTHON=$(abspath $(BIN)/python3)
+
 valgrind:  ## every C test under valgrind
 	$(MAKE) -C tests/c -f checked.mk valgrind BUILD=build/valgrind
 
@@ -278,7 +281,7 @@ ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
 	$(MAKE) --no-print-directory abi3
 
-ci-full: ci analyze fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
+ci-full: ci analyze tsan-module fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 
 prepare: $(BUILT) $(TOOLS) $(ANSIBLE) fuzz-prepare sunos-built wheels
 	$(MAKE) --no-print-directory $(NEWEST) build .venv-fleet/.test .venv-fleet/.ansible salt-built

@@ -81,7 +81,8 @@ class Reader:
     def comparison(self) -> str:
         """The operator here, as =, !=, <, <=, > or >=; '' if there is none."""
         token = self.token
-        if (token.kind == SYMBOL or token.text in COMPARISON_WORDS) and token.kind != END and token.text in COMPARISONS:
+        is_word = token.kind == WORD and token.text in COMPARISON_WORDS  # and not in quotes
+        if (token.kind == SYMBOL or is_word) and token.text in COMPARISONS:
             return COMPARISONS[self.advance().text]
         return ""
 

@@ -2,6 +2,7 @@
 # The C files under what finds mistakes, beside the sanitizers of the Makefile:
 #
 #   make -C tests/c -f checked.mk tsan      threads, on this kernel
+#   make -C tests/c -f checked.mk tsan-module  those of Python's tests, of PYTHON with pytest
 #   make -C tests/c -f checked.mk asan      the same, memory and leaks
 #   make -C tests/c -f checked.mk valgrind  every C test
 #   make -C tests/c -f checked.mk analyze   gcc -fanalyzer and clang-tidy
@@ -25,10 +26,24 @@ ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all
 PLACED = setarch -R
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible
 
-.PHONY: tsan asan valgrind analyze gcc-analyzer clang-tidy
+.PHONY: tsan tsan-module asan valgrind analyze gcc-analyzer clang-tidy
 
 tsan: $(BUILD)/test_linux_threads.tsan
 	$(PLACED) ./$<
+
+# Of the module alone: CPython is not built for it, so without a GIL it sees races in that
+# (memory that one thread allocates and another frees); and no forks then, behind which it
+# takes a thread for one that it knows.
+TSAN_TESTS = api/test_threads.py $(addprefix module/test_,threads_and_leaks.py abort_rows.py list_connections.py)
+TSAN_CHOICE = not gevent and not left_behind and not nothing_behind
+TSAN_MODULE = $(BUILD)/tsan_module
+
+tsan-module:
+	rm -rf $(TSAN_MODULE) && mkdir -p $(TSAN_MODULE)
+	cd ../.. && CFLAGS="-fsanitize=thread -g -O1" LDFLAGS=-fsanitize=thread $(PYTHON) setup.py -q build \
+	    --build-base=tests/c/$(TSAN_MODULE)/work --build-lib=tests/c/$(TSAN_MODULE)/lib --build-scripts=tests/c/$(TSAN_MODULE)/scripts
+	cd .. && PYTHONPATH="$$PWD/c/$(TSAN_MODULE)/lib:$$PYTHONPATH" TSAN_OPTIONS="exitcode=66 die_after_fork=0" \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" $(PLACED) $(PYTHON) -m pytest -q $(TSAN_TESTS) -k "$(TSAN_CHOICE)"
 
 asan: $(BUILD)/test_linux_threads.asan
 	./$<

@@ -79,6 +79,15 @@ def test_an_interface_stands_behind_its_address():
         Filter.remote("::1%a\0b")
 
 
+@pytest.mark.parametrize("word", ["eq", "ne", "lt", "le", "gt", "ge"])
+def test_an_interface_may_be_called_as_an_operator_in_quotes(word):
+    """dev "ne" was refused: ne was the operator there, too."""
+    chosen = Filter.remote(f"::1%{word}")
+    assert Filter(str(chosen)) == chosen == Filter(f"remote ::1 and dev '{word}'")
+    with pytest.raises(FilterError, match="dev takes no operator"):
+        Filter(f"dev {word}")
+
+
 @pytest.mark.parametrize("text", ["::1% a", "[::1%a ]:443", "::/30%\ta:443", "::1%a b"])
 def test_blanks_around_an_interface_are_none_of_it(text):
     """They were kept behind %, and what was shown, dev " a", is read without them: another filter."""
