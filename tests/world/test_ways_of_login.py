@@ -53,6 +53,30 @@ def test_an_sshd_that_a_socket_starts(server, login, holder, how):  # noqa: F811
         listener.wait(20)
 
 
+#: what a command goes through on its way from a login, as a shell has it
+THROUGH = {
+    "su": ("su", "su - root -c {quoted}"),
+    "runuser": ("runuser", "runuser -u root -- {plain}"),
+    "script": ("script", "script -qec {quoted} /dev/null"),
+    "chroot": ("chroot", "chroot / {plain}"),
+    "another PID namespace": ("unshare", "unshare --pid --fork --mount-proc {plain}"),
+    "another network namespace": ("unshare", "unshare --net {plain} --netns=$$"),
+    "another cgroup namespace": ("unshare", "unshare --cgroup --mount {plain}"),
+}
+
+
+@pytest.mark.real_root
+@pytest.mark.parametrize("through", THROUGH)
+def test_what_a_command_goes_through(server, login, through):  # noqa: F811
+    program, text = THROUGH[through]
+    if shutil.which(program) is None:
+        pytest.skip(f"no {program} here")
+    one = login()
+    status, said = does(one, 'env -i PATH="$PATH" ' + text.format(plain=DROP, quoted=shlex.quote(DROP)))
+    assert one.alive() and status in (0, 4), said
+    assert f"{one.server}: protected" in said and f"{one.client}: protected" in said, said
+
+
 PROC = 'mount --make-rprivate / && mount -t proc -o {options} proc /proc && shift && exec "$@"'
 
 
