@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..engine.outcome import Outcomes, Report, Result, Round
 from ..errors import DROPPED, LISTED, OUTCOMES, WOULD_DROP, StillPresent
 from ..model.addresses import unpack
+from ..model.columns import codes_of
 from ..model.table import Connections
 from ..system.routes import DOWN, NO_ADDRESS, NO_ROUTE
 from .as_json import Document
@@ -77,7 +78,7 @@ class Teller:
 
     def _tell(self, outcomes: Outcomes, numbers: Sequence[int]) -> None:
         """Of rows that have one outcome, or with --jsonl any."""
-        said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
+        said = self._said.setdefault(outcomes, codes_of(_UNSAID, len(outcomes.codes)))
         if self._document is not None:
             self._document.add_rows(outcomes, numbers)
         elif len(numbers):
@@ -119,7 +120,7 @@ class Teller:
         if not self._as_lines:
             return
         for outcomes in (one for this in report.rounds for one in this.outcomes):
-            said = self._said.setdefault(outcomes, bytearray([_UNSAID]) * len(outcomes.codes))
+            said = self._said.setdefault(outcomes, codes_of(_UNSAID, len(outcomes.codes)))
             for start in range(0, len(said), _FEW):
                 some = range(start, min(len(said), start + _FEW))
                 self._tell(outcomes, [number for number in some if said[number] == _UNSAID and outcomes.codes[number] == DROPPED])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ..errors import DROPPED, FAILED, FAILURES, GONE, LISTED, OUTCOMES, PROTECTED, WOULD_DROP, Error
-from ..model.columns import picked, places_of
+from ..model.columns import codes_of, picked, places_of
 from ..model.connection import Connection
 from ..model.table import Connections
 from .methods import DESTROYED, usual_way
@@ -71,7 +71,7 @@ class Outcomes:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.codes = bytearray([WOULD_DROP]) * len(batch)
+        self.codes = codes_of(WOULD_DROP, len(batch))
         #: those of which an earlier look of the run has said the same: keep.py
         self.told: set[int] = set()
         #: number -> why it was not dropped
@@ -103,7 +103,7 @@ class Outcomes:
 
     def show_as_selected(self) -> None:
         """Nothing became of any."""
-        self.codes = bytearray([WOULD_DROP]) * len(self.codes)
+        self.codes = codes_of(WOULD_DROP, len(self.codes))
         self.errors.clear()
 
     def fail(self, numbers: Sequence[int], error: Error, code: int = FAILED) -> None:

@@ -39,6 +39,11 @@ def _read(data: bytes, form: str, offset: int, stride: int) -> Sequence[object]:
     return [value for (value,) in Struct(f"={offset}x{form}{stride - offset - size}x").iter_unpack(data)]
 
 
+def codes_of(code: int, count: int) -> bytearray:
+    """So many times this code.  Not by a bytearray's own *, which CPython lets go half made, with a word on stderr, where memory ends."""
+    return bytearray(bytes([code]) * count)
+
+
 def places_of(codes: bytearray, wanted: int) -> Sequence[int]:
     """Where this code stands; a range where it stands everywhere."""
     if codes.count(wanted) == len(codes):
