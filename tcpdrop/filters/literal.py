@@ -65,6 +65,8 @@ def _read(keyword: str, one: object, read: Callable[[str], Any], number: str | N
 
 
 def _each(keyword: str, given: object) -> Iterable[object]:
+    if hasattr(given, "keys"):  # which of its parts is meant?  In YAML it is a slip, like {{ x }} without quotes
+        raise TypeError(f"{keyword} cannot be {_kind(given)}")
     # A network of the ipaddress module is iterable, over its addresses: it is one value here.
     if given is None or isinstance(given, (str, int, bytes, bytearray)) or hasattr(given, "max_prefixlen"):
         return (given,)

@@ -173,4 +173,8 @@ def comm(text: str) -> str:
 def name(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError("a name is empty or has a NUL in it")
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError(f"'{printable(text)}' is no name: no bytes are spelled so") from None
     return text

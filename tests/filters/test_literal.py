@@ -44,6 +44,27 @@ def test_none_is_a_type_error(name):
 
 
 @pytest.mark.parametrize("name", LITERALS)
+@pytest.mark.parametrize("wrong", [{}, {"10.0.0.1": "web"}, {"22": None}, {"established": True}], ids=str)
+def test_a_mapping_is_a_type_error(name, wrong):
+    """Its keys would be taken, and of a YAML file they are nobody's word: `remote_addr: {{ x }}` without quotes is one."""
+    with pytest.raises(TypeError, match=r" cannot be of type dict$"):
+        getattr(Filter, name)(wrong)
+    with pytest.raises(TypeError):
+        getattr(Filter, name)([wrong])
+
+
+@NOT_EVERYWHERE
+@pytest.mark.parametrize("word", ["comm", "unit", "cgroup", "dev"])
+def test_a_name_that_no_bytes_spell_says_so(word):
+    """A JSON document or a filter in quotes may have one half of a pair of surrogates."""
+    said = r"'\\ud800' is no name: no bytes are spelled so$"
+    with pytest.raises(FilterError, match=said):
+        Filter(rf'{word} "\ud800"')
+    with pytest.raises(FilterError, match=said):
+        getattr(Filter, "process" if word == "comm" else word)("\ud800")
+
+
+@pytest.mark.parametrize("name", LITERALS)
 def test_an_empty_list_matches_nothing(name):
     chosen = getattr(Filter, name)([])
     assert chosen == Filter("not port 0:65535") == Filter(str(chosen))
