@@ -57,8 +57,8 @@ _ANYWHERE = {
     errno.ENOMEM: ("memory is short", "memory, or a higher ulimit -v"),
     errno.ENOBUFS: ("the kernel is short of memory: try again", ""),
 }
-#: refusals of the first call that one cause explains as well as another
-_ALIKE = (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.ENOSYS)
+#: refusals of the first call that say what they are; one cause explains any other as well as another
+_PLAIN = (*_ANYWHERE, errno.EACCES)
 
 
 def refused(step: str, number: int | None) -> str:
@@ -89,7 +89,7 @@ def cause(step: str, number: int | None) -> str:
     if number == errno.EPERM and step in ("destroy", "dump"):
         return missing_right()
     known = _known(step, number)[0]
-    if step == "socket" and number in _ALIKE:
+    if step == "socket" and number not in _PLAIN:
         known += f"; seccomp, a unit and gVisor look alike from here, and {_evidence()}"
     return known
 
@@ -102,7 +102,9 @@ def remedy(step: str, number: int | None) -> str:
 def _known(step: str, number: int) -> tuple[str, str]:
     if number == errno.EACCES and step in ("socket", "sendto", "dump", "destroy", "look-up"):
         return _LSM, ""
-    return _CAUSES.get((step, number)) or _ANYWHERE.get(number) or ("", "")
+    # No kernel of Linux refuses the first call with another one: a filter answers with whatever it was told to.
+    other = (_FILTER, _ALLOW_SOCKET) if step == "socket" else ("", "")
+    return _CAUSES.get((step, number)) or _ANYWHERE.get(number) or other
 
 
 def _evidence() -> str:

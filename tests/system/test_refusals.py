@@ -60,6 +60,15 @@ def test_those_who_look_alike_are_said_to(holder, number):
     assert (alike in err) == (number != errno.EACCES)
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ESOCKTNOSUPPORT, errno.EOPNOTSUPP, errno.ENODEV])
+def test_any_other_errno_is_a_filter_s_too(holder, number):
+    """SystemCallErrorNumber= and a profile's errnoRet are free to choose."""
+    err = tcpdrop("list", wrapper=filtered(number)).err
+    assert err.startswith("tcpdrop: ") and "socket: " in err
+    assert "likeliest a seccomp filter: a container's profile" in err
+    assert err.endswith("and this process has a seccomp filter)\n")
+
+
 def test_only_what_is_asked_through_sock_diag(holder):
     """gVisor has a netlink, and no sock_diag in it."""
     pair = holder.pair()
