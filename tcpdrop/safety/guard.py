@@ -81,7 +81,7 @@ class Guard:
         if session.unreadable and not found:
             lookups = Lookups()
             found = any(logins.is_alive(ends, lookups) for ends in session.tuples)
-        if not rows and session.holders and not logins.may_be_ours(session):
+        if not rows and not logins.may_be_ours(session):
             ways_in.come_by_unix_sockets(session)
             self._spare_held(session)
         if session.unseen or (not found and logins.may_be_ours(session)):

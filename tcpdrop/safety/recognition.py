@@ -41,7 +41,7 @@ def recognise() -> Recognition:
         Rules(())  # its login lines
         session = found_for_us()
         follow_everywhere(session)
-        if not session.rows() and session.holders and not logins.may_be_ours(session):
+        if not session.rows() and not logins.may_be_ours(session):
             come_by_unix_sockets(session)
         rows = came_by(session, is_login_service)
     except (Error, OSError):

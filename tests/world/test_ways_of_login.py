@@ -77,6 +77,20 @@ def test_what_a_command_goes_through(server, login, through):  # noqa: F811
     assert f"{one.server}: protected" in said and f"{one.client}: protected" in said, said
 
 
+def test_a_command_that_keeps_nothing_of_its_login_but_its_standard_input(server, login, holder, tmp_path):  # noqa: F811
+    """Detached, with an empty environment, and without PAM's audit session: sshd has the other end of that."""
+    out, one, other, pair = tmp_path / "out", login(), login(), holder.pair()
+    does(
+        one,
+        f"setsid -f env -i sh -c {shlex.quote(f'sleep 0.5; {DROP} > {out}.part 2>&1; echo status $? >> {out}.part; mv {out}.part {out}')}",
+    )
+    until(out.exists, "the command", 30)
+    said = out.read_text()
+    assert one.alive() and "status 0" in said, said
+    assert f"{one.server}: protected (held by pid" in said, said
+    assert pair.state() is None and other.end()[0] == 255, said
+
+
 PROC = 'mount --make-rprivate / && mount -t proc -o {options} proc /proc && shift && exec "$@"'
 
 
