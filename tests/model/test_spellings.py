@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Lines that name a connection, as text alone: each form has one reading, and what has none or two is refused."""
 
+import ipaddress
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpdrop.model.addresses import parse_port
+from tcpdrop.model.addresses import is_loopback, parse_port
 from tcpdrop.model.four_tuple import End, interface, operands, pack_whole, split, split_dev
 from tcpdrop.model.spellings import Lines
 
@@ -401,3 +402,11 @@ def test_any_end_is_read_or_refused(text):
             reader(text)
         except ValueError as error:
             assert str(error).isprintable(), ascii(str(error))
+
+
+def test_what_is_loopback():
+    packed = [
+        ipaddress.ip_address(text).packed
+        for text in ("127.0.0.1", "127.255.255.255", "::1", "126.0.0.1", "128.0.0.1", "::", "::2", "::7f00:1")
+    ]
+    assert [is_loopback(one) for one in packed] == [True, True, True, False, False, False, False, False]

@@ -49,10 +49,10 @@ def test_each_call_of_the_module_is_made_to_fail():
     """By the symbols that it asks the C library for."""
     if not shutil.which("nm"):
         pytest.skip("no nm here")
-    out = subprocess.run(["nm", "-D", "--undefined-only", _tcpdrop.__file__], capture_output=True, text=True, check=True).stdout
-    names = {line.split()[-1].partition("@")[0] for line in out.splitlines()}
-    if any("asan" in name or "gcov" in name for name in names):
+    out = subprocess.run(["nm", "-D", _tcpdrop.__file__], capture_output=True, text=True, check=True).stdout
+    if re.search("__[at]san_|__gcov_", out):
         pytest.skip("built with what calls more")
+    names = {line.split()[-1].partition("@")[0] for line in out.splitlines() if " U " in line}
     calls = {re.sub("64$", "", name) for name in names if not re.match("_|Py|mem|str(?!dup)", name)}
     assert calls - {fault.call for fault in walks.FAULTS} - NEVER_FAILS == set()
 
