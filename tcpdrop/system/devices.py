@@ -35,6 +35,8 @@ _INET, _BRIDGE, _INET6, _LOWER_UP = 2, 7, 10, 0x10000
 _DST, _SRC, _OIF, _GATEWAY, _RTA_MARK, _VIA, _RTA_UID, _PROTO, _SPORT, _DPORT = 1, 2, 4, 5, 16, 18, 25, 27, 28, 29
 _NDA_DST, _LLADDR, _NDA_MASTER, _BROKEN = 1, 2, 9, 0x21  # incomplete, failed
 _TCP = 6
+#: what an error of the kernel's own is at most: MAX_ERRNO of its include/linux/err.h
+_MAX_ERRNO = 4095
 #: how often a dump is begun anew that devices which came and went have marked
 _TRIES = 8
 
@@ -181,7 +183,8 @@ def add_answers(data: bytes, found: list[Answer]) -> tuple[bool, list[Answer] | 
         if kind == _DONE:
             return True, found
         if kind == _ERROR:
-            raise _failure(-int.from_bytes(payload[:4], sys.byteorder, signed=True))
+            number = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
+            raise _failure(number if 0 < number <= _MAX_ERRNO else errno.EBADMSG)
         header = _HEADERS.get(kind)
         if header is None or len(payload) < header:
             raise _failure(errno.EBADMSG)

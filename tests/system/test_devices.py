@@ -103,6 +103,8 @@ except Error as error:
         "without an end": (devices._HEADER.pack(0, 16, 0, 1, 0), errno.EBADMSG),
         "of another kind": (devices._HEADER.pack(16, 99, 0, 1, 0), errno.EBADMSG),
         "a refusal": (devices._HEADER.pack(20, 2, 0, 1, 0) + (-errno.EPERM).to_bytes(4, sys.byteorder, signed=True), errno.EPERM),
+        "an error that no kernel has": (devices._HEADER.pack(20, 2, 0, 1, 0) + b"\0\0\0\x80", errno.EBADMSG),
+        "an error that is none": (devices._HEADER.pack(20, 2, 0, 1, 0) + bytes(4), errno.EBADMSG),
     }.values(),
 )
 def test_what_is_no_answer_raises(data, number):
