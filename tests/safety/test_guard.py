@@ -12,6 +12,7 @@ from support import procnet
 from support.command import COMMAND, NEARLY_NOBODY, Login, line, needs, run, tcpdrop, words
 from support.hidden import hide_sockets
 from support.holder import end
+from support.own_pair import own_pair
 from support.terminal import Terminal
 
 import tcpdrop as package
@@ -218,15 +219,6 @@ def test_an_ancestry_that_cannot_be_read_spares_every_login(sshd, monkeypatch):
     assert lives(sshd)
 
 
-#: a connection of this user's, who says which until its input ends
-OWN_PAIR = """
-import socket, sys
-with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client, server.accept()[0]:
-    print(client.getsockname()[1], flush=True)
-    sys.stdin.read()
-"""
-
-
 @pytest.mark.parametrize("listens", [True, False])
 def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd, holder, listens):
     """Everything above setpriv belongs to root: nothing of it can be read, also not who holds what.
@@ -237,10 +229,8 @@ def test_an_ordinary_user_with_the_right_to_drop_and_unreadable_ancestors(sshd, 
     if not listens:
         sshd.listener.close()
     known = holder.pair(port=22, victim="server")  # of a login that is told by its port
-    with subprocess.Popen([*who, sys.executable, "-c", OWN_PAIR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as own:
-        port = int(own.stdout.readline())
+    with own_pair(*who) as port:
         done = tcpdrop("drop", "--yes", f"lport {sshd.local[1]},{port}", wrapper=(*who, "sh", "-c", '"$@"; exit $?', "sh"))
-        own.communicate()
     known.close()
     assert "cannot tell which connection carries your session: all" in done.err
     assert (done.status, done.out.split()[1:2], done.out.count(": dropped\n")) == (0, [str(port)], 1), done
