@@ -143,7 +143,7 @@ class Namespace:
         try:
             os.stat(path)
             # What is none is not opened: a pipe waits, a tape winds, a watchdog begins to count.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if _inode(path) is not None else -1
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if _found_inode(path) is not None else -1
         except OSError as error:
             return self._open_other(_why(error, path, name))
         inode = _inode(f"/proc/self/fd/{descriptor}")
