@@ -81,6 +81,12 @@ def _path_with(label: str) -> str:
     return f"{NAMES}/{label}"  # none is to be seen, and so it is said when it is opened
 
 
+def check_where(where: object) -> None:
+    """Raise TypeError unless it may name network namespaces."""
+    if where is not None and (isinstance(where, bool) or not isinstance(where, (str, int, os.PathLike))):
+        raise TypeError(f"netns is a NAME, a PID or a PATH, not {printable(repr(where))}")
+
+
 class Namespace:
     """A network namespace.  What it is called is resolved once: a PID may be another process by the next look.
 
@@ -97,6 +103,7 @@ class Namespace:
 
     def __init__(self, where: str | int | None = None, label: str | None = None, *, inode: int | None = None) -> None:
         self._descriptor: int | None = None
+        check_where(where)
         if where is not None:
             check_supported()
         self.where = where
