@@ -239,7 +239,12 @@ def keep_dropping(
     account = Account(run.report)
     # Each look finds out anew what the name leads to.
     each = looks(
-        run, account, lambda: select(chosen, where=namespaces(netns), droppable=True), duration=duration, interval=interval, until_gone=False
+        run,
+        account,
+        lambda: select(chosen, where=namespaces(netns), droppable=True),
+        duration=duration,
+        interval=interval,
+        until_gone=False,
     )
     results = _results(each, account, reason)
     return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results

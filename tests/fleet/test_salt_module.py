@@ -249,7 +249,7 @@ def test_wrong_arguments_in_one_line(salt, holder, arguments, said):
     state = salt.absent(**arguments)
     assert (state["result"], state["changes"], state["comment"]) == (False, {}, str(caught.value))
     if "netns" in arguments:
-        with pytest.raises(minions.Refused, match="netns|network namespace|nowhere"):
+        with pytest.raises(minions.Refused, match=r"netns|network namespace|nowhere"):
             salt("tcpdrop.connections", netns=arguments["netns"])
     assert pair.alive()
 
