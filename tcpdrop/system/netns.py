@@ -11,7 +11,7 @@ import os
 
 from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.addresses import is_number, printable, spelled_bytes, typed_bytes
-from . import platform
+from . import platform, presence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000
 _ENGINES = ("container", "pod")
 #: the step at which it stayed unknown where a process lives: it may well be in a namespace that was read
 HIDDEN = "stat"
+_READS_ALL = "needs CAP_SYS_PTRACE or the process's own user; run as root"
 
 
 def path_of(where: str) -> tuple[str, int | None]:
@@ -230,12 +231,13 @@ def _why(error: OSError, path: str, name: str) -> Error:
     gone = rest and process.startswith("/proc/") and not os.path.exists(process)
     if isinstance(error, FileNotFoundError) or gone:
         hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
+        if hint and not presence.is_absent(int(name)):
+            hint = "digits are the id of a process, and /proc does not show that one"
         if name.partition(":")[0] in _ENGINES:
             hint = "no process that can be seen is in one whose id begins so: docker ps, podman ps and crictl ps show ids, not names"
         return Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open", hint=hint)
     if isinstance(error, PermissionError):
-        hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
-        return NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=hint)
+        return NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=_READS_ALL)
     return Error(f"network namespace '{name}': {error.strerror}", errno=error.errno, step="open")
 
 
@@ -376,10 +378,12 @@ def unseen() -> list[Error]:
         if _found_inode(f"{NAMES}/{name}") is None and os.path.lexists(f"{NAMES}/{name}")
     ]
     hidden = sum(_is_hidden(f"/proc/{name}/ns/net") for name in _listed("/proc") if name.isdigit())
+    if not presence.exists(1):
+        text = "/proc does not show all processes (hidepid): the network namespaces that they are in may be missing"
+        left.append(NotPermitted(text, errno=errno.EACCES, step=HIDDEN, hint=_READS_ALL))
     if hidden:
         processes = f"{hidden} processes are in" if hidden > 1 else "1 process is in"
-        hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
-        left.append(NotPermitted(f"which network namespace {processes} may not be seen", errno=errno.EACCES, step=HIDDEN, hint=hint))
+        left.append(NotPermitted(f"which network namespace {processes} may not be seen", errno=errno.EACCES, step=HIDDEN, hint=_READS_ALL))
     return left
 
 
