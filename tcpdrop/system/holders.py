@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ..model.connection import Owner
 from ..model.rows import INODE
-from . import platform, presence, procfs
+from . import platform, procfs
 from .processes import Processes
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ class Owners:
         if possible is None:
             others = self.read | {*self.unread} if unseen else self.unread
             answers = ((pid, test(pid)) for pid in others)
-            possible = any(answer or (answer is None and presence.exists(pid)) for pid, answer in answers)
+            possible = any(answer or (answer is None and platform.process_exists(pid)) for pid, answer in answers)
             self._possible[key, unseen] = possible
         return possible
 
@@ -181,7 +181,7 @@ def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, li
                 mine.add(wanted[link])
     except (FileNotFoundError, ProcessLookupError):
         # It is gone, and holds nothing any more; or /proc does not show it (hidepid).  Of a zombie it shows no descriptors.
-        readable = presence.exists(pid) or presence.is_absent(pid)
+        readable = platform.process_exists(pid) or platform.process_is_absent(pid)
     except OSError:
         readable = False
     for inode in mine:

@@ -11,7 +11,7 @@ import os
 
 from ..errors import Error, NotFound, NotPermitted, NotSupported
 from ..model.addresses import is_number, printable, spelled_bytes, typed_bytes
-from . import platform, presence
+from . import platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _why(error: OSError, path: str, name: str) -> Error:
     gone = rest and process.startswith("/proc/") and not os.path.exists(process)
     if isinstance(error, FileNotFoundError) or gone:
         hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
-        if hint and not presence.is_absent(int(name)):
+        if hint and not platform.process_is_absent(int(name)):
             hint = "digits are the id of a process, and /proc does not show that one"
         if name.partition(":")[0] in _ENGINES:
             hint = "no process that can be seen is in one whose id begins so: docker ps, podman ps and crictl ps show ids, not names"
@@ -378,7 +378,7 @@ def unseen() -> list[Error]:
         if _found_inode(f"{NAMES}/{name}") is None and os.path.lexists(f"{NAMES}/{name}")
     ]
     hidden = sum(_is_hidden(f"/proc/{name}/ns/net") for name in _listed("/proc") if name.isdigit())
-    if not presence.exists(1):
+    if not platform.process_exists(1):
         text = "/proc does not show all processes (hidepid): the network namespaces that they are in may be missing"
         left.append(NotPermitted(text, errno=errno.EACCES, step=HIDDEN, hint=_READS_ALL))
     if hidden:
