@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-from .engine import audit
+from .engine import arguments, audit
 from .engine.looks import Account, looks
 from .engine.methods import check_method
-from .engine.pace import check_rate
 from .engine.run import Run, still_there
 from .errors import OUTCOMES, PROTECTED, Error, FilterError
 from .filters import Filter, all_of, breadth, from_selectors
 from .filters.selection import select
-from .filters.units import parse_duration
 from .model.addresses import printable
 from .model.connection import Connection
 from .model.order import arrange, check
 from .model.table import Connections, batch_of
 from .safety.guard import guard_for
-from .system.netns import Namespace, identity, namespaces
+from .system.netns import Namespace, check_where, identity, namespaces
 from .system.sunos_zones import check_visible
 
 SPARED = OUTCOMES[PROTECTED]
@@ -57,6 +55,7 @@ def connections(
     Raises FilterError, TypeError for a selector that is None, NotPermitted,
     NotSupported, Error.  Linux: sock_diag(7); illumos: the MIB2 walk.
     """
+    check_where(netns)
     check_visible(zone)
     return select(_filter(filter, selectors), where=netns, details=details, owners=owners)
 
@@ -119,6 +118,7 @@ def drop(
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
     /etc/tcpdrop.conf), Error.  What concerns one connection stays in the Report.
     """
+    arguments.check(netns, max_drops=max_drops, rate=rate, dry_run=dry_run, all=all, include_self=include_self, verify=verify)
     check_visible(zone)
     given = _given(target, netns)
     chosen = None
@@ -129,7 +129,6 @@ def drop(
     elif given.has_listener():
         raise FilterError(NO_CONNECTION)
     check_method(method)
-    check_rate(rate)
     check(order, limit)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
     run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method)
@@ -208,7 +207,7 @@ def keep_dropping(
     filter: Filter | str | None = None,
     *,
     duration: float | str,
-    interval: float = 0.5,
+    interval: float | str = 0.5,
     all: bool = False,
     max_drops: int | None = None,
     include_self: bool = False,
@@ -224,23 +223,28 @@ def keep_dropping(
     """Drop what matches, now and whenever it comes back, for `duration` (seconds, or text like '10m').
 
     Yields a Result for each connection that was met, as it happens; looks every
-    `interval` seconds.  max_drops bounds the whole call.  A protected connection
+    `interval`, likewise.  max_drops bounds the whole call.  A protected connection
     is yielded once.  What cannot be dropped yet, since no process has accepted it,
     say, is tried at each look, and yielded when it was dropped or is not there any
     more, else at the end.  all, rate, reason and syslog are those of drop().
     Raises as drop() does, at each look; wrong arguments at once.
     """
+    arguments.check(netns, max_drops=max_drops, rate=rate, all=all, include_self=include_self)
+    duration, interval = arguments.seconds("duration", duration), arguments.seconds("interval", interval)
     check_visible(zone)
     chosen = _selection_of(filter, selectors, everything=all, max_drops=max_drops)
-    seconds = _seconds(duration)
     check_method(method)
-    check_rate(rate)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
     run = Run(guard, max_drops=max_drops, rate=rate, method=method)
     account = Account(run.report)
     # Each look finds out anew what the name leads to.
     each = looks(
-        run, account, lambda: select(chosen, where=namespaces(netns), droppable=True), duration=seconds, interval=interval, until_gone=False
+        run,
+        account,
+        lambda: select(chosen, where=namespaces(netns), droppable=True),
+        duration=duration,
+        interval=interval,
+        until_gone=False,
     )
     results = _results(each, account, reason)
     return _told(results, "--all" if chosen is None else str(chosen), reason) if syslog else results
@@ -272,9 +276,3 @@ def _results(each: Iterator[Round | None], account: Account, reason: str | None)
     yield from (result for result in account.left() if result.outcome != SPARED)
     if failure is not None:
         raise failure
-
-
-def _seconds(duration: float | str) -> float:
-    if not isinstance(duration, str):
-        return duration
-    return parse_duration(duration) / 1000

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ..filters.absent import absent_names
+from ..filters.breadth import matches_none
 from ..filters.nodes import LISTENERS, OWNERS, PIDS
 from ..model.addresses import printable
 from ..system import netns
@@ -24,6 +25,8 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
     names = nameless(parsed, chosen)
     if names:
         return f"nothing matched: {names}"
+    if chosen is not None and matches_none(chosen):
+        return "nothing matched, and nothing can: a list of addresses is empty, or what is asked for excludes itself"
     if parsed.text("netns") is not None:
         return "nothing matched"
     own = netns.identity()

@@ -43,6 +43,8 @@ def drop_one(
     raddr, rport, *rdevs = _end(remote, "remote")
     quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
     check_method(method)
+    if not isinstance(include_self, bool):
+        raise TypeError(f"include_self is True or False, not {include_self!r}")
     elsewhere = None if zone is None else other_zone.id_of(zone)
     if elsewhere is not None:
         other_zone.drop(quad, elsewhere, include_self=include_self)

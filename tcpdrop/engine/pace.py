@@ -74,9 +74,3 @@ def wait(seconds: float, stopped: Callable[[], bool]) -> None:
         if left <= 0:
             return
         time.sleep(min(left, 0.1))
-
-
-def check_rate(rate: int | None) -> None:
-    """Raise ValueError unless it is None or drops a second."""
-    if rate is not None and rate < 1:
-        raise ValueError("rate is 1 or more a second")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..model.addresses import printable
 from ..model.four_tuple import interface
-from ..system import platform, procfs
+from ..system import platform
 from ..system.systemd_units import Unit as UnitNames
 from .facts import cgroup_is_absent, gather
 from .nodes import INTERFACES, walk
@@ -37,7 +37,7 @@ def _absent(node: Node, scopes: Scopes) -> str:
     if isinstance(node, Cgroup) and cgroup_is_absent(node.args[0]):
         return f"there is no cgroup '{printable(node.args[0])}'"
     if isinstance(node, Pid) and not platform.HELD_BY_ENDS:  # where a row has its creator, that may be gone
-        return "; ".join(f"there is no process {pid}" for pid in node.pids if procfs.is_absent(pid))
+        return "; ".join(f"there is no process {pid}" for pid in node.pids if platform.process_is_absent(pid))
     return ""
 
 

@@ -40,7 +40,7 @@ ORDERS = {"oldest": _oldest, "newest": _newest, "idlest": _idle, "largest": _siz
 def check(order: str | None, limit: int | None) -> None:
     """Raise ValueError for an order that there is none of, and for a limit below 0: as a slice, -1 would be all but one."""
     if order is not None and order not in ORDERS:
-        raise ValueError(f"'{printable(order)}' is no order: {', '.join(ORDERS)}")
+        raise ValueError(f"'{printable(str(order))}' is no order: {', '.join(ORDERS)}")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
         raise TypeError(f"limit is a number of connections, not {limit!r}")
     if limit is not None and limit < 0:

@@ -107,7 +107,7 @@ class Owners:
         if possible is None:
             others = self.read | {*self.unread} if unseen else self.unread
             answers = ((pid, test(pid)) for pid in others)
-            possible = any(answer or (answer is None and procfs.exists(pid)) for pid, answer in answers)
+            possible = any(answer or (answer is None and platform.process_exists(pid)) for pid, answer in answers)
             self._possible[key, unseen] = possible
         return possible
 
@@ -180,7 +180,8 @@ def _read_process(pid: int, wanted: dict[str, int] | None, holders: dict[int, li
             elif link in wanted:
                 mine.add(wanted[link])
     except (FileNotFoundError, ProcessLookupError):
-        pass  # it is gone: it holds nothing any more
+        # It is gone, and holds nothing any more; or /proc does not show it (hidepid).  Of a zombie it shows no descriptors.
+        readable = platform.process_exists(pid) or platform.process_is_absent(pid)
     except OSError:
         readable = False
     for inode in mine:

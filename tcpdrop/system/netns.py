@@ -24,6 +24,7 @@ _NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000
 _ENGINES = ("container", "pod")
 #: the step at which it stayed unknown where a process lives: it may well be in a namespace that was read
 HIDDEN = "stat"
+_READS_ALL = "needs CAP_SYS_PTRACE or the process's own user; run as root"
 
 
 def path_of(where: str) -> tuple[str, int | None]:
@@ -81,6 +82,12 @@ def _path_with(label: str) -> str:
     return f"{NAMES}/{label}"  # none is to be seen, and so it is said when it is opened
 
 
+def check_where(where: object) -> None:
+    """Raise TypeError unless it may name network namespaces."""
+    if where is not None and (isinstance(where, bool) or not isinstance(where, (str, int, os.PathLike))):
+        raise TypeError(f"netns is a NAME, a PID or a PATH, not {printable(repr(where))}")
+
+
 class Namespace:
     """A network namespace.  What it is called is resolved once: a PID may be another process by the next look.
 
@@ -97,6 +104,7 @@ class Namespace:
 
     def __init__(self, where: str | int | None = None, label: str | None = None, *, inode: int | None = None) -> None:
         self._descriptor: int | None = None
+        check_where(where)
         if where is not None:
             check_supported()
         self.where = where
@@ -143,7 +151,7 @@ class Namespace:
         try:
             os.stat(path)
             # What is none is not opened: a pipe waits, a tape winds, a watchdog begins to count.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if _inode(path) is not None else -1
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if _found_inode(path) is not None else -1
         except OSError as error:
             return self._open_other(_why(error, path, name))
         inode = _inode(f"/proc/self/fd/{descriptor}")
@@ -223,12 +231,13 @@ def _why(error: OSError, path: str, name: str) -> Error:
     gone = rest and process.startswith("/proc/") and not os.path.exists(process)
     if isinstance(error, FileNotFoundError) or gone:
         hint = "digits are the id of a process, and there is no such process" if is_number(name) else ""
+        if hint and not platform.process_is_absent(int(name)):
+            hint = "digits are the id of a process, and /proc does not show that one"
         if name.partition(":")[0] in _ENGINES:
             hint = "no process that can be seen is in one whose id begins so: docker ps, podman ps and crictl ps show ids, not names"
         return Error(f"no network namespace '{name}'", errno=errno.ENOENT, step="open", hint=hint)
     if isinstance(error, PermissionError):
-        hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
-        return NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=hint)
+        return NotPermitted(f"network namespace '{name}': not permitted", errno=error.errno, step="open", hint=_READS_ALL)
     return Error(f"network namespace '{name}': {error.strerror}", errno=error.errno, step="open")
 
 
@@ -369,10 +378,12 @@ def unseen() -> list[Error]:
         if _found_inode(f"{NAMES}/{name}") is None and os.path.lexists(f"{NAMES}/{name}")
     ]
     hidden = sum(_is_hidden(f"/proc/{name}/ns/net") for name in _listed("/proc") if name.isdigit())
+    if not platform.process_exists(1):
+        text = "/proc does not show all processes (hidepid): the network namespaces that they are in may be missing"
+        left.append(NotPermitted(text, errno=errno.EACCES, step=HIDDEN, hint=_READS_ALL))
     if hidden:
         processes = f"{hidden} processes are in" if hidden > 1 else "1 process is in"
-        hint = "needs CAP_SYS_PTRACE or the process's own user; run as root"
-        left.append(NotPermitted(f"which network namespace {processes} may not be seen", errno=errno.EACCES, step=HIDDEN, hint=hint))
+        left.append(NotPermitted(f"which network namespace {processes} may not be seen", errno=errno.EACCES, step=HIDDEN, hint=_READS_ALL))
     return left
 
 

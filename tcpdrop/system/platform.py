@@ -85,3 +85,23 @@ def release() -> tuple[int, int]:
     major, _, rest = os.uname().release.partition(".")
     minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     return (int(major), int(minor or 0)) if is_number(major) else (0, 0)
+
+
+# ---- is there such a process?  What /proc does not show may be hidden (hidepid), or another PID namespace's
+
+
+def process_exists(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
+def process_is_absent(pid: int) -> bool:
+    """Is there certainly no process, and no thread, of this number?  Also where /proc does not show everybody."""
+    try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return False  # it has the numbers of another PID namespace
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return not process_exists(pid)
+    except (OSError, OverflowError):
+        return False
+    return False

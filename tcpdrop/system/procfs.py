@@ -107,23 +107,6 @@ def some_are_hidden() -> bool:
         return True
 
 
-def exists(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}")
-
-
-def is_absent(pid: int) -> bool:
-    """Is there certainly no process, and no thread, of this number?  Also where /proc does not show everybody."""
-    try:
-        if os.readlink("/proc/self") != str(os.getpid()):
-            return False  # it has the numbers of another PID namespace
-        os.kill(pid, 0)  # sends nothing
-    except ProcessLookupError:
-        return not exists(pid)
-    except (OSError, OverflowError):
-        return False
-    return False
-
-
 # ---- one process
 
 

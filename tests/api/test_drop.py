@@ -321,6 +321,46 @@ def test_a_watch_refuses_wrong_arguments_at_once(other, how, said):
         tcpdrop.keep_dropping(chosen(other), **how)
 
 
+NAN = float("nan")
+#: where what was given would have been taken without a word, some of it as "everything" or "for ever"
+ODD = {
+    "duration": [NAN, -1, None, True, [], b"1s"],
+    "interval": [NAN, -0.5, None, True, []],
+    "max_drops": [NAN, -1, 1.0, True, "5", [], b"5"],
+    "rate": [NAN, 1.5, True, "5", []],
+    "include_self": [None, "no", 0, 1, []],
+    "all": [None, "no", 0, 1, []],
+    "dry_run": [None, "no", 0, 1, []],
+    "verify": [None, "no", 0],
+    "netns": [True, [], ["all"], {}, b"x", 5.5],
+    "order": [b"oldest", 5],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values], ids=repr)
+def test_a_value_of_another_kind_is_refused_before_anything(other, name, value):
+    """With its name, in the preview as in the real run, and not after the first drop."""
+    if name not in ("dry_run", "verify", "order"):
+        with pytest.raises((TypeError, ValueError), match=f"{name} is "):
+            tcpdrop.keep_dropping(chosen(other), **{"duration": 0, name: value})
+    for dry_run in (True, False):
+        if name in ("duration", "interval"):
+            break
+        with pytest.raises((TypeError, ValueError), match=f"{name} is |no order"):
+            tcpdrop.drop(chosen(other), **{"dry_run": dry_run, name: value})
+    if name == "netns":
+        with pytest.raises(TypeError, match="netns is "):
+            tcpdrop.connections(netns=value)
+    if name in ("netns", "include_self"):
+        with pytest.raises(TypeError, match=f"{name} is "):
+            tcpdrop.drop_one(other.local, other.remote, **{name: value})
+
+
+def test_a_time_without_end_is_no_error(pair):
+    assert next(tcpdrop.keep_dropping(chosen(pair), duration=10**400, interval=float("inf"))).outcome == "dropped"
+    assert pair.state() is None
+
+
 def test_a_rate_is_kept(holder):
     pairs = [holder.pair(port=0, victim="server") for _ in range(4)]
     ports = [pair.lport for pair in pairs]

@@ -58,7 +58,9 @@ def test_a_list_drops(holder, listed):
 def test_a_list_of_nothing_matches_nothing(holder, listed, text):
     pair = holder.pair()
     for verb in ("list", "drop"):
-        assert tcpdrop(verb, "--remote-addr", listed(text))[:2] == (1, "")
+        done = tcpdrop(verb, "--remote-addr", listed(text))
+        assert done[:2] == (1, "")
+        assert done.err == "tcpdrop: nothing matched, and nothing can: a list of addresses is empty, or what is asked for excludes itself\n"
     assert pair.alive()
 
 

@@ -13,7 +13,7 @@ from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, all_of, from_selectors
 from tcpdrop.filters.facts import UNKNOWN
 from tcpdrop.model.connection import Connection, Owner
-from tcpdrop.system import netns, procfs
+from tcpdrop.system import netns, platform, procfs
 
 NOT_EVERYWHERE = pytest.mark.only_on("linux", reason="comm, user, idle and dev cannot be answered elsewhere")
 
@@ -187,7 +187,7 @@ def test_matches_goes_by_what_the_connection_knows():
 def test_matches_denies_only_what_nobody_may_be_who_was_not_read(monkeypatch):
     """Owners are as complete as the look that found them."""
     monkeypatch.setattr(procfs, "command_of", {8: "sshd"}.__getitem__)
-    monkeypatch.setattr(procfs, "exists", lambda pid: True)
+    monkeypatch.setattr(platform, "process_exists", lambda pid: True)
     for unread, denied in ((None, ()), ((8,), ("redis",)), ((), ("redis", "sshd"))):
         known = connection(owner=Owner((5,), "nginx", unread))
         known = pickle.loads(pickle.dumps(known))

@@ -77,7 +77,7 @@ WRONG = {
     "process": [["a" * 16], [""]],
     "user": ["no-such-user", ""],
     "filter": ["", "lport", "lport 1 and rport 2 or rport 3", ["a", "b"], "loopback or zork"],
-    "max_drops": ["many", -1, True, 1.5, "", "²", [1]],
+    "max_drops": ["many", -1, True, 1.5, "", "²", [1], "9" * 5000],
     "all": ["perhaps"],
     "include_self": ["perhaps"],
     "protect": [3, "", "zork", ["lport 1", ""], {"a": 1}, [1]],
@@ -121,6 +121,8 @@ def test_values_as_they_are_delivered(service):
     calls = [("tcp_drop", json.loads(text)) for text in texts]
     for (given, selects), done in zip(DELIVERED, modules(*calls, check=True)):
         assert (done.status, done.result["matched"]) == (0, int(selects)), (given, done.result)
+    for name in ("tcp_drop", "tcp_connection_info"):
+        assert module(name, check=True, local_port=[port], return_limit=10**30).result["matched"] == 1
     assert lives(pairs)
 
 

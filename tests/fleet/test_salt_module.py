@@ -229,6 +229,9 @@ def test_a_watch(salt, holder):
         ({"process": None}, "process is None; leave a selector out"),
         ({"local_port": 1, "netns": ""}, "not an empty text"),
         ({"local_port": 1, "max_drops": ""}, "max_drops: a whole number, not ''"),
+        ({"local_port": 1, "duration": float("nan"), "test": True}, "duration is 0 or more seconds, not nan"),
+        ({"local_port": 1, "duration": [], "test": True}, "duration is a number of seconds, not []"),
+        ({"local_port": 1, "netns": ["all"]}, "netns is a NAME, a PID or a PATH, not ['all']"),
         ({"local_port": 1, "rate": ""}, "rate: a whole number, not ''"),
         ({"local_port": 1, "protect": ""}, "protect: an empty string is no filter"),
         ({"local_port": 1, "protect": "comm"}, "protect: "),
@@ -245,6 +248,9 @@ def test_wrong_arguments_in_one_line(salt, holder, arguments, said):
     assert "\n" not in str(caught.value)
     state = salt.absent(**arguments)
     assert (state["result"], state["changes"], state["comment"]) == (False, {}, str(caught.value))
+    if "netns" in arguments:
+        with pytest.raises(minions.Refused, match=r"netns|network namespace|nowhere"):
+            salt("tcpdrop.connections", netns=arguments["netns"])
     assert pair.alive()
 
 
@@ -263,6 +269,7 @@ def test_values_as_they_are_delivered(salt, holder):
     for words in (f"local_port={port}", f"local_port=1,{port}", f"local_port=[{port}]", f"local_port='{port}-{port}'"):
         assert salt.ask("line", ["tcpdrop.count", words]) == 1, words
     assert salt.ask("line", ["tcpdrop.count", "process=123"]) == 0
+    assert salt("tcpdrop.connections", local_port=port, return_limit="9" * 19)["matched"] == 1
     assert pair.alive()
 
 

@@ -202,9 +202,9 @@ def expression(dice, depth=3):
 @pytest.fixture
 def every_process_exists(monkeypatch):
     """The made-up processes are none of this host's."""
-    from tcpdrop.system import procfs
+    from tcpdrop.system import platform
 
-    monkeypatch.setattr(procfs, "exists", lambda pid: True)
+    monkeypatch.setattr(platform, "process_exists", lambda pid: True)
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=("as always", "anew"))

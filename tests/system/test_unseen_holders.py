@@ -296,3 +296,20 @@ threading.Thread(target=hold).start()
         assert report.counts == {"protected": 1} and held.alive()
         other = tcpdrop.connections(f"not pid {thread} and lport {held.port}")
         assert (len(other), other.undecidable) == (0, 0)
+
+
+def test_a_process_that_proc_does_not_show_has_not_ended(holder):
+    """hidepid=2 answers for it as for one that is gone; kill(2) tells them apart."""
+    pair = holder.pair()
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "sh", *NOBODY)
+    needs(*hidden)
+    list_of = ("list", "-c", f"lport {pair.lport}")
+    done = run(*hidden, COMMAND, *list_of, "and", "pid", str(holder.pid))
+    assert (done.status, done.out) == (3, "0\n") and "1 more could not be decided" in done.err
+    done = run(*hidden, COMMAND, *list_of, "and", "pid", "4194303")
+    assert (done.status, done.out) == (1, "0\n") and "there is no process 4194303" in done.err
+    for pid, said in ((holder.pid, "/proc does not show that one"), (4194303, "there is no such process")):
+        assert said in run(*hidden, COMMAND, *list_of, "--netns", str(pid)).err
+    done = run(*hidden, COMMAND, *list_of, "--netns", "all")
+    assert (done.status, done.out) == (0, "1\n") and "/proc does not show all processes (hidepid)" in done.err
+    assert pair.alive()

@@ -12,7 +12,7 @@ from support.own_pair import own_pair
 from support.screen import Window
 from support.wait import until
 
-from tcpdrop.system import procfs
+from tcpdrop.system import platform, procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 FELT = pytest.mark.only_on("linux", reason="the client of a login that is cut hears of it")
@@ -285,7 +285,7 @@ def test_top_ends_with_its_login(server, login):
         window.until("1 connection ")
         (pid,) = [pid for pid in procfs.all_pids() if f"lport {server.port}".encode() in _arguments(pid) and b"tcpdrop" in _arguments(pid)]
         window.process.kill()
-        until(lambda: not procfs.exists(pid), "top to end", timeout=20)
+        until(lambda: not platform.process_exists(pid), "top to end", timeout=20)
 
 
 def _arguments(pid):

@@ -70,7 +70,7 @@ def connections(filter=None, return_limit=1000, **kwargs):
     tcpdrop = _library()
     limit = _whole("return_limit", return_limit)
     found = _find(tcpdrop, filter, kwargs, details=True, owners=True)
-    rows = [tcpdrop.Result(one, "listed").as_dict() for one in itertools.islice(found, limit)]
+    rows = [tcpdrop.Result(one, "listed").as_dict() for one in itertools.islice(found, min(limit, sys.maxsize))]
     return {"matched": len(found), "connections": rows, "truncated": len(found) > len(rows), "undecidable": found.undecidable}
 
 

@@ -81,7 +81,7 @@ def limit_of(module):
     limit = module.params["return_limit"]
     if limit < 0:
         module.fail_json(msg="return_limit: 0 or more, not %d" % limit)
-    return limit
+    return min(limit, sys.maxsize)  # no more can be counted
 
 
 def filter_of(module, tcpdrop, name, text):

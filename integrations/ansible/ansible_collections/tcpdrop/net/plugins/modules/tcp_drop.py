@@ -250,7 +250,7 @@ def bound(module):
         return None
     if given is None:  # null is not a word: the default
         given = MAX_DROPS
-    if isinstance(given, bool) or not re.match("[0-9]+$", str(given)):
+    if isinstance(given, bool) or not re.match("[0-9]{1,19}$", str(given)):
         module.fail_json(msg="max_drops: a whole number, or the word none for no bound; not '%s'" % (given,))
     return int(given)
 
