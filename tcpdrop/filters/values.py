@@ -155,7 +155,7 @@ def uid(text: str) -> int:
     from pwd import getpwnam
 
     try:
-        return getpwnam(text).pw_uid
+        return getpwnam(typed_bytes(text)).pw_uid
     except (KeyError, ValueError, UnicodeError):
         raise ValueError(f"there is no user '{printable(text)}'") from None
 

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from support.command import tcpdrop
+from support.command import needs, tcpdrop
 from support.named import named  # noqa: F401 - a fixture
 
 import tcpdrop as package
@@ -58,3 +58,18 @@ def test_there_and_back():
     for raw in (b"", b"caf\xe9", b"\\udce9", b"\\udc", b"\xe9\\udce", bytes(range(128, 256))):
         text = raw.decode("utf-8", "surrogateescape")
         assert typed_bytes(spelled_bytes(text)).encode("utf-8", "surrogateescape") == raw or raw == b"\\udce9"
+
+
+@pytest.mark.only_on("linux", reason="a mount namespace")
+def test_a_user_whose_name_is_no_utf8(holder, tmp_path):
+    """What -o user shows is taken by every selector."""
+    pair = holder.pair()
+    users = tmp_path / "passwd"
+    users.write_bytes(b"l\xe4t:x:0:0::/:/bin/sh\n")
+    wrapper = needs("unshare", "--mount", "sh", "-c", f'mount --bind {users} /etc/passwd && exec "$@"', "sh")
+    ask = {"wrapper": wrapper, "env": {"LC_ALL": "C.UTF-8"}}
+    (shown,) = tcpdrop("list", "-H", "-o", "user", f"lport {pair.lport}", **ask).out.split()
+    assert shown == r"l\udce4t"
+    for chosen in (["--user", shown], ["user", shown]):
+        assert tcpdrop("list", "-c", "--local-port", str(pair.lport), *chosen, **ask)[:2] == (0, "1\n")
+    assert "there is no user" in tcpdrop("list", "--user", shown + "x", **ask).err

@@ -462,6 +462,6 @@ def _user_name(uid):
     if uid is None:
         return "-"
     try:
-        return pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_name.encode("utf-8", "backslashreplace").decode()  # an answer has no lone surrogates
     except KeyError:
         return str(uid)
