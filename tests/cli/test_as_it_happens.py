@@ -107,18 +107,3 @@ def test_one_signal_ends_a_list_that_nobody_reads(holder, form):
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
     os.close(reader)
-
-
-def test_a_signal_while_the_last_line_waits_for_a_reader(holder):
-    """The classic form: it was dropped, nobody was told, and that is said."""
-    pair = holder.pair()
-    reader, writer = full_pipe()
-    command = [COMMAND, "--no-syslog", *line(pair).split()]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, text=True) as process:
-        os.close(writer)
-        until(lambda: "pipe_write" in waits_in(process.pid), "it to wait for the reader")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)
-    os.close(reader)
-    assert (process.returncode, said) == (3, "tcpdrop: cannot write to standard output: nobody read it until a signal\n")
-    assert pair.state() is None
