@@ -263,8 +263,9 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 
 # The suites are apart: each has a network namespace of its own, and waits more
 # than it computes.  What they need is made before, one after the other, since
-# pip builds in the source tree.
-SUITES := test test-fleet test-sunos test-uml test-kernel-short sanitize valgrind pythons fuzz-short try-roots-short
+# pip builds in the source tree.  The longest come first, each as a make of its
+# own: what must be looked at before it is begun would wait behind all the others.
+SUITES := test pythons test-fleet test-sunos try-roots-short test-kernel-short sanitize fuzz-short valgrind test-uml
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
@@ -278,8 +279,11 @@ ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselec
 ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory lint typing check-c coverage-parsers man site
 	$(MAKE) --no-print-directory prepare
-	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES)
+	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES:%=suite-%)
 	$(MAKE) --no-print-directory abi3
+
+$(SUITES:%=suite-%): suite-%:
+	$(MAKE) --no-print-directory $*
 
 ci-full: ci analyze tsan-module fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 

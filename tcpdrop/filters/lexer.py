@@ -171,7 +171,8 @@ def quoted(value: str) -> str:
 
 
 def _needs_quotes(value: str) -> bool:
-    return value[0] == "!" or not DELIMITERS.isdisjoint(value) or any(c in "\"'\\!" or c.isspace() for c in value)
+    """A # begins a comment in a file of rules."""
+    return value[0] in "!#" or not DELIMITERS.isdisjoint(value) or any(c in "\"'\\!" or c.isspace() for c in value)
 
 
 def _escaped(char: str) -> str:

@@ -193,3 +193,13 @@ def test_what_tells_no_right_gives_none(says, content):
 def test_yama_s_scope_is_a_small_number(says, content, scope):
     says(content)
     assert ptrace.yama() == scope
+
+
+# ---- filters
+
+
+@pytest.mark.parametrize("value", ["#b", "#", "a#b"])
+def test_a_filter_as_it_is_printed_is_a_rule(value):
+    """`comm #b` said that everything behind comm is a comment, in a file of rules."""
+    meant = Filter(f'comm "{value}"')
+    assert rules._rule("/etc/tcpdrop.conf", 1, f"protect {meant}\n".encode(), rules._own) == meant
