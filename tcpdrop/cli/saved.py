@@ -4,8 +4,9 @@
 JSON carries the cookie, so it names that very socket; a line of text names
 whichever connection has the tuple now: two hits are refused.  Each is looked up
 as the classic form does, also on each interface, and nothing else that a line
-says of it is believed.  One line that cannot be read stops everything, and is shown of standard input alone: who may run this
-by sudo with a file of his choice would read any file by it.
+says of it is believed.  One line that cannot be read stops everything, and is
+shown of standard input alone: who may run this by sudo with a file of his choice
+would read any file by it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ..model.addresses import printable
 from ..model.connection import Connection
 from ..model.four_tuple import FourTuple, pack_whole, split_dev
 from ..safety.session import own
@@ -44,7 +45,7 @@ def drop_one(
     quad = FourTuple(laddr, lport, raddr, rport, *ldevs, *rdevs)
     check_method(method)
     if not isinstance(include_self, bool):
-        raise TypeError(f"include_self is True or False, not {include_self!r}")
+        raise TypeError(f"include_self is True or False, not {printable(repr(include_self))}")
     elsewhere = None if zone is None else other_zone.id_of(zone)
     if elsewhere is not None:
         other_zone.drop(quad, elsewhere, include_self=include_self)

@@ -356,6 +356,17 @@ def test_a_value_of_another_kind_is_refused_before_anything(other, name, value):
             tcpdrop.drop_one(other.local, other.remote, **{name: value})
 
 
+def test_a_flag_of_a_million_letters_is_told_in_a_few(other):
+    for drop in (
+        lambda flag: tcpdrop.drop(chosen(other), include_self=flag),
+        lambda flag: tcpdrop.drop_one(other.local, other.remote, include_self=flag),
+    ):
+        with pytest.raises(TypeError, match="include_self is True or False") as caught:
+            drop("\x1b" + "x" * 1_000_000)
+        assert len(str(caught.value)) < 400
+        assert str(caught.value).isprintable()
+
+
 def test_a_time_without_end_is_no_error(pair):
     assert next(tcpdrop.keep_dropping(chosen(pair), duration=10**400, interval=float("inf"))).outcome == "dropped"
     assert pair.state() is None
