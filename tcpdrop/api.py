@@ -23,7 +23,7 @@ NO_CONNECTION = "LISTEN is no connection: a listening socket is never dropped"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Union
 
     from .engine.outcome import Report, Result, Round
@@ -94,6 +94,7 @@ def drop(
     reason: str | None = None,
     method: str = "auto",
     syslog: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
     **selectors: object,
 ) -> Report:
     """Drop every connection that is meant, each one exactly; tell what became of each.
@@ -113,12 +114,15 @@ def drop(
     rate: at most so many drops a second.  reason: goes with each log record.
     zone: the caller's own zone (illumos); drop_one() reaches into another.
     syslog: tell syslog(3) too, one line a run, as the command does for root.
+    stopped: asked again and again; where it says true nothing more is dropped, and
+    what the run has not come to is "listed".  For a signal's handler to set.
 
     Raises before the first drop what concerns the whole call: FilterError,
     TooMany, NotPermitted, NotSupported, Refused (an untrustworthy
     /etc/tcpdrop.conf), Error.  What concerns one connection stays in the Report.
     """
     arguments.check(netns, max_drops=max_drops, rate=rate, dry_run=dry_run, all=all, include_self=include_self, verify=verify)
+    arguments.check_stopped(stopped)
     check_visible(zone)
     given = _given(target, netns)
     chosen = None
@@ -131,7 +135,7 @@ def drop(
     check_method(method)
     check(order, limit)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
-    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method)
+    run = Run(guard, dry_run=dry_run, max_drops=max_drops, rate=rate, method=method, stopped=stopped)
     run.report.warning = guard.warning
     spaces = namespaces(netns) if given is None else []
     try:
@@ -218,6 +222,7 @@ def keep_dropping(
     reason: str | None = None,
     method: str = "auto",
     syslog: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
     **selectors: object,
 ) -> Iterator[Result]:
     """Drop what matches, now and whenever it comes back, for `duration` (seconds, or text like '10m').
@@ -226,16 +231,17 @@ def keep_dropping(
     `interval`, likewise.  max_drops bounds the whole call.  A protected connection
     is yielded once.  What cannot be dropped yet, since no process has accepted it,
     say, is tried at each look, and yielded when it was dropped or is not there any
-    more, else at the end.  all, rate, reason and syslog are those of drop().
+    more, else at the end.  all, rate, reason, syslog and stopped are those of drop().
     Raises as drop() does, at each look; wrong arguments at once.
     """
     arguments.check(netns, max_drops=max_drops, rate=rate, all=all, include_self=include_self)
-    duration, interval = arguments.seconds("duration", duration), arguments.seconds("interval", interval)
+    arguments.check_stopped(stopped)
+    duration, interval = arguments.seconds("duration", duration), arguments.pause(interval)
     check_visible(zone)
     chosen = _selection_of(filter, selectors, everything=all, max_drops=max_drops)
     check_method(method)
     guard = guard_for(include_self=include_self, protect=protect, spare_kernel=all, netns=netns)
-    run = Run(guard, max_drops=max_drops, rate=rate, method=method)
+    run = Run(guard, max_drops=max_drops, rate=rate, method=method, stopped=stopped)
     account = Account(run.report)
     # Each look finds out anew what the name leads to.
     each = looks(

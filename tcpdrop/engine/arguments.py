@@ -13,6 +13,8 @@ from ..system.netns import check_where
 
 #: seconds; whoever says more, or infinity, means without end
 ENDLESS = 1e12
+#: seconds between two looks; the command's durations begin with it too
+SHORTEST = 0.001
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +42,20 @@ def seconds(name: str, value: object) -> float:
     if not value >= 0:  # nor is what is not a number at all
         raise ValueError(f"{name} is 0 or more seconds, not {_shown(value)}")
     return min(value, ENDLESS)
+
+
+def pause(value: object) -> float:
+    """Between two looks, as seconds() reads it: without one a look after the other would take all of a CPU."""
+    given = seconds("interval", value)
+    if given < SHORTEST:
+        raise ValueError(f"interval is {SHORTEST} seconds or more, not {_shown(value)}")
+    return given
+
+
+def check_stopped(stopped: object) -> None:
+    """It is asked when the first may have been dropped."""
+    if not callable(stopped):
+        raise TypeError(f"stopped is a function, not {_shown(stopped)}")
 
 
 def _check_whole(name: str, value: Whole, least: int, words: str) -> None:

@@ -298,6 +298,20 @@ def test_a_watch_takes_what_drop_takes(pair, caplog):
     assert pair.state() is None
 
 
+def test_it_ends_when_it_is_told_to(holder):
+    """A run with a rate between two drops, a watch between two looks; what was dropped by then is told."""
+    pairs = [holder.pair(victim="server") for _ in range(3)]
+    only = {"local_port": [pair.lport for pair in pairs], "remote_port": [pair.rport for pair in pairs]}
+    assert tcpdrop.drop(**only, stopped=lambda: True).counts == {"listed": 3}
+    assert list(tcpdrop.keep_dropping(**only, duration=60, stopped=lambda: True)) == []
+    report = tcpdrop.drop(**only, rate=1, stopped=lambda: any(pair.state() is None for pair in pairs))
+    assert report.counts == {"dropped": 1, "listed": 2}
+    began = time.monotonic()
+    watch = tcpdrop.keep_dropping(**only, duration=60, stopped=lambda: not any(pair.state() for pair in pairs))
+    assert sorted(result.outcome for result in watch) == ["dropped"] * 2
+    assert time.monotonic() - began < 30
+
+
 def test_a_watch_over_everything(pair, other):
     spare = f"lport {other.lport} or rport {other.lport}"
     results = list(tcpdrop.keep_dropping(all=True, duration=0, protect=spare))
@@ -325,7 +339,8 @@ NAN = float("nan")
 #: where what was given would have been taken without a word, some of it as "everything" or "for ever"
 ODD = {
     "duration": [NAN, -1, None, True, [], b"1s"],
-    "interval": [NAN, -0.5, None, True, []],
+    "interval": [NAN, -0.5, None, True, [], 0, 1e-9],
+    "stopped": [None, True, []],
     "max_drops": [NAN, -1, 1.0, True, "5", [], b"5"],
     "rate": [NAN, 1.5, True, "5", []],
     "include_self": [None, "no", 0, 1, []],

@@ -281,16 +281,18 @@ def test_a_watch_drops_what_comes_back(service, holder):
     assert lives(pairs)
 
 
-def test_what_a_watch_has_dropped_is_told_when_it_is_stopped(service, holder):
+def test_what_a_watch_has_dropped_is_told_when_it_is_stopped(service, holder, log):
     """The bound holds for the whole time: what comes back beyond it is left alone, and what was dropped is no secret."""
     port, pairs = service(2)
     with ThreadPoolExecutor() as pool:
-        watch = pool.submit(module, "tcp_drop", local_port=[port], duration="20s", max_drops=2)
+        watch = pool.submit(module, "tcp_drop", local_port=[port], duration="20s", max_drops=2, log=True, wrapper=log.wrapper)
         until(lambda: not any(pair.state() for pair in pairs), "the first look", 60)
         late = holder.pair(port=port, victim="server")
         done = watch.result()
     assert (done.status, done.result["changed"], done.result["counts"]) == (1, True, {"dropped": 2})
     assert done.result["msg"] == "1 more match, beyond the bound of 2: they were left alone"
+    log.read()
+    assert [text.partition(": ")[2] for text in log.lines[1:]] == ["2 dropped"]
     assert done.result["outcome"] == "protected"
     assert cut(pairs)
     assert late.alive()

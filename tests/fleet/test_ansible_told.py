@@ -2,6 +2,9 @@
 """The collection's module tells a drop that happened, whatever is wrong with who should hear of it (tests/cli/test_always_told.py)."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 
@@ -9,6 +12,7 @@ import pytest
 from support.command import run
 from support.engine import collections, module
 from support.troubles import TROUBLES, victims
+from support.wait import until
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="fleets are tested where they run")]
 
@@ -55,3 +59,27 @@ def test_by_the_status_where_nobody_reads(victim, name, tmp_path):
     assert not one.lives()
     assert done.status not in (0, -15)
     assert trouble.unwritten in done.err
+
+
+@pytest.mark.parametrize("how", [{"duration": "10m"}, {"rate": 1}], ids=["a watch", "a rate"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_by_a_task_that_a_signal_ends(victim, log, name, how):
+    """In order: what was dropped by then is its answer and stands in the log; what it had not come to lives."""
+    some = [victim() for _ in range(3)]
+    given = {"local_port": [some[0].lport], "remote_port": [one.rport for one in some], "include_self": True, **how}
+    if "duration" in how:
+        given["protect"] = "rport {},{}".format(*(one.rport for one in some[1:]))
+    argv = [*log.wrapper, sys.executable, "-c", MODULE, json.dumps({"ANSIBLE_MODULE_ARGS": given})]
+    env = {**os.environ, "PYTHONPATH": collections()}
+    with subprocess.Popen(argv, env=env, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as task:
+        until(lambda: sum(one.lives() for one in some) == 2, "the first drop", 30)
+        task.send_signal(getattr(signal, name))
+        out, err = task.communicate(timeout=30)
+    result = json.loads(out)
+    counts = {"dropped": 1, "protected": 2} if "duration" in how else {"dropped": 1, "listed": 2}
+    said = "1 dropped, 2 protected" if "duration" in how else "1 dropped, 2 not attempted"
+    assert (err, task.returncode, result["failed"], result["changed"], result["counts"]) == ("", 1, True, True, counts)
+    assert (result["msg"], result["outcome"]) == (f"{said}, then stopped by {name}", "failed")
+    assert [one.lives() for one in some].count(True) == 2
+    log.read()
+    assert [text.partition(": ")[2] for text in log.lines[1:]] == [said]

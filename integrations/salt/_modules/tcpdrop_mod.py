@@ -28,6 +28,7 @@ import itertools
 import logging
 import os
 import re
+import signal
 import sys
 import threading
 
@@ -42,6 +43,8 @@ __virtualname__ = "tcpdrop"
 SELECTORS = ("local_addr", "local_port", "remote_addr", "remote_port", "states", "pid", "process", "user")
 FIELDS = ("remote_addr", "local_port", "state", "process", "user")
 BAD = ("not_permitted", "not_supported", "failed")
+#: in the place of the word of JSON
+WORDS = {"listed": "not attempted"}
 
 
 def __virtual__():
@@ -134,8 +137,9 @@ def drop(
 
     When something concerns the whole run, as more matches than ``max_drops`` or
     a right that is missing, nothing is dropped and the function fails. It fails
-    too when a connection that should have been dropped was not. When nothing
-    matches it succeeds.
+    too when a connection that should have been dropped was not, and when a signal
+    (``saltutil.term_job``) ended it, with what was dropped by then; nothing can
+    answer ``saltutil.kill_job``. When nothing matches it succeeds.
 
     test
         Only say what would be dropped. Fails where the real run would be refused.
@@ -184,25 +188,27 @@ def drop(
     )
     chosen = _filter(tcpdrop, "filter", filter)
     report = None
-    try:
-        if max_drops is None and not all:
-            _check_breadth(tcpdrop, chosen, _selection(kwargs))
-        if duration is not None:
-            looks = tcpdrop.keep_dropping(chosen, duration=duration, **how)
-        if duration is not None and not dry_run:
-            for result in looks:
-                tally.add(result)
-            if not tally.matched:  # nothing is no success where something may match
-                tally.undecidable = _find(tcpdrop, filter, kwargs).undecidable
-        else:
-            report = tcpdrop.drop(chosen, dry_run=dry_run, **how)
-            for result in report:
-                tally.add(result)
-            tally.undecidable = report.undecidable
-    except (OSError, TypeError, ValueError) as error:
-        # In a watch, what was dropped before must not be lost.
-        raise CommandExecutionError(str(error), info=tally.results() if tally.matched else None) from error
-    return _judged(tally, report)
+    with Stop() as stop:
+        how["stopped"] = stop
+        try:
+            if max_drops is None and not all:
+                _check_breadth(tcpdrop, chosen, _selection(kwargs))
+            if duration is not None:
+                looks = tcpdrop.keep_dropping(chosen, duration=duration, **how)
+            if duration is not None and not dry_run:
+                for result in looks:
+                    tally.add(result)
+                if not tally.matched and not stop():  # nothing is no success where something may match
+                    tally.undecidable = _find(tcpdrop, filter, kwargs).undecidable
+            else:
+                report = tcpdrop.drop(chosen, dry_run=dry_run, **how)
+                for result in report:
+                    tally.add(result)
+                tally.undecidable = report.undecidable
+        except (OSError, TypeError, ValueError) as error:
+            # In a watch, what was dropped before must not be lost.
+            raise CommandExecutionError(str(error), info=tally.results() if tally.matched else None) from error
+        return _judged(tally, report, stop)
 
 
 def check():
@@ -237,6 +243,35 @@ def version():
     return {"version": tcpdrop.__version__, "backend": tcpdrop.check().backend, "python": sys.executable}
 
 
+class Stop:
+    """`with Stop() as stop`: stop() is true once a signal came, where Salt would end the job in the middle of a drop."""
+
+    def __init__(self):
+        self.name = ""
+        self._before = []
+
+    def __enter__(self):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name)
+            # Jobs that are threads are not told of signals; nohup stays nohup.
+            if threading.current_thread() is threading.main_thread() and signal.getsignal(number) != signal.SIG_IGN:
+                self._before.append((number, signal.signal(number, self._note(name))))
+        return self
+
+    def _note(self, name):
+        def note(*_):
+            self.name = self.name or name
+
+        return note
+
+    def __call__(self):
+        return self.name != ""
+
+    def __exit__(self, *_):
+        for number, before in self._before:
+            signal.signal(number, before)
+
+
 class Tally:
     """Results, added one by one: all are counted, the first few are kept."""
 
@@ -259,7 +294,7 @@ class Tally:
             self.spared = str(result.error)
 
     def results(self, report=None):
-        words = ["{} {}".format(number, outcome.replace("_", " ")) for outcome, number in sorted(self.counts.items())]
+        words = ["{} {}".format(number, WORDS.get(outcome, outcome.replace("_", " "))) for outcome, number in sorted(self.counts.items())]
         return {
             "comment": ", ".join(words) or "nothing matches",
             "matched": self.matched,
@@ -287,11 +322,13 @@ class Tally:
         return found
 
 
-def _judged(tally, report):
+def _judged(tally, report, stop):
     """The results, or CommandExecutionError: a run that failed must not end with status 0."""
     results = tally.results(report)
     if report is not None and report.refusal is not None:
         raise CommandExecutionError("the real run would be refused: {}".format(report.refusal))
+    if stop():
+        raise CommandExecutionError("{}, then stopped by {}".format(results["comment"], stop.name), info=results)
     if tally.errors:
         raise CommandExecutionError("{}; the first that could not be dropped: {}".format(results["comment"], tally.errors[0]), info=results)
     if not tally.matched and tally.undecidable:

@@ -9,6 +9,8 @@ __metaclass__ = type
 
 BAD = ("not_permitted", "not_supported", "failed")
 ENDED = ("dropped", "would_drop", "gone")
+#: in the place of the word of JSON
+WORDS = {"listed": "not attempted"}
 
 
 class Tally:
@@ -42,7 +44,7 @@ class Tally:
 
     def text(self):
         """'2 dropped, 1 protected'"""
-        words = ["%d %s" % (number, outcome.replace("_", " ")) for outcome, number in sorted(self.counts.items())]
+        words = ["%d %s" % (number, WORDS.get(outcome, outcome.replace("_", " "))) for outcome, number in sorted(self.counts.items())]
         return ", ".join(words) or "nothing matches"
 
     def results(self, diff=False):

@@ -66,6 +66,8 @@ notes:
   - The connection that carries the play is spared, also behind C(become), and so is what C(/etc/tcpdrop.conf) protects.
     This is no failure; the task warns, and RV(counts) says how many.
   - On Linux it needs CAP_NET_ADMIN, on illumos and Solaris the privilege sys_ip_config. C(become) gives both.
+  - A signal (SIGTERM, SIGHUP, SIGINT) ends it between two drops; the task fails, and tells what was dropped. Nothing can answer SIGKILL,
+    with which C(async) ends what takes longer than it allows, so give it more than O(duration).
   - Connections that a host forwards, as a bastion does for the hosts behind it, are not its own session. Name them in O(protect).
 seealso:
   - module: tcpdrop.net.tcp_connection_info
@@ -192,6 +194,7 @@ import threading
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._stop import Stop
 from ansible_collections.tcpdrop.net.plugins.module_utils._tally import Tally
 
 MAX_DROPS = 100
@@ -264,7 +267,7 @@ def protected(module, tcpdrop):
     return [filter_of(module, tcpdrop, "protect", text) for text in texts]
 
 
-def arguments(module, tcpdrop):
+def arguments(module, tcpdrop, stop):
     """What drop() and keep_dropping() have in common."""
     return dict(
         selection(module),
@@ -274,6 +277,7 @@ def arguments(module, tcpdrop):
         protect=protected(module, tcpdrop),
         rate=module.params["rate"],
         reason=module.params["reason"],
+        stopped=stop,
     )
 
 
@@ -286,10 +290,10 @@ def check_breadth(module, tcpdrop, chosen):
         module.fail_json(msg="the selection is as broad as all: say all: true too, or bound it by max_drops")
 
 
-def run(module, tcpdrop, tally):
+def run(module, tcpdrop, tally, stop):
     """Drop, or say what would be; the Report of a single look."""
     chosen = filter_of(module, tcpdrop, "filter", module.params["filter"])
-    how = arguments(module, tcpdrop)
+    how = arguments(module, tcpdrop, stop)
     check_breadth(module, tcpdrop, chosen)
     looks = None
     if module.params["duration"] is not None:
@@ -297,7 +301,7 @@ def run(module, tcpdrop, tally):
     if looks is not None and not module.check_mode:
         for result in looks:
             tally.add(result)
-        if not tally.matched:  # nothing is no success where something may match
+        if not tally.matched and not stop():  # nothing is no success where something may match
             tally.undecidable = tcpdrop.connections(chosen, **selection(module)).undecidable
         return None
     report = tcpdrop.drop(chosen, dry_run=module.check_mode, **how)
@@ -307,12 +311,14 @@ def run(module, tcpdrop, tally):
     return report
 
 
-def finish(module, tally, report):
+def finish(module, tally, report, stop):
     results = tally.results(diff=module._diff)
     for warning in tally.warnings(report):
         module.warn(warning)
     if report is not None and report.refusal is not None:
         fail(module, report.refusal, **dict(results, changed=False))
+    if stop():
+        module.fail_json(**dict(results, msg="%s, then stopped by %s" % (results["msg"], stop.name), outcome="failed"))
     if tally.errors:
         results["msg"] += "; the first that could not be dropped: %s" % tally.errors[0]
         module.fail_json(**results)
@@ -326,15 +332,19 @@ def main():
     module = Module(argument_spec=SPEC, supports_check_mode=True)
     tcpdrop = load(module)
     tally = Tally(limit_of(module))
-    try:
-        report = run(module, tcpdrop, tally)
-    except (OSError, TypeError, ValueError) as error:
-        # In a watch, what was dropped before must not be lost.
-        fail(module, error, **(tally.results() if tally.matched else {}))
-    if not module.check_mode:
-        module.log("%s%s" % (tally.text(), " (reason: %s)" % module.params["reason"] if module.params["reason"] else ""))
+    report = failure = None
+    with Stop() as stop:
+        try:
+            report = run(module, tcpdrop, tally, stop)
+        except (OSError, TypeError, ValueError) as error:
+            failure = error
+        # In a watch, what was dropped before a failure must not be lost.
+        if not module.check_mode and (failure is None or tally.matched):
+            module.log("%s%s" % (tally.text(), " (reason: %s)" % module.params["reason"] if module.params["reason"] else ""))
     module.warn_of_log()
-    finish(module, tally, report)
+    if failure is not None:
+        fail(module, failure, **(tally.results() if tally.matched else {}))
+    finish(module, tally, report, stop)
 
 
 if __name__ == "__main__":
