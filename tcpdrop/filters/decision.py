@@ -19,29 +19,28 @@ if TYPE_CHECKING:
 
     from ..model.connection import Connection
     from ..model.rows import Info, Row
+    from ..model.table import Batch
     from ..system.holders import Owners
-    from ..system.kernel import Table
     from .filter import Filter
     from .nodes import Node
 
     Record = tuple[Row, Optional[Info]]
 
 
-def decide(chosen: Filter, table: Table, facts: Facts) -> tuple[Sequence[int], int]:
-    """The numbers of the rows that match, ascending, and how many rows may match or not.
+def decide(chosen: Filter, batch: Batch, facts: Facts) -> tuple[Sequence[int], int]:
+    """The numbers of the rows that match, ascending, of a whole table, and how many rows may match or not.
 
     Decided first by what is known without owners: only for what that leaves
     open are the holders looked up, and facts.owners keeps them.
     """
+    table = batch.table
     if table.stride > ROW.size:
-        unpack, details = ROW.unpack_from, INFO.unpack_from
-        records: Iterable[Record] = ((unpack(raw), details(raw, ROW.size)) for raw in table)
+        records: Iterable[Record] = map(unpacked, map(table.__getitem__, batch.indices))
     else:
-        data = table.tobytes()
-        found = by_columns(chosen.node, data, len(table))
+        found = by_columns(chosen.node, batch.data(), len(table))
         if found is not None:
             return found, 0
-        records = zip(ROW.iter_unpack(data), repeat(None))
+        records = zip(batch, repeat(None))
     matching, unsure = _row_by_row(chosen, enumerate(records), facts)
     if unsure and facts.owners is None and chosen.needs() & {OWNERS, PIDS}:
         facts.owners = _holders(chosen, {ROW.unpack_from(table[number])[INODE] for number in unsure})

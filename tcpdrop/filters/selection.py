@@ -81,10 +81,12 @@ def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, deta
     plan = plan_for(chosen, facts=facts)
     details = details or DETAILS in chosen.needs()
     request = (plan.states & states, plan.program, plan.sport, plan.dport)
-    table = kernel.list_connections(*request, details=details, threads=threads, scope=scope)
-    matching, unsure = decide(chosen, table, facts)
-    every = len(matching) == len(table)
-    return Batch(table, None if every else matching, namespace=namespace, owner_of=_owner_of(facts.owners)), unsure
+    batch = Batch(kernel.list_connections(*request, details=details, threads=threads, scope=scope), None, namespace=namespace)
+    matching, unsure = decide(chosen, batch, facts)
+    if len(matching) < len(batch):
+        batch = Batch(batch.table, matching, namespace=namespace)
+    batch.owner_of = _owner_of(facts.owners)
+    return batch, unsure
 
 
 def _owner_of(owners: Owners | None) -> Callable[[Row], Owner] | None:

@@ -45,9 +45,10 @@ def codes_of(code: int, count: int) -> bytearray:
 
 
 def places_of(codes: bytearray, wanted: int) -> Sequence[int]:
-    """Where this code stands; a range where it stands everywhere."""
-    if codes.count(wanted) == len(codes):
-        return range(len(codes))
+    """Where this code stands; a range where it stands everywhere, or nowhere."""
+    count = codes.count(wanted)
+    if count in (0, len(codes)):
+        return range(count)
     return [number for number, code in enumerate(codes) if code == wanted]
 
 

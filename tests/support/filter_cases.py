@@ -13,6 +13,7 @@ from tcpdrop.filters.nodes import both, either, negate
 from tcpdrop.filters.owned import Cgroup, Comm, Kernel, Mine, Pid, Unit, User
 from tcpdrop.filters.sockets import Dev, Direction, Family, Loopback, State
 from tcpdrop.model.rows import LISTEN, ROW, ROW_CGROUP, ROW_DUAL, ROW_FIELDS, ROW_QUEUES, ROW_UID
+from tcpdrop.model.table import Batch
 from tcpdrop.system.holders import Owners
 from tcpdrop.system.listeners import Listeners
 
@@ -169,7 +170,7 @@ knowing = st.one_of(
 
 def matching(chosen, table, facts):
     """The rows of a table that are meant."""
-    numbers, _ = decide(chosen, table, facts)
+    numbers, _ = decide(chosen, Batch(table, None), facts)
     return [ROW.unpack_from(table[number]) for number in numbers]
 
 

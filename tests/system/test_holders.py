@@ -13,6 +13,7 @@ from tcpdrop.filters import Filter, gather, plan_for
 from tcpdrop.filters.decision import decide
 from tcpdrop.filters.facts import UNKNOWN, Facts
 from tcpdrop.model.rows import INODE, ROW, ROW_UID
+from tcpdrop.model.table import Batch
 from tcpdrop.system import holders, processes, procfs
 
 pytestmark = pytest.mark.only_on("linux", reason="/proc/PID/fd")
@@ -179,11 +180,11 @@ def test_selecting_by_owner_looks_up_only_open_rows(child):
     chosen = Filter(f"state established and pid {child.pid} and (lport {child.port} or rport {child.port})")
     plan = plan_for(chosen)
     table = owners_table(plan)
-    numbers, undecided = decide(chosen, table, facts)
+    numbers, undecided = decide(chosen, Batch(table, None), facts)
     assert {ROW.unpack_from(table[number])[INODE] for number in numbers} == set(child.inodes[1:]) and not undecided
     assert facts.owners.read == {child.pid}, "pid N reads one process"
     facts = gather(frozenset())
-    decide(Filter(f"lport {child.port} and comm *"), table, facts)
+    decide(Filter(f"lport {child.port} and comm *"), Batch(table, None), facts)
     assert set(facts.owners.holders) == {child.inodes[2]}
 
 
@@ -251,7 +252,7 @@ def test_where_a_cgroup_was_that_has_ended_nothing_tells(cgroup):
     def answers(text):
         chosen = Filter(f"state established and lport {c.port} and {text}")
         facts = gather(chosen.needs())
-        rows, unsure = decide(chosen, owners_table(plan_for(chosen, facts)), facts)
+        rows, unsure = decide(chosen, Batch(owners_table(plan_for(chosen, facts)), None), facts)
         return len(rows), unsure
 
     move(os.getpid(), f"{above}/below")
