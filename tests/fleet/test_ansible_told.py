@@ -41,6 +41,28 @@ def test_by_a_task(victim, name, how, tmp_path):
     assert warnings.count("the log takes nothing just now") == trouble.stuck
 
 
+@pytest.mark.parametrize("name", READ)
+def test_a_list_by_a_task(victim, name, tmp_path):
+    one = victim()
+    with TROUBLES[name](tmp_path) as trouble:
+        chosen = {"local_port": [one.lport], "remote_port": [one.rport]}
+        done = module("tcp_connection_info", log=True, wrapper=trouble.wrapper, env=dict(trouble.env), **chosen)
+    assert (done.status, done.result["matched"]) == (0, 1)
+    assert json.dumps(done.result.get("warnings", [])).count("the log takes nothing just now") == trouble.stuck
+
+
+def test_a_text_that_no_log_takes(victim, log):
+    """Half a character, and a NUL: the engine's own line of how it was called would be the end of the task."""
+    one = victim()
+    chosen = {"local_port": [one.lport], "remote_port": [one.rport], "filter": "not comm zork\udce9"}
+    done = module("tcp_drop", log=True, wrapper=log.wrapper, reason="日\udce9\0.", **chosen)
+    assert (done.status, done.result["counts"], one.lives()) == (0, {"dropped": 1}, False)
+    log.read()
+    called, said = (text.partition(": ")[2] for text in log.lines)
+    assert r"filter=not comm zork\udce9" in called and r"reason=日\udce9\0." in called
+    assert said == r"1 dropped (reason: 日\udce9\0.)"
+
+
 MODULE = """
 import os, runpy, sys
 from ansible.module_utils import basic

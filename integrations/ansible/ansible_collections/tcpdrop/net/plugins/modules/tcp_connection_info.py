@@ -118,12 +118,12 @@ outcome:
 
 from itertools import islice
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._module import Module
 
 
 def main():
-    module = AnsibleModule(argument_spec=dict(SELECTION), supports_check_mode=True)
+    module = Module(argument_spec=dict(SELECTION), supports_check_mode=True)
     tcpdrop = load(module)
     limit = limit_of(module)
     chosen = filter_of(module, tcpdrop, "filter", module.params["filter"])
@@ -137,6 +137,7 @@ def main():
         module.warn("%d more may match or not: no process holds them, or it may not be seen" % found.undecidable)
     for unread in found.unread:
         module.warn(str(unread))
+    module.warn_of_log()
     module.exit_json(
         changed=False,
         msg="%d connection%s" % (len(found), " matches" if len(found) == 1 else "s match"),

@@ -190,16 +190,13 @@ outcome:
 """
 
 import re
-import threading
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._module import Module
 from ansible_collections.tcpdrop.net.plugins.module_utils._stop import Stop
 from ansible_collections.tcpdrop.net.plugins.module_utils._tally import Tally
 
 MAX_DROPS = 100
-#: seconds in which the log takes no line, after which nobody waits any longer
-LONGEST_WAIT = 0.5
 
 SPEC = dict(
     SELECTION,
@@ -211,39 +208,6 @@ SPEC = dict(
     rate={"type": "int"},
     reason={"type": "str"},
 )
-
-
-class Module(AnsibleModule):
-    """An AnsibleModule that waits for no log: syslog(3) does for ever where /dev/log is full and nobody reads it.
-
-    What was dropped by then would never be told.
-    """
-
-    #: does a line wait for the log?  Another would only wait behind it.
-    stuck = False
-
-    def log(self, msg, log_args=None):
-        if self.no_log or self.stuck:
-            return
-        raised = []
-
-        def write():
-            try:
-                super(Module, self).log(msg, log_args)
-            except BaseException as error:  # also the end of the module, where the log cannot be spoken to at all
-                raised.append(error)
-
-        writer = threading.Thread(target=write)
-        writer.daemon = True  # the end of the module does not wait for it either
-        writer.start()
-        writer.join(LONGEST_WAIT)
-        self.stuck = writer.is_alive()
-        if raised:
-            raise raised[0]
-
-    def warn_of_log(self):
-        if self.stuck:
-            self.warn("the log takes nothing just now: what was done is not in it")
 
 
 def bound(module):
