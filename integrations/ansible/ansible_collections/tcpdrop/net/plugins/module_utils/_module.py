@@ -1,7 +1,7 @@
 # Copyright (c) The tcpdrop authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""An AnsibleModule that neither the host's log nor a name that is no UTF-8 can keep from answering."""
+"""What neither the host's log nor a text that is no UTF-8 can keep from answering."""
 
 from __future__ import absolute_import, division, print_function
 
@@ -9,14 +9,12 @@ __metaclass__ = type
 
 import threading
 
-from ansible.module_utils.basic import AnsibleModule
-
 #: seconds in which the log takes no line, after which nobody waits any longer
 LONGEST_WAIT = 0.5
 
 
-class Module(AnsibleModule):
-    """An AnsibleModule that waits for no log: syslog(3) does for ever where /dev/log is full and nobody reads it.
+class Answering:
+    """`class Module(Answering, AnsibleModule)` waits for no log: syslog(3) does for ever where /dev/log is full and nobody reads it.
 
     What was dropped by then would never be told.
     """
@@ -32,7 +30,7 @@ class Module(AnsibleModule):
 
         def write():
             try:
-                super(Module, self).log(line, log_args)
+                super(Answering, self).log(line, log_args)
             except BaseException as error:  # also the end of the module, where the log cannot be spoken to at all
                 raised.append(error)
 
@@ -49,7 +47,7 @@ class Module(AnsibleModule):
         given = self.params
         self.params = {name: spelled(value) if isinstance(value, str) else value for name, value in given.items()}
         try:
-            super(Module, self)._log_invocation()
+            super()._log_invocation()
         finally:
             self.params = given
 

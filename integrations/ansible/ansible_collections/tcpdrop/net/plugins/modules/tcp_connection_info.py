@@ -118,8 +118,13 @@ outcome:
 
 from itertools import islice
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
-from ansible_collections.tcpdrop.net.plugins.module_utils._module import Module
+from ansible_collections.tcpdrop.net.plugins.module_utils._module import Answering
+
+
+class Module(Answering, AnsibleModule):
+    """As both of the collection are."""
 
 
 def main():

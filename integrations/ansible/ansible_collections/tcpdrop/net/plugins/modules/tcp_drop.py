@@ -191,8 +191,9 @@ outcome:
 
 import re
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
-from ansible_collections.tcpdrop.net.plugins.module_utils._module import Module
+from ansible_collections.tcpdrop.net.plugins.module_utils._module import Answering
 from ansible_collections.tcpdrop.net.plugins.module_utils._stop import Stop
 from ansible_collections.tcpdrop.net.plugins.module_utils._tally import Tally
 
@@ -208,6 +209,10 @@ SPEC = dict(
     rate={"type": "int"},
     reason={"type": "str"},
 )
+
+
+class Module(Answering, AnsibleModule):
+    """As both of the collection are."""
 
 
 def bound(module):
