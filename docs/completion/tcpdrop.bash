@@ -77,7 +77,14 @@ _tcpdrop() {
 	fi
 	# A list with commas is completed at its end; bash replaces what stands after the last ":".
 	lead=${cur%"${cur##*,}"}
-	mapfile -t COMPREPLY < <(compgen -P "$lead" -W "$words" -- "${cur#"$lead"}")
+	# Not compgen -W, which would run what the name of a namespace says, like $(...).
+	COMPREPLY=()
+	read -rd '' -a typed <<<"$words"
+	for word in "${typed[@]}"; do
+		[[ $word == "${cur#"$lead"}"* ]] || continue
+		[[ $word != *[\$\`\;\&\|\<\>\(\)\'\"\\]* ]] || printf -v word %q "$word"
+		COMPREPLY+=("$lead$word")
+	done
 	[[ $cur != *:* || $COMP_WORDBREAKS != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
 }
 complete -F _tcpdrop tcpdrop

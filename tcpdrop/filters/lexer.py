@@ -70,7 +70,7 @@ def join(arguments: str | Iterable[str]) -> tuple[str, dict[int, int]]:
             raise TypeError(f"a filter is text, not {type(part).__name__}")
         if not part.strip():
             raise FilterError("an empty string is no filter (a variable that is not set?)", start + 1)
-        bare = part.strip(BLANKS)
+        bare = part.strip()
         if len(parts) > 1 and part != bare and not _needs_quotes(bare):
             whole[start] = start + len(part)
         start += len(part) + 1
@@ -89,7 +89,7 @@ def tokens(text: str, whole: dict[int, int] | None = None) -> list[Token]:
     while at < len(text):
         if whole and at in whole:
             given = text[at : whole[at]]
-            found.append(Token(WORD, given.strip(BLANKS), at, whole[at], given))
+            found.append(Token(WORD, given.strip(), at, whole[at], given))
             at = whole[at]
             continue
         char = text[at]

@@ -307,6 +307,8 @@ def test_blanks_around_an_argument(arguments):
 REFUSED = {
     ("comm", " x"): ("a blank stands beside 'x': write comm x, or comm \" x\" if the name has it", 6),
     ("not", "comm", "sshd "): ("a blank stands beside 'sshd': write comm sshd, or comm \"sshd \" if the name has it", 10),
+    ("comm", "x\r"): ("a blank stands beside 'x': write comm x, or comm \"x\\x0d\" if the name has it", 6),
+    ("comm", "\u2028ls"): ("a blank stands beside 'ls': write comm ls, or comm \"\\u2028ls\" if the name has it", 6),
     ("lport", "22", "cgroup", "\t/a "): ("a blank stands beside '/a': write cgroup /a, or cgroup \"\\x09/a \" if the name has it", 17),
 }
 

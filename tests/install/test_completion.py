@@ -127,6 +127,22 @@ def test_tab_and_brackets(terminal, holder):
     assert said == f"tcpdrop [::1]:{lport} [::1]:{rport}"
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_runs_nothing_that_a_name_says(shell, tmp_path, monkeypatch):
+    """Nor does the line then: a namespace may have any name."""
+    name = f"x$(>{tmp_path}/mark)"
+    ip = tmp_path / "ip"
+    ip.write_text(f"#!/bin/sh\necho '{name}'\n", encoding="utf-8")
+    ip.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    terminal = Terminal(shell)
+    try:
+        assert terminal.line("tcpdrop list --netns x\t") == f"tcpdrop list --netns {name}"
+    finally:
+        terminal.close()
+    assert not (tmp_path / "mark").exists()
+
+
 def test_tab_knows_words_options_and_values(terminal):
     assert terminal.line("tcpdrop che\t") == "tcpdrop check"
     assert terminal.line("tcpdrop list --summ\t", "remote_a\t") == "tcpdrop list --summary-by remote_addr"
