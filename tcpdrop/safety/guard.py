@@ -17,20 +17,21 @@ from ..filters.selection import answers, missed, select
 from ..model.addresses import MAPPED, printable
 from ..model.rows import INODE, LADDR, LPORT, PID, RADDR, ROW, RPORT, STATE, TIME_WAIT, UID, USUAL_STATES, ends_of, reader, spelled
 from ..model.table import Batch, Connections, Rows
-from ..system import kernel, procfs
+from ..system import kernel
 from ..system.lookups import Lookups
 from ..system.mptcp import tied
 from ..system.netns import scopes_of
 from ..system.rights import lacks_right
 from . import Protection, login_services, logins, ways_in
+from .other_ways import come_by_streams
 from .rules import Rules
-from .session import OwnSession, ancestors, came_by, follow_mirrors, found_for_us
+from .session import OwnSession, ancestors, came_by, follow_mirrors, found_for_us, line_of
 
 _KEYED = reader(LADDR, RADDR, INODE, LPORT, RPORT)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..model.connection import Connection
     from ..model.rows import Row
@@ -68,33 +69,24 @@ class Guard:
     def _spare_session(self, session: OwnSession) -> None:
         named: dict[Ends, Protection] = {}
         self._places = ways_in.follow_everywhere(session)
-        rows = self._spare_held(session)
-        for ends in session.tuples:
-            _spare(named, ends, Protection("named by SSH_CONNECTION", lifted=True))
-        self._spared = {**named, **self._spared}
         # What an ancestor opened itself, like a terminal window its way to a forwarded
         # display, need not be what the operator came by, nor what a server accepted
         # that runs in his tmux.
-        # The variable may be an older login's: in tmux, say, where every ancestor
-        # can be read and none holds a connection, it tells nothing.
-        found = bool(came_by(session, login_services.is_login_service))
-        if session.unreadable and not found:
-            lookups = Lookups()
-            found = any(logins.is_alive(ends, lookups) for ends in session.tuples)
-        if not rows and not logins.may_be_ours(session):
-            ways_in.come_by_unix_sockets(session)
-            self._spare_held(session)
+        found = bool(came_by(session, login_services.is_login_service) or logins.named_alive(session))
+        self._places += come_by_streams(session, known=found)
+        self._spare_held(session)
+        for ends in session.tuples:
+            _spare(named, ends, Protection("named by SSH_CONNECTION", lifted=True))
+        self._spared = {**named, **self._spared}
         if session.unseen or (not found and logins.may_be_ours(session)):
             self._hidden, self._why = True, logins.why_ours(session)
             self._spare_hidden()
             if all(one.unseen for one in self._logins.values()) and isinstance(lacks_right(), NotPermitted):
                 self.warning = ""  # he can drop none of these
 
-    def _spare_held(self, session: OwnSession) -> list[tuple[Row, str]]:
-        rows = session.rows()
-        for row, holder in rows:
+    def _spare_held(self, session: OwnSession) -> None:
+        for row, holder in session.rows():
             _spare(self._spared, ends_of(row), Protection(f"held by {holder}", lifted=True))
-        return rows
 
     def _spare_hidden(self, batches: Sequence[Batch] = ()) -> dict[int, Error]:
         """Nothing says which login is the operator's: spare them all, here and in each namespace of the run.
@@ -164,7 +156,7 @@ class Guard:
             pids = look.holders(row)
             for pid in pids:
                 if pid not in within:
-                    within[pid] = not family.isdisjoint(_chain(pid))
+                    within[pid] = not family.isdisjoint(line_of(pid))
             if pids and all(within[pid] for pid in pids):
                 continue
             holder = f"pid {pids[0]} {printable(look.owners.processes.comm(pids[0]) or '')}" if pids else "a process that cannot be seen"
@@ -302,16 +294,6 @@ class _Look:
         """Those that were seen."""
         owner = self.owners.of(row[INODE]) if row[INODE] else None
         return (owner.pids if owner is not None else None) or ()
-
-
-def _chain(pid: int) -> Iterator[int]:
-    """A process and its ancestors, as far as they can be seen."""
-    while pid > 0:
-        yield pid
-        try:
-            pid = procfs.parent_of(pid)
-        except OSError:
-            return
 
 
 def _spare(spared: dict[Ends, Protection], ends: Ends, protection: Protection) -> None:

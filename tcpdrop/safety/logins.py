@@ -76,6 +76,18 @@ def _detached(chain: list[int]) -> str:
     return ""
 
 
+def named_alive(session: OwnSession) -> list[Ends]:
+    """What SSH_CONNECTION names and is there, where who holds it cannot be read.
+
+    The variable may be an older login's: in tmux, say, or where every ancestor can be read and none
+    holds a connection, it tells nothing.
+    """
+    if not session.unreadable or multiplexer():
+        return []
+    lookups = Lookups()
+    return [ends for ends in session.tuples if is_alive(ends, lookups)]
+
+
 def is_alive(ends: Ends, lookups: Lookups) -> bool:
     """Is there a connection with this four-tuple, in its IPv4 or its v4-mapped shape, whatever it is bound to?"""
     try:

@@ -6,12 +6,12 @@ from __future__ import annotations
 from ..errors import Error
 from ..model.addresses import unpack
 from ..model.rows import LPORT, RADDR, RPORT, packed_addr
-from ..system.lookups import Lookups
 from . import logins
 from .login_services import is_login_service
+from .other_ways import come_by_streams
 from .rules import Rules
 from .session import came_by, found_for_us
-from .ways_in import come_by_unix_sockets, follow_everywhere
+from .ways_in import follow_everywhere
 
 
 class Recognition:
@@ -41,18 +41,15 @@ def recognise() -> Recognition:
         Rules(())  # its login lines
         session = found_for_us()
         follow_everywhere(session)
-        if not session.rows() and not logins.may_be_ours(session):
-            come_by_unix_sockets(session)
         rows = came_by(session, is_login_service)
+        come_by_streams(session, known=bool(rows or logins.named_alive(session)))
     except (Error, OSError):
         found.known = False  # then nothing can be dropped either
         return found
     found.relayed = bool(session.relay_unseen)
     found.connections = sorted({_spelled(packed_addr(row, RADDR), row[RPORT], row[LPORT]) for row in rows})
-    if not rows and session.unreadable:
-        lookups = Lookups()
-        alive = [ends for ends in session.tuples if logins.is_alive(ends, lookups)]
-        found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in alive)
+    if not rows:
+        found.connections = sorted(_spelled(raddr, rport, lport) for _, lport, raddr, rport in logins.named_alive(session))
     if found.connections and not session.unseen:
         found.known = True
     elif logins.may_be_ours(session):

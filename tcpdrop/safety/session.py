@@ -3,8 +3,9 @@
 
 sshd drops the variable SSH_CONNECTION on the way through sudo, and a session
 may have none, so the sockets themselves are looked for: those that strict
-ancestors of this process hold, up to PID 1.  Never this process's own: a
-program may drop those.  On loopback the other end kills a session as well, so
+ancestors of this process hold, up to PID 1.  Never this process's own, which a
+program may drop, but for its standard streams: those it was given, as inetd
+gives them, and who gave them reads what it says.  On loopback the other end kills a session as well, so
 a tuple protects its mirror.
 
 Processes that are no ancestors carry it too:
@@ -21,12 +22,13 @@ Processes that are no ancestors carry it too:
 from __future__ import annotations
 
 import os
+import stat
 from time import monotonic
 
 from ..errors import Error
 from ..model.four_tuple import FourTuple, pack_whole, split_dev
 from ..model.rows import INODE, LPORT, ROW, USUAL_STATES, ends_of, reader
-from ..system import kernel, procfs
+from ..system import kernel, platform, procfs
 from ..system.lookups import Lookups
 
 #: seconds; what processes above us hold was seen so long ago at most when one connection is dropped
@@ -37,6 +39,9 @@ MULTIPLEXERS = ("TMUX", "STY", "ZELLIJ", "ABDUCO_SESSION")
 
 #: their processes, as the kernel names them: whoever is attached may have come by another login
 SERVERS = ("tmux: server", "screen", "SCREEN", "zellij", "abduco", "dtach")
+
+#: what a process was given, and has not opened
+STANDARD = (0, 1, 2)
 
 #: sockets; above this number one listing costs less than to ask for each
 MANY = 256
@@ -53,7 +58,11 @@ if TYPE_CHECKING:
 
 def ancestors() -> Iterator[int]:
     """Our ancestors' pids, nearest first, as far as they can be seen."""
-    pid = os.getppid()
+    return line_of(os.getppid())
+
+
+def line_of(pid: int) -> Iterator[int]:
+    """A process and its ancestors, as far as they can be seen."""
     while pid > 0:
         yield pid
         try:
@@ -90,6 +99,8 @@ class OwnSession:
         self.above: set[int] = {os.getppid()}
         self._carriers: set[int] = set()
         self.add(os.getppid())
+        if not platform.HELD_BY_ENDS:
+            self._add_streams()
         #: our ancestors, and the login services of our own login: not who is at the other end of what they hold
         self.line: set[int] = set(self.above)
 
@@ -104,6 +115,16 @@ class OwnSession:
             self._added.add(pid)
             pid = self._add_process(pid)
             self.above.add(pid)
+
+    def _add_streams(self) -> None:
+        """Note which of our own standard streams is a socket."""
+        for fd in STANDARD:
+            try:
+                status = os.fstat(fd)
+            except OSError:
+                continue  # it is closed
+            if stat.S_ISSOCK(status.st_mode):
+                self.holders.setdefault(status.st_ino, (os.getpid(), fd))
 
     def add_carrier(self, pid: int) -> None:
         """The same for one that is no ancestor of ours, and may be a container's first process."""

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
 from ..errors import Error
 from ..model.addresses import is_loopback
 from ..model.four_tuple import FourTuple
@@ -130,40 +127,3 @@ def _leads_here(row: Row, lookups: Lookups) -> bool:
         return False  # a system that tells no routes
     ((error, device),) = kernel.routes(ROW.pack(*row), lookups.scope)
     return not error and device == lookups.interfaces().get("lo")
-
-
-def come_by_unix_sockets(own: OwnSession) -> None:
-    """Nothing says that there is a login: who has connected to an ancestor by a UNIX socket may have one.
-
-    So may who has the other end of our own standard input, as sshd has: whoever was detached keeps that.
-    """
-    try:
-        sockets = kernel.unix_sockets()
-    except Error:
-        return  # as on a system where they do not show: then nothing says so
-    named = {inode for inode, _, has_name in sockets if has_name}
-    pairs = {inode for inode, peer, _ in sockets if peer and inode not in named and peer not in named}
-    fed = _is_fed(pairs)
-    if own.holders.keys().isdisjoint(named) and not fed:
-        return
-    relays = Relays([None])
-    found = [relays.partners(pid, inner=False) for pid in ancestors() if pid != 1]
-    came = {one for each in found for one in each.came}
-    hidden = any("came" in each.hidden for each in found)
-    if fed:
-        mine = relays.partners(os.getpid(), inner=False)
-        came, hidden = came | mine.beside, hidden or "beside" in mine.hidden
-    carriers.add(own, came, relays)
-    if hidden:
-        own.carrier_unseen = "who has connected to a process above this one by a UNIX socket cannot be seen"
-
-
-def _is_fed(pairs: set[int]) -> bool:
-    """May somebody be at the other end of our standard input?  What cron gives is cut, and what systemd gives is none."""
-    try:
-        status = os.fstat(0)
-    except OSError:
-        return False  # it is closed
-    if stat.S_ISFIFO(status.st_mode):
-        return not kernel.pipe_is_cut(os.getpid(), 0, status.st_ino)
-    return stat.S_ISSOCK(status.st_mode) and status.st_ino in pairs

@@ -13,7 +13,7 @@ from . import kernel, procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     #: a process, and the fdinfo of one of its descriptors
     End = tuple[int, str]
@@ -74,10 +74,12 @@ class Relays:
         except OSError:
             self._blind = True
 
-    def partners(self, pid: int, *, inner: bool) -> Partners:
-        """inner: also those at a terminal that this process shows them."""
+    def partners(self, pid: int, *, inner: bool, only: Container[int] | None = None) -> Partners:
+        """inner: also those at a terminal that this process shows them.  only: of these descriptors."""
         found = Partners()
         for name, fdinfo in self._held.get(pid, ()):
+            if only is not None and int(fdinfo.rpartition("/")[2]) not in only:
+                continue
             kind, _, number = name.partition(":")
             if kind == "socket":
                 self._by_unix(int(number), found)
@@ -141,13 +143,14 @@ def _is_cut(inode: int, fdinfo: str) -> bool:
 
 def _are_opposite(one: str, other: str, *, fifo: bool) -> bool:
     """Does one write what the other reads?"""
-    mine, theirs = _ways(one), _ways(other)
+    mine, theirs = ways(one), ways(other)
     if not (("r" in mine and "w" in theirs) or ("w" in mine and "r" in theirs)):
         return False
     # To ask what the file is touches it, and that may hang, as on NFS: not where a position moved, as no FIFO's does.
     return not fifo or ({_field(one, "pos"), _field(other, "pos")} == {"0"} and procfs.is_fifo(one.replace("/fdinfo/", "/fd/")))
 
 
-def _ways(fdinfo: str) -> str:
+def ways(fdinfo: str) -> str:
+    """ "r", "w" or both: for what a descriptor was opened."""
     flags = _field(fdinfo, "flags")
     return ("r", "w", "rw", "")[int(flags, 8) & 3] if flags else "rw"  # as far as can be told

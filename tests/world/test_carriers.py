@@ -266,8 +266,8 @@ def entered(holder, service, other, port, out):
 def test_a_terminal_that_outlives_its_login_may_be_anothers(holder, tmp_path, terminal, variable):
     """tmux, begun in one login that is still there and attached from another: the audit session is the first one's."""
     out, port = tmp_path / "out", tmp_path / "port"
-    script = told(f"env -u SSH_CONNECTION -u TMUX -u STY {variable} {COMMAND} drop --no-syslog --yes lport $(cat {port})", out)
-    with Other() as other, Service("sshd", port, script, audit=True, terminal=terminal) as service:
+    command = f"env -u SSH_CONNECTION -u TMUX -u STY {variable} {COMMAND} drop --no-syslog --yes lport $(cat {port}) < /dev/null"
+    with Other() as other, Service("sshd", port, told(command, out), audit=True, terminal=terminal) as service:
         client, said = entered(holder, service, other, port, out)
         assert "status 4" in said and "your own login cannot be told" in said, said
         assert other.client.errno("send", b"x") == 0 and client.errno("send", b"x") == 0

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How an operator may have come that no TCP socket of an ancestor shows: by a UNIX socket, a terminal or a pipe.
+
+An sshd that socat runs for whoever connects to a UNIX socket (`sshd -i`), a
+shell at `nc -l <fifo | sh >fifo`, a program of tmux or emacs to which he is
+attached from another login than the one in which it was started.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ..errors import Error
+from ..system import kernel, procfs
+from ..system.lookups import Lookups
+from ..system.relays import Relays, ways
+from . import carriers, logins
+from .login_services import is_login_service
+from .session import SERVERS, STANDARD, ancestors, follow_mirrors, line_of
+from .ways_in import follow_everywhere
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from ..system.netns import Namespace
+    from ..system.relays import Partners
+    from .session import OwnSession
+
+
+def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
+    """Note who is at the other end of such a stream, and what carries him.  The namespaces in which that was looked for.
+
+    known: a login service above us is how we came.  Then only a server below that, which others may be attached to, leads further.
+    """
+    try:
+        sockets = kernel.unix_sockets()
+    except Error:
+        return []  # as on a system where they do not show: then nothing says so
+    named = {inode for inode, _, has_name in sockets if has_name}
+    above = [pid for pid in ancestors() if pid != 1]
+    served = {pid for inode, (pid, _) in own.holders.items() if inode in named}
+    servers = [pid for pid in (_below_login(above) if known else above) if pid in served or _name(pid) in SERVERS]
+    streams = () if known else _streams(above, {inode for inode, peer, _ in sockets if inode in named or peer not in named})
+    services = () if known else [pid for pid in above if is_login_service(_name(pid))]
+    if not (servers or streams or services):
+        return []
+    relays = Relays([None])
+    found = [relays.partners(pid, inner=False) for pid in (servers if known else above)]
+    came = {one for each in found for one in each.came | each.shown}
+    for pid in services:  # what it did not start itself
+        came |= {one for one in relays.partners(pid, inner=False).beside if pid not in line_of(one)}
+    beside = _beside(relays.partners(os.getpid(), inner=False, only=streams), above) if streams else (set(), set())
+    hidden = any("came" in each.hidden for each in found)
+    return _add(own, came | beside[0], beside[1], relays, hidden=hidden)
+
+
+def _add(own: OwnSession, pids: set[int], siblings: set[int], relays: Relays, *, hidden: bool) -> list[Namespace]:
+    """Note these, and what carries them.
+
+    siblings: who only shares a pipe with us may have something to tell us, as a database's client has: what it holds is noted, no more.
+    """
+    untold, relay = logins.may_be_ours(own), own.relay_unseen
+    carriers.add(own, pids, relays)
+    places = []
+    if pids - own.line:
+        follow_mirrors(own, [Lookups()])
+        places = follow_everywhere(own)
+    carriers.add(own, siblings, relays)
+    if hidden:
+        own.carrier_unseen = "who has connected to a process above this one by a UNIX socket cannot be seen"
+    if untold and not relay and own.relay_unseen:  # no worse than to have found none of them
+        own.carrier_unseen, own.relay_unseen = own.relay_unseen, ""
+    return places
+
+
+def _below_login(above: Iterable[int]) -> list[int]:
+    """The ancestors between us and the login service by which we came."""
+    found = []
+    for pid in above:
+        if is_login_service(_name(pid)):
+            break
+        found.append(pid)
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return procfs.command_of(pid)
+    except OSError:
+        return ""  # it has ended
+
+
+def _beside(found: Partners, above: Iterable[int]) -> tuple[set[int], set[int]]:
+    """Who has the other ends of our own streams: those that come from outside, and those of our ancestors' other children."""
+    everybody = found.beside | found.came | found.shown
+    within = {one for one in everybody if not set(above).isdisjoint(line_of(one))}
+    return everybody - within, within
+
+
+def _streams(above: Iterable[int], sockets: AbstractSet[int]) -> tuple[int, ...]:
+    """Our own standard streams at whose other end somebody may be, and no ancestor.
+
+    Not the standard input that cron gives, which is cut, nor the output that it reads itself; a log has
+    a name, and we none.
+    """
+    return tuple(fd for fd in STANDARD if _may_lead_out(fd, above, sockets))
+
+
+def _may_lead_out(fd: int, above: Iterable[int], sockets: AbstractSet[int]) -> bool:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False  # it is closed
+    if stat.S_ISFIFO(status.st_mode):
+        return not kernel.pipe_is_cut(os.getpid(), fd, status.st_ino) and not _is_at_the_other_end(above, fd, status.st_ino)
+    return status.st_ino in sockets if stat.S_ISSOCK(status.st_mode) else os.isatty(fd)
+
+
+def _is_at_the_other_end(above: Iterable[int], fd: int, inode: int) -> bool:
+    """Is an ancestor at the other end of this pipe of ours?"""
+    mine = ways(f"/proc/self/fdinfo/{fd}")
+    for pid in above:
+        try:
+            if any(link == f"pipe:[{inode}]" and ways(fdinfo) != mine for link, fdinfo in procfs.streams_of(pid)):
+                return True
+        except OSError:
+            continue  # it has ended, or may not be read
+    return False

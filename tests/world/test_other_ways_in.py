@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An operator whose login no TCP socket above him shows: he came by a UNIX socket, a pipe or a terminal, and is not cut off."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support import procnet
+from support.command import COMMAND
+from support.holder import Holder
+from support.servers import find, free_port
+from support.sshd import OWN_RUN, SshLogin, by, does, login, server  # noqa: F401 - fixtures
+from support.wait import until
+
+from tcpdrop.system import procfs
+
+pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="logins are found by /proc")]
+
+DROP = f"{COMMAND} drop --no-syslog --all --yes"
+BARE = "env -i LC_ALL=C.UTF-8 TERM=xterm SHELL=/bin/sh"
+
+
+def told(command, out):
+    """A shell's line that leaves in a file, once it is whole, what the command said and its status."""
+    return f"{command} > {out}.part 2>&1; echo status $? >> {out}.part; mv {out}.part {out}"
+
+
+@contextlib.contextmanager
+def programs(*commands, port):
+    """These programs, apart from each other, until the port listens."""
+    how = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    began = []
+    try:
+        began.extend(subprocess.Popen(list(map(str, command)), cwd="/", start_new_session=True, **how) for command in commands)
+        until(lambda: procnet.listeners(port), f"{commands[-1][0]} to listen", 20)
+        yield
+    finally:
+        for process in began:
+            process.terminate()
+        for process in began:
+            process.wait(20)
+
+
+class Terminal:
+    """A login with a terminal that runs a command, and stays."""
+
+    def __init__(self, server, port, command):  # noqa: F811
+        words = by(server, port).argv(f"{command}; exec cat")
+        null = subprocess.DEVNULL
+        self.process = subprocess.Popen([words[0], "-tt", *words[1:]], stdin=subprocess.PIPE, stdout=null, stderr=null)
+
+    def alive(self):
+        """Has its connection two ends yet?"""
+        if self.process.poll() is not None:
+            return False
+        mine = [one for one in procnet.sockets() if one.inode in procfs.socket_inodes(self.process.pid) and one.state == 1]
+        return len(mine) == 1 and procnet.state((mine[0].raddr, mine[0].rport, mine[0].laddr, mine[0].lport)) == "ESTABLISHED"
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(20)
+        self.process.stdin.close()
+
+
+def sshd_i(server):  # noqa: F811
+    sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    return f"{sshd} -i -f {server.place}/sshd_config"
+
+
+def by_a_unix_socket(server, place, way):  # noqa: F811
+    path, socat = place / "unix", find("socat")
+    return [
+        (*OWN_RUN, socat, f"UNIX-LISTEN:{path},fork", f"EXEC:{sshd_i(server)}"),
+        (socat, f"TCP-LISTEN:{way},bind=127.0.0.1,fork,reuseaddr", f"UNIX-CONNECT:{path},retry=50,interval=0.1"),
+    ]
+
+
+def by_pipes(server, place, way):  # noqa: F811
+    fifo = place / "fifo"
+    os.mkfifo(fifo)
+    return [(*OWN_RUN, "sh", "-c", f"{find('nc')} -l 127.0.0.1 {way} < {fifo} | {sshd_i(server)} > {fifo}")]
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["a terminal", "no terminal"])
+@pytest.mark.parametrize("relay", [by_a_unix_socket, by_pipes], ids=["UNIX socket", "pipes"])
+def test_an_sshd_that_has_no_connection_itself(server, login, holder, tmp_path, relay, terminal):  # noqa: F811
+    """Others are logged in as usual: to spare those is not enough."""
+    way, out = free_port(), tmp_path / "out"
+    other, pair = login(), holder.pair()
+    with programs(*relay(server, tmp_path, way), port=way):
+        if terminal:
+            one = Terminal(server, way, told(f"env -i {DROP}", out))
+            until(out.exists, "the command", 30)
+            said = out.read_text()
+        else:
+            one = SshLogin(by(server, way))
+            said = does(one, f"env -i {DROP}")[1]
+        try:
+            assert one.alive(), said
+            assert f"{way}: protected (held by pid" in said and pair.state() is None, said
+            assert other.alive() == terminal, "at a terminal every login is spared"
+        finally:
+            one.close()
+
+
+def test_what_carries_who_came_by_a_unix_socket(server, login, holder, tmp_path):  # noqa: F811
+    """He came to the relay by a port that another login forwards: that is followed from there."""
+    way, forwarded = free_port(), free_port()
+    other, pair = login(), holder.pair()
+    words = server.argv("cat")
+    argv = [words[0], "-R", f"127.0.0.1:{forwarded}:127.0.0.1:{way}", *words[1:]]
+    carrier = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: procnet.listeners(forwarded), "the forwarded port", 20)
+        with programs(*by_a_unix_socket(server, tmp_path, way), port=way):
+            one = SshLogin(by(server, forwarded))
+            try:
+                status, said = does(one, f"env -i {DROP}")
+                assert one.alive() and status == 0, said
+                assert pair.state() is None and other.end()[0] == 255, said
+            finally:
+                one.close()
+    finally:
+        carrier.terminate()
+        carrier.wait(20)
+        carrier.stdin.close()
+
+
+# ---- what whoever has detached himself has kept
+
+
+ASKS = "import socket, subprocess, sys, time; c = socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
+JOB = f"{ASKS}; sys.exit(subprocess.run(sys.argv[2:]).returncode)"
+
+
+def test_a_job_with_a_connection_of_its_own_that_has_kept_its_standard_input(server, login, holder, tmp_path):  # noqa: F811
+    """That it asks a database does not say how the operator came."""
+    one, other, pair, database, out = login(), login(), holder.pair(), holder.listener(), tmp_path / "out"
+    job = f"sleep 0.5; {told(f'{sys.executable} -c {shlex.quote(JOB)} {database.name()[1]} {DROP}', out)}"
+    does(one, f"setsid -f env -i PATH=$PATH sh -c {shlex.quote(job)}")
+    until(out.exists, "the command", 30)
+    said = out.read_text()
+    assert one.alive() and "status 0" in said, said
+    assert pair.state() is None and other.end()[0] == 255, said
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["a terminal", "pipes"])
+def test_a_command_that_keeps_nothing_of_its_login_but_its_output(server, login, holder, tmp_path, terminal):  # noqa: F811
+    """Whoever reads what it says has come by that."""
+    other, pair, out = login(), holder.pair(), tmp_path / "out"
+    script = tmp_path / "job"
+    script.write_text(f"sleep 0.5; {DROP} < /dev/null 2> {out}.part; mv {out}.part {out}; sleep 1\n")
+    line = f"setsid -f env -i sh {script} < /dev/null"
+    one = Terminal(server, server.port, line) if terminal else login()
+    try:
+        if not terminal:
+            one.process.stdin.write(f"{line}\n".encode())
+            one.process.stdin.flush()
+        until(out.exists, "the command", 30)
+        assert pair.state() is None and other.end()[0] == 255
+        if terminal:
+            assert one.alive(), out.read_text()
+        else:
+            said = iter(lambda: one.process.stdout.readline().decode(), "")
+            one.process.stdin.write(b"echo the end\n")
+            one.process.stdin.flush()
+            assert "the end\n" in said, out.read_text()
+    finally:
+        one.close()
+
+
+@pytest.mark.parametrize("words", ["drop --all --yes", "drop --yes rport {port}", "127.0.0.1 {way} 127.0.0.1 {port}"])
+def test_a_command_that_inetd_starts_does_not_cut_who_asked(holder, words):
+    """Its own standard streams are the connection: those it was given, and has not opened."""
+    way, other = free_port(), Holder()
+    pair = other.pair()
+    client = holder.socket()  # of a process that is none of the command's line, and holds no pair either
+    client.call("bind", ("127.0.0.1", 0))
+    port = client.name()[1]
+    argv = [find("socat"), f"TCP-LISTEN:{way},bind=127.0.0.1,reuseaddr,fork"]
+    argv += [f"EXEC:{COMMAND} --no-syslog {words.format(way=way, port=port)},nofork,stderr"]
+    with programs(argv, port=way):
+        client.call("connect", ("127.0.0.1", way))
+        said = b"".join(iter(lambda: client.call("recv", 65536), b"")).decode()
+        client.close()
+    assert f"127.0.0.1 {way} 127.0.0.1 {port}: protected (held by pid" in said, said
+    assert (pair.state() is None) == ("--all" in words), said
+    other.stop()
+
+
+def test_who_shares_a_pipe_with_us_is_spared_and_not_whom_he_asks(holder, tmp_path):
+    """As `mysql | tcpdrop drop --from -` of cron's: the server has other clients, which may be what is to be dropped."""
+    server_, out = holder.listener(), tmp_path / "out"
+    pair = holder.pair()
+    ask = f"{sys.executable} -c {shlex.quote(f'{ASKS}; print(flush=True); time.sleep(20)')} {server_.name()[1]}"
+    job = f"{ask} | {{ read x; {told(DROP, out)}; }}"
+    line = subprocess.Popen(["setsid", "-f", "env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", job], stdin=subprocess.DEVNULL, cwd="/")
+    line.wait(20)
+    until(out.exists, "the command", 30)
+    said = out.read_text()
+    assert f"127.0.0.1 {server_.name()[1]}: protected (held by pid" in said, said
+    assert pair.state() is None, said
+
+
+# ---- a server that was started in one login, and to which another is attached
+
+
+def tmux(place):
+    """How it is started without a detachment, how one attaches, what says that one has, how a script is run inside, and how it ends."""
+    program = f"{BARE} {find('tmux')} -S {place}/tmux -f /dev/null"
+    return f"{program} -D", f"{program} new-session cat", f"{program} list-clients", f"{program} new-window {{}}", f"{program} kill-server"
+
+
+def screen(place):
+    (place / "screen").mkdir(mode=0o700)
+    program = f"{BARE} SCREENDIR={place}/screen HOME={place} {find('screen')}"
+    listed = f"{program} -ls | grep Attached"
+    return f"{program} -DmS inner cat", f"{program} -r inner", listed, f"{program} -S inner -X screen {{}}", f"{program} -S inner -X quit"
+
+
+@pytest.mark.parametrize("kind", [tmux, screen])
+def test_a_multiplexer_that_was_not_detached_from_the_login_in_which_it_began(server, login, holder, tmp_path, kind):  # noqa: F811
+    """The login service above the command is the first login's; the second is at its terminal."""
+    start, attach, attached, inside, end = kind(tmp_path)
+    first, other, pair, out, job = login(), login(), holder.pair(), tmp_path / "out", tmp_path / "job"
+    job.write_text(f"#!/bin/sh\n{told(f'env -i {DROP}', out)}\n")
+    job.chmod(0o755)
+    first.process.stdin.write(f"{start}\n".encode())
+    first.process.stdin.flush()
+    second = Terminal(server, server.port, f"until {attach}; do sleep 0.2; done")
+    try:
+        until(lambda: re.match(r"\(0, '.*\w", repr(does(other, attached))), "somebody to be attached", 30)
+        does(other, inside.format(job))
+        until(out.exists, "the command inside", 30)
+        said = out.read_text()
+        assert second.alive() and first.process.poll() is None, said
+        assert "status 0" in said and pair.state() is None and other.end()[0] == 255, said
+    finally:
+        second.close()
+        does(login(), end)
