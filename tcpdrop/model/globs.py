@@ -11,7 +11,7 @@ _GLOBS: dict[str, Callable[[str], bool]] = {}
 
 
 def glob(pattern: str) -> Callable[[str], bool]:
-    """A test for * ? [...] over the whole name, case counting."""
+    """A test for * ? [...] over the whole name, case counting; a name that is spelled as the pattern fits it, as in the shell."""
     if pattern not in _GLOBS:
         if len(_GLOBS) > 1000:
             _GLOBS.clear()
@@ -32,7 +32,7 @@ def _make_glob(pattern: str) -> Callable[[str], bool]:
     from fnmatch import translate
 
     match = re.compile(translate(pattern)).match
-    return lambda name: match(name) is not None
+    return lambda name: name == pattern or match(name) is not None
 
 
 def is_within(pattern: str, other: str) -> bool:

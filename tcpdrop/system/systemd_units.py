@@ -33,11 +33,18 @@ _KINDS = (b"system", b"user", b"system.control", b"transient", b"generator", b"g
 
 def unit_name(text: str) -> str:
     """'nginx' -> 'nginx.service', as systemctl(1) does; a pattern is taken as it is.  Raises ValueError."""
+    if "/" in text:
+        raise ValueError(f"'{printable(text)}' never matches: no unit has a / in its name")
     for suffix in _WITHOUT_PROCESSES:
         if text.endswith(suffix):
             instead = f"name the service, like {text[: -len(suffix)]}.service"
             raise ValueError(f"'{printable(text)}' never matches: a {suffix[1:]} has no processes; {printable(instead)}")
-    return text if text.endswith(SUFFIXES) or is_pattern(text) else text + ".service"
+    name = text if text.endswith(SUFFIXES) or is_pattern(text) else text + ".service"
+    stem, at, rest = name.rpartition("@")
+    if at and rest in SUFFIXES:
+        instead = f"name one that is made of it, or all, {stem}@*{rest}"
+        raise ValueError(f"'{printable(text)}' never matches: a template has no processes; {printable(instead)}")
+    return name
 
 
 class Unit:
@@ -52,6 +59,8 @@ class Unit:
         known = filter(self._matches, _files()) if self._pattern else [name]
         #: the name, that of what it is a link to, and that with its dashes escaped, as of a path
         self.names = {real for one in known for real in _real_names(one)} | {name}
+        #: template -> what is before the @ of those that are links to it, for a pattern: 'autovt@*' means getty@tty1.service
+        self._aliases = _aliases() if self._pattern else {}
         if not self._pattern and not self.has_file:
             stem, dot, suffix = name.rpartition(".")
             self.names.add(stem.replace("-", "\\x2d") + dot + suffix)
@@ -68,7 +77,12 @@ class Unit:
         parts = path.split("/")
         # systemd puts _ before a name that a controller's file could have.
         parts += [part[1:] for part in parts if part.startswith("_")]
-        return not self.names.isdisjoint(parts) or any(part.endswith(SUFFIXES) and self._matches(part) for part in parts)
+        return not self.names.isdisjoint(parts) or any(part.endswith(SUFFIXES) and self._fits(part) for part in parts)
+
+    def _fits(self, name: str) -> bool:
+        """Does the unit go by this name, or by one that a link to its template gives it?"""
+        instance = name.partition("@")[2]
+        return self._matches(name) or any(self._matches(f"{stem}@{instance}") for stem in self._aliases.get(_template(name), ()))
 
     @property
     def may_exist(self) -> bool:
@@ -91,6 +105,15 @@ def _files() -> set[str]:
         except OSError:
             continue  # there is no such directory here
     return {name for name in found if name.endswith(SUFFIXES)}
+
+
+def _aliases() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name in _files():
+        stem, at, rest = name.partition("@")
+        for target in _real_names(name) - {name} if at and rest in SUFFIXES else ():
+            found.setdefault(target, set()).add(stem)
+    return found
 
 
 def _real_names(name: str) -> set[str]:

@@ -51,6 +51,12 @@ def test_patterns_are_not_kept_for_ever():
     assert len(globs._GLOBS) <= 1001
 
 
+@pytest.mark.parametrize("name", ["[ab]", "a[b", "[!a]", "a*[b]?"])
+def test_a_name_that_is_spelled_as_a_pattern_is_found_by_it(name):
+    """Whoever copies it means that process: a rule protects it."""
+    assert globs.glob(name)(name) and not globs.glob(name)(f"{name}c")
+
+
 def test_a_state_of_proc_is_one_number():
     with pytest.raises(ValueError, match="is not a state as /proc/net/tcp has it"):
         spellings._proc(["0:", "0100007F:0016", "0100007F:0017", "0A:1"])

@@ -49,6 +49,10 @@ ABSENT = {
 NEVER = {
     "unit foo.timer": "'foo.timer' never matches: a timer has no processes; name the service, like foo.service",
     "unit multi-user.target": "a target has no processes",
+    "unit getty@": "'getty@' never matches: a template has no processes; name one that is made of it, or all, getty@*.service",
+    "unit getty@.service": "a template has no processes; name one that is made of it, or all, getty@*.service",
+    "unit nginx.service/": "'nginx.service/' never matches: no unit has a / in its name",
+    "unit getty@tty1.service/": "no unit has a / in its name",
     "user nosuchuser": "there is no user 'nosuchuser'",
 }
 
@@ -243,6 +247,7 @@ def test_an_alias_names_its_unit(units):
 def test_a_template_a_dash_and_other_scripts(units):
     work = "/system.slice/system-worker.slice/worker@7.service"
     assert asked(units, work, "worker@7", "arbeiter@7", "worker@*", "arbeiter@8") == [(True, True)] * 3 + [(True, False)]
+    assert asked(units, work, "arbeiter@*", "arb*@?.service", "arbeiter@8*") == [(True, True)] * 2 + [(True, False)]
     assert asked(units, "/system.slice/a\\x2db.service", "a-b", "a\\x2db") == [(True, True)] * 2
     assert asked(units, "/system.slice/日本.service", "日本", "日*") == [(True, True)] * 2
 
