@@ -8,6 +8,7 @@ from ..filters.breadth import matches_none
 from ..filters.nodes import LISTENERS, OWNERS, PIDS
 from ..model.addresses import printable
 from ..system import netns
+from ..system.interface_names import InterfaceNames
 from ..system.netns import scopes_of
 from .elsewhere import NETNS, ZONE, elsewhere
 from .options import Parsed
@@ -54,4 +55,4 @@ def nameless(parsed: Parsed, chosen: Filter | None) -> str:
     """What the filter names and is not there; ""."""
     if chosen is None:
         return ""
-    return "; ".join(absent_names(chosen, lambda: scopes_of(parsed.text("netns"))))
+    return "; ".join(absent_names(chosen, InterfaceNames(lambda: scopes_of(parsed.text("netns")))))

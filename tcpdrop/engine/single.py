@@ -77,10 +77,9 @@ def protect_by_rules(rules: Rules, row: Row, quad: FourTuple, mirrors: list[Row]
         from ..system.mptcp import tied
 
         rows += map(ROW.unpack_from, tied(rows, scope))
-    for name, rule in rules:
-        answers = [answer for answer in answers_for(rule, rows, scope) if answer is not False]
-        if answers:
-            unsure = "" if True in answers else ", which cannot be decided here"
+    for (name, _), said in zip(rules, answers_for([rule for _, rule in rules], rows, scope)):
+        if said != [False] * len(rows):
+            unsure = "" if True in said else ", which cannot be decided here"
             raise Protection(f"by {name}{unsure}").refusal(str(quad))
 
 

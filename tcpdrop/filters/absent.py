@@ -7,31 +7,26 @@ from ..model.addresses import printable
 from ..model.four_tuple import interface
 from ..system import platform
 from ..system.systemd_units import Unit as UnitNames
-from .facts import cgroup_is_absent, gather
-from .nodes import INTERFACES, walk
+from .facts import cgroup_is_absent
+from .nodes import walk
 from .owned import Cgroup, Pid, Unit
 from .sockets import Dev
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Optional
-
+    from ..system.interface_names import InterfaceNames
     from .filter import Filter
     from .nodes import Node
 
-    #: the namespaces that a device may be in, asked only where one is named
-    Scopes = Callable[[], Iterable[Optional[int]]]
 
-
-def absent_names(chosen: Filter, scopes: Scopes) -> list[str]:
+def absent_names(chosen: Filter, interfaces: InterfaceNames) -> list[str]:
     """A clause for each interface, unit, cgroup and process that is not there.  Raises Error when a namespace cannot be asked."""
-    return list(dict.fromkeys(filter(None, (_absent(node, scopes) for node, _ in walk(chosen.node)))))
+    return list(dict.fromkeys(filter(None, (_absent(node, interfaces) for node, _ in walk(chosen.node)))))
 
 
-def _absent(node: Node, scopes: Scopes) -> str:
+def _absent(node: Node, interfaces: InterfaceNames) -> str:
     if isinstance(node, Dev):
-        return _absent_device(node.args[0], scopes)
+        return _absent_device(node.args[0], interfaces)
     if isinstance(node, Unit) and not UnitNames(node.args[0]).may_exist:
         return f"there is no unit '{printable(node.args[0])}'"
     if isinstance(node, Cgroup) and cgroup_is_absent(node.args[0]):
@@ -41,11 +36,11 @@ def _absent(node: Node, scopes: Scopes) -> str:
     return ""
 
 
-def _absent_device(name: str, scopes: Scopes) -> str:
+def _absent_device(name: str, interfaces: InterfaceNames) -> str:
     why = ""
-    for scope in scopes() if platform.TRIES_INTERFACES else ():
+    for known in interfaces if platform.TRIES_INTERFACES else ():
         try:
-            interface(name, gather(frozenset([INTERFACES]), scope).interfaces or {})
+            interface(name, known)
         except ValueError as error:
             why = str(error)
         else:

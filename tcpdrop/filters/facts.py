@@ -8,6 +8,7 @@ import stat
 
 from ..model.four_tuple import interface
 from ..system import kernel, procfs
+from ..system.interface_names import names_in
 from ..system.listeners import Listeners
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
@@ -99,7 +100,7 @@ def gather(needs: frozenset[str], scope: int | None = None) -> Facts:
     if LISTENERS in needs:
         listeners = Listeners(kernel.listeners(scope))
     if INTERFACES in needs:
-        interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope).items()}
+        interfaces = names_in(scope)
     now = None
     if CLOCK in needs:
         from ..model import sunos_clock as clock  # where there are creation times

@@ -20,11 +20,12 @@ from .plan import plan_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..model.rows import Info, Row
     from ..system.holders import Owners
     from ..system.netns import Namespace
+    from .facts import Facts
     from .filter import Filter
 
 
@@ -103,27 +104,29 @@ def _find_owners(batch: Batch) -> None:
     batch.owner_of = _owner_of(_holders(None, inodes))
 
 
-def answers(rule: Filter, *, scope: int | None, among: list[Row]) -> Iterator[tuple[Row, bool | None]]:
-    """Every connection of a namespace that the rule matches (True) or may match (None), in any state.
+def answers(rules: Sequence[Filter], *, scope: int | None, among: list[Row]) -> Iterator[tuple[int, Row, bool | None]]:
+    """The number of each rule, and every connection of a namespace that it matches (True) or may match (None), in any state.
 
-    For protecting rules: what is unknown is handed out too.
+    For protecting rules: what is unknown is handed out too.  The kernel and /proc are asked once for all of them.
     among: rows of a selection.  A dump is not a snapshot: those that it missed
     are looked up one by one.
     """
-    facts = gather(rule.needs(), scope)
+    needs = frozenset().union(*(rule.needs() for rule in rules))
+    facts = gather(needs, scope)
     facts.protecting = True
-    details = DETAILS in rule.needs()
+    details = DETAILS in needs
     table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
     behind = [(row, _details(row, scope) if details else None) for row in missed(table, among, scope)]
-    if rule.needs() & {OWNERS, PIDS}:
-        facts.owners = _holders(rule, None)
+    if needs & {OWNERS, PIDS}:
+        facts.owners = _holders(_named_by(rules), None)
         inodes = column(table.tobytes(), INODE, table.stride)
         facts.owners.look_again([*inodes, *(row[INODE] for row, _ in behind)])
-    test = rule.test
-    for row, info in chain(map(unpacked, table), behind):
-        answer = test(row, info, facts)
-        if answer is not False:
-            yield row, answer
+    for number, rule in enumerate(rules):
+        test = rule.test
+        for row, info in chain(map(unpacked, table), behind):
+            answer = test(row, info, facts)
+            if answer is not False:
+                yield number, row, answer
 
 
 def missed(table: kernel.Table, among: Iterable[Row], scope: int | None) -> Iterator[Row]:
@@ -155,20 +158,30 @@ def missed(table: kernel.Table, among: Iterable[Row], scope: int | None) -> Iter
             yield found
 
 
-def answers_for(rule: Filter, rows: list[Row], scope: int | None) -> list[bool | None]:
-    """The same for a few sockets that were looked up: what the rule says of each."""
-    facts, needs = gather(rule.needs(), scope), rule.needs()
-    facts.protecting = True
-    if needs & {OWNERS, PIDS}:
-        facts.owners = _holders(rule, {row[INODE] for row in rows if row[INODE]})
-    return [rule.test(row, _details(row, scope) if DETAILS in needs else None, facts) for row in rows]
+def answers_for(rules: Sequence[Filter], rows: list[Row], scope: int | None) -> Iterator[list[bool | None]]:
+    """The same for a few sockets that were looked up: what each rule says of each, as long as it is asked."""
+    gathered: dict[frozenset[str], Facts] = {}
+    owners = None
+    for rule in rules:
+        needs = rule.needs()
+        if needs not in gathered:
+            gathered[needs] = gather(needs, scope)
+            gathered[needs].protecting = True
+            if needs & {OWNERS, PIDS}:
+                owners = owners or _holders(_named_by(rules), {row[INODE] for row in rows if row[INODE]})
+                gathered[needs].owners = owners
+        yield [rule.test(row, _details(row, scope) if DETAILS in needs else None, gathered[needs]) for row in rows]
 
 
-def _holders(rule: Filter | None, inodes: set[int] | None) -> Owners:
-    """Who holds these sockets (None: all); where that is told by process, what those hold that the rule names."""
+def _named_by(rules: Sequence[Filter]) -> frozenset[int]:
+    return frozenset().union(*(rule.wanted_pids for rule in rules))
+
+
+def _holders(pids: frozenset[int] | None, inodes: set[int] | None) -> Owners:
+    """Who holds these sockets (None: all); where that is told by process, what those hold that rules name."""
     from ..system.holders import scan, scan_named  # few selections and rules ask who holds what
 
-    return scan(inodes) if rule is None or not platform.HELD_BY_ENDS else scan_named(rule.wanted_pids)
+    return scan(inodes) if pids is None or not platform.HELD_BY_ENDS else scan_named(pids)
 
 
 def _details(row: Row, scope: int | None) -> Info | None:

@@ -265,10 +265,10 @@ class Guard:
     def _apply_rules(self, batch: Batch, spared: dict[Ends, Protection]) -> None:
         """Every connection of the batch's namespace that a rule matches, or may match."""
         among = list(ROW.iter_unpack(batch.data()))
-        for name, rule in self.rules or ():
-            for row, answer in answers(rule, scope=batch.scope, among=among):
-                if answer is not False:
-                    _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
+        rules = list(self.rules or ()) if among else []
+        for number, row, answer in answers([rule for _, rule in rules], scope=batch.scope, among=among) if rules else ():
+            name = rules[number][0]
+            _spare(spared, ends_of(row), Protection(f"by {name}" if answer else f"by {name}, which cannot be decided here"))
 
 
 class _Look:
@@ -287,7 +287,7 @@ class _Look:
     def was_opened_here(self, row: Row) -> bool:
         """For certain?  That nobody listens on its port says nothing: `nc -l` does not any more once it has accepted."""
         if self._opened is None:
-            self._opened = {ends_of(one) for one, answer in answers(Filter("out"), scope=self._scope, among=[]) if answer}
+            self._opened = {ends_of(one) for _, one, answer in answers([Filter("out")], scope=self._scope, among=[]) if answer}
         return ends_of(row) in self._opened
 
     def holders(self, row: Row) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from codecs import BOM_UTF8
 
 from ..errors import FilterError, Refused
 from ..model.addresses import harmless, printable
+from ..system.interface_names import InterfaceNames
 from ..system.kernel import is_absent
 
 PATH = "/etc/tcpdrop.conf"
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from typing import TypeVar, Union
 
     from ..filters import Filter
-    from ..filters.absent import Scopes
+    from ..system.interface_names import Scopes
 
     Text = TypeVar("Text", str, bytes)
     #: a file, the number of a line, and its filter, the name of a login service, or what is wrong
@@ -74,7 +75,8 @@ def _note(names: Iterable[str] = ()) -> None:
 
 def lines(scopes: Scopes = _own) -> Iterator[Line]:
     """What each line of each file says, or why it cannot be followed; line 0 is why a file, or the directory, cannot be trusted."""
-    yield from _lines(PATH, scopes)
+    interfaces = InterfaceNames(scopes)
+    yield from _lines(PATH, interfaces)
     try:
         names = _names()
     except Refused as error:
@@ -82,10 +84,10 @@ def lines(scopes: Scopes = _own) -> Iterator[Line]:
         return
     for name in names:
         if is_read(name):
-            yield from _lines(f"{PATH}.d/{name}", scopes)
+            yield from _lines(f"{PATH}.d/{name}", interfaces)
 
 
-def _lines(path: str, scopes: Scopes) -> Iterator[Line]:
+def _lines(path: str, interfaces: InterfaceNames) -> Iterator[Line]:
     try:
         text = _trusted(path, _lines_of)
     except Refused as error:
@@ -94,7 +96,7 @@ def _lines(path: str, scopes: Scopes) -> Iterator[Line]:
     for number, line in enumerate(text, 1):
         if line.strip() and not line.strip().startswith(b"#"):
             try:
-                yield path, number, _rule(path, number, line, scopes)
+                yield path, number, _rule(path, number, line, interfaces)
             except Refused as error:
                 yield path, number, error
 
@@ -160,8 +162,9 @@ class Rules:
     def __init__(self, protect: Iterable[Filter], scopes: Scopes = _own) -> None:
         self._scopes = scopes
         self._callers = []
+        interfaces = InterfaceNames(scopes)
         for rule in protect:
-            self._callers.append((f"--protect '{rule}'", _followed(rule, scopes, f"--protect '{printable(str(rule))}': ")))
+            self._callers.append((f"--protect '{rule}'", _followed(rule, interfaces, f"--protect '{printable(str(rule))}': ")))
         self._stamp = _stamp()
         self._hosts: list[tuple[str, Filter]] = []
         if self._stamp is _ABSENT:  # most hosts have none, and a look at either name tells that
@@ -208,13 +211,13 @@ def _identity(look: Callable[[str], os.stat_result], path: str) -> tuple[int, ..
     return (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
 
 
-def _followed(rule: Filter | str, scopes: Scopes, what: str = "") -> Filter:
+def _followed(rule: Filter | str, interfaces: InterfaceNames, what: str = "") -> Filter:
     """The rule.  FilterError for one that can never match: it protects nothing, and nobody would know."""
     from ..filters import Filter, absent_names, matches_none  # most hosts have no rules
 
     if isinstance(rule, str):
         rule = Filter(rule)
-    names = absent_names(rule, scopes)
+    names = absent_names(rule, interfaces)
     if names:
         raise FilterError(f"{what}{'; '.join(names)}")
     if matches_none(rule):
@@ -233,7 +236,7 @@ def _distrust(status: os.stat_result, *, directory: bool) -> str:
     return ""
 
 
-def _rule(path: str, number: int, line: bytes, scopes: Scopes) -> Filter | str:
+def _rule(path: str, number: int, line: bytes, interfaces: InterfaceNames) -> Filter | str:
     """The filter of a protect line, the name of a login line."""
     try:
         words = _before_comment(line.decode("utf-8", "surrogateescape")).split(None, 1)
@@ -244,7 +247,7 @@ def _rule(path: str, number: int, line: bytes, scopes: Scopes) -> Filter | str:
             return words[1].strip().encode()[:15].decode("utf-8", "surrogateescape")
         if len(words) != 2 or words[0] != "protect":
             raise ValueError("a line is 'protect FILTER' or a comment, or 'login NAME'")
-        return _followed(words[1].strip(), scopes)
+        return _followed(words[1].strip(), interfaces)
     except ValueError as error:
         raise _refused(path, f"line {number}: {error}") from None
 

@@ -17,10 +17,13 @@ from support.terminal import Terminal
 
 import tcpdrop as package
 from tcpdrop.engine.run import Run
+from tcpdrop.engine.single import drop_unprotected
+from tcpdrop.filters import Filter
 from tcpdrop.filters.selection import select
+from tcpdrop.model.four_tuple import FourTuple
 from tcpdrop.safety import login_services, logins, session
 from tcpdrop.safety.guard import Guard
-from tcpdrop.system import holders, procfs
+from tcpdrop.system import holders, kernel, procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", "sunos", reason="drops")]
 
@@ -357,4 +360,29 @@ def test_a_closed_stdin_and_a_pager_are_no_terminal(holder):
     done = subprocess.run(["sh", "-c", 'exec "$0" drop --all <&-', COMMAND], capture_output=True, text=True, cwd="/", check=False)
     assert done.returncode == 4
     assert "needs --yes" in done.stderr
+    assert pair.alive()
+
+
+@pytest.mark.only_on("linux", reason="comm, and one look through /proc")
+@pytest.mark.parametrize("classic", [False, True])
+def test_many_rules_are_one_look(holder, monkeypatch, classic):
+    """At the kernel's table and through /proc, however many rules there are, and whoever holds it by them."""
+    pair = holder.pair(victim="server")
+    seen = []
+
+    def counted(module, name):
+        call = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, **how: (seen.append(name), call(*given, **how))[1])
+
+    counted(kernel, "list_connections")
+    counted(holders, "scan")
+    rules = [Filter(f"comm x{number} and lport {number}") for number in range(1, 51)] + [Filter(f"pid {pair.pid}")]
+    if classic:
+        ends = FourTuple(socket.inet_aton(pair.local[0]), pair.lport, socket.inet_aton(pair.remote[0]), pair.rport)
+        with pytest.raises(package.Protected, match=f"by --protect 'pid {pair.pid}'"):
+            drop_unprotected(ends, None, protect=rules)
+    else:
+        counts = package.drop(f"lport {pair.lport} and rport {pair.rport}", include_self=True, protect=rules).counts
+        assert counts == {"protected": 1}
+    assert seen.count("scan") == 1 and seen.count("list_connections") <= 3, seen
     assert pair.alive()

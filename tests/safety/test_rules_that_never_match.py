@@ -18,6 +18,7 @@ from support.holder import fresh_ports
 import tcpdrop as package
 from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, absent_names, matches_none
+from tcpdrop.system.interface_names import InterfaceNames
 from tcpdrop.system.systemd_units import Unit, unit_name
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="units, cgroups and interfaces of Linux")]
@@ -171,8 +172,8 @@ def test_a_process_is_denied_by_the_kernel_alone(holder):
 def test_a_thread_is_a_process_that_is_there():
     with ThreadPoolExecutor(1) as pool:
         tid = pool.submit(threading.get_native_id).result()
-        assert tid != os.getpid() and not absent_names(Filter(f"pid {tid}"), lambda: (None,))
-    assert absent_names(Filter(f"pid {os.getpid()},4194303"), lambda: (None,)) == ["there is no process 4194303"]
+        assert tid != os.getpid() and not absent_names(Filter(f"pid {tid}"), InterfaceNames(lambda: (None,)))
+    assert absent_names(Filter(f"pid {os.getpid()},4194303"), InterfaceNames(lambda: (None,))) == ["there is no process 4194303"]
 
 
 @pytest.mark.parametrize(("text", "said"), [one for one in ABSENT.items() if "(" not in one[0]])
@@ -198,6 +199,21 @@ def test_a_device_of_another_namespace_is_there(lan):
     assert "there is no interface" not in tcpdrop("list", *there, f"lport {port} dev va").err
     assert "there is no interface 'va'" in tcpdrop("list", f"lport {port} dev va").err
     assert ours.errno("send", b"x") == 0
+
+
+def test_many_names_are_one_question():
+    """Interfaces once for all names in a filter, and for all rules of a file."""
+    asked = []
+
+    def scopes():
+        asked.append(None)
+        return (None,)
+
+    interfaces = InterfaceNames(scopes)
+    assert absent_names(Filter(" or ".join(f"remote fe80::{number:x}%lo" for number in range(1, 500))), interfaces) == []
+    assert absent_names(Filter("dev lo"), interfaces) == [] and len(asked) == 1
+    said = absent_names(Filter("dev nosuch or dev nowhere"), interfaces)
+    assert said == ["there is no interface 'nosuch'", "there is no interface 'nowhere'"]
 
 
 # ---- the names of units
