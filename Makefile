@@ -51,7 +51,7 @@ SALT_PIP = PIP_CONSTRAINT=$(SALT_CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(SALT_CONSTR
 SAME_ROWS := tests/fleet/test_same_rows.py
 SALT_TESTS := $(wildcard tests/fleet/test_salt_*.py) $(SAME_ROWS) --deselect "$(SAME_ROWS)::test_the_same_rows[ansible]"
 
-.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan tsan-module valgrind analyze coverage coverage-parsers fuzz fuzz-long fuzz-short fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
+.PHONY: help demo build test test-ansible test-salt test-fleet fleet galaxy test-uml test-kernels test-kernel-short test-big-endian soak test-sunos lint typing check-c test-c-cross sanitize tsan tsan-module valgrind analyze coverage coverage-parsers fuzz fuzz-long fuzz-prepare fuzz-merge pythons pythons-all test-python abi3 man state-table pictures completions dist wheels rpm roots deb \
 	try-roots try-roots-short bench ci ci-full prepare prepare-python sunos-built salt-built clean FORCE
 
 help:  ## print this list
@@ -88,8 +88,8 @@ test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_D
 test-kernels: $(BUILT) $(TOOLS)  ## in the kernels that Debian serves, emulated: KERNELS=bullseye,sid chooses (root, qemu-system-x86)
 	tools/kernels.py $(KERNELS) $(PYTEST) $(KERNEL_TESTS) -k "$(KERNEL_CHOICE)" $(ARGS)
 
-test-kernel-short: $(BUILT) $(TOOLS)  ## one of them, a part of that, in three minutes at most
-	TCPDROP_KERNELS_SECONDS=$${LIMIT-170} TCPDROP_KERNELS_LATE=skip tools/kernels.py bookworm $(PYTEST) -qx -p no:hypothesispytest $(KERNEL_SHORT) $(ARGS)
+test-kernel-short: $(BUILT) $(TOOLS)  ## one of them, a part of that, in four minutes at most
+	TCPDROP_KERNELS_SECONDS=$${LIMIT-230} TCPDROP_KERNELS_LATE=skip tools/kernels.py bookworm $(PYTEST) -qx -p no:hypothesispytest $(KERNEL_SHORT) $(ARGS)
 
 soak: $(BUILT) $(TOOLS)  ## a minute of churn with droppers at it, and who died of what: SOAK=3600 is an hour
 	TCPDROP_SOAK_SECONDS=$(SOAK) $(PYTEST) -s tests/engine/test_soak.py $(ARGS)
@@ -187,10 +187,6 @@ fuzz: $(BUILT) $(TOOLS) fuzz-prepare  ## everything that reads, under libFuzzer 
 fuzz-long: FUZZ = 270
 fuzz-long: fuzz  ## the same for an hour in all
 
-# In CI always the same, as far as time allows.
-fuzz-short:
-	tools/fuzz.sh 5 $(BIN)/python3 -seed=1
-
 fuzz-prepare: $(TOOLS)
 	tools/fuzz.sh prepare $(BIN)/python3
 
@@ -265,7 +261,11 @@ bench: $(BUILT)  ## the figures of docs/performance.md (root, quiet machine)
 # than it computes.  What they need is made before, one after the other, since
 # pip builds in the source tree.  The longest come first, each as a make of its
 # own: what must be looked at before it is begun would wait behind all the others.
-SUITES := test pythons test-fleet test-sunos try-roots-short test-kernel-short sanitize fuzz-short valgrind test-uml
+# The main one is begun in two halves.  The soak and the fuzzers take what time is
+# left over, and begin while the rest is made ready: there is no other crowd of
+# sockets about, and a processor free.
+SUITES := test test-half pythons test-fleet test-sunos try-roots-short test-kernel-short sanitize valgrind test-uml
+HALF := $(addprefix tests/,world system safety install)
 
 # Ports come from the kernel, which gives the same number to two families and to
 # whoever asks after a TIME_WAIT: a test that fails is run once more, in the open
@@ -277,13 +277,24 @@ ci: export TEST_ARGS := --ignore=tests/fleet
 # Servers, other tools and the calls of the C files know no Python: once is enough for those too.
 ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselect=tests/module/test_faults.py::test_each_call_that_it_makes_fails --ignore=tests/cli/test_faults_told.py --ignore=tests/cli/test_always_told.py --ignore=tests/fuzz
 ci:  ## what .ci/run runs
-	$(MAKE) --no-print-directory lint typing check-c coverage-parsers man site
-	$(MAKE) --no-print-directory prepare
-	$(MAKE) --no-print-directory -j3 --output-sync=target $(SUITES:%=suite-%)
+	$(MAKE) --no-print-directory lint typing fuzz-prepare
+	$(MAKE) --no-print-directory -j4 --output-sync=target suite-soak suite-fuzz $(SUITES:%=suite-%)
 	$(MAKE) --no-print-directory abi3
 
-$(SUITES:%=suite-%): suite-%:
+$(SUITES:%=suite-%): suite-prepare
+suite-%:
 	$(MAKE) --no-print-directory $*
+suite-prepare:
+	$(MAKE) --no-print-directory -j1 check-c coverage-parsers man site prepare
+suite-test:
+	$(MAKE) --no-print-directory test TEST_ARGS="$(TEST_ARGS) --ignore=tests/engine/test_soak.py $(HALF:%=--ignore=%)"
+suite-test-half:
+	$(MAKE) --no-print-directory test TEST_ARGS="$(HALF)"
+suite-soak:
+	nice $(MAKE) --no-print-directory soak
+# Always the same, as far as time allows.
+suite-fuzz:
+	$(MAKE) --no-print-directory fuzz ARGS=-seed=1
 
 ci-full: ci analyze tsan-module fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 

@@ -86,14 +86,18 @@ def hold(listener, source, log, stop):
 
 
 def churn(listener, source, log, stop):
-    """One after the other; a few stay long enough for a slow dropper to meet them."""
+    """One after the other; a few stay, and one in six seconds long enough for a dropper that a busy machine keeps waiting."""
+    due = time.monotonic()
     for number in itertools.count():
         if stop.is_set():
             return
         one = Connection(listener, source)
         if len(one.ends) == 2:
             one.talk()
-            if number % 25 == 0:
+            if time.monotonic() >= due:
+                time.sleep(1.5)
+                due = time.monotonic() + 5
+            elif number % 25 == 0:
                 time.sleep(0.01)
         one.close(log)
 

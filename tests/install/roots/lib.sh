@@ -5,7 +5,7 @@
 copy_tree() { # DIRECTORY
 	mkdir -p "$1"
 	tar -C /src --exclude='./.venv*' --exclude=./build --exclude=./dist --exclude=./.git --exclude='.*_cache' \
-		--exclude=./tests/c/build --exclude='*.egg-info' -c . | tar -C "$1" -x
+		--exclude=./tests/c/build --exclude=./tests/fuzz/build --exclude='*.egg-info' -c . | tar -C "$1" -x
 }
 
 # A command in a network namespace of its own, its lo up.
