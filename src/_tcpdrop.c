@@ -21,8 +21,10 @@ PyDoc_STRVAR(list_doc,
     "threads=0, scope=None)\n--\n\n"
     "The sockets in these states (mask of 1 << state) as a Table, each once.\n\n"
     "program is inet_diag bytecode (Linux).  A dport leaves listeners out.\n"
-    "details=1 puts INFO_FORMAT behind each row.  threads=0: as many as are\n"
-    "worth it.  scope: descriptor of a network namespace, or a zone id.\n"
+    "details=1 puts INFO_FORMAT behind each row, and details=2 asks again for\n"
+    "each that has data under way whether this end opened it (Linux).\n"
+    "threads=0: as many as are worth it.  scope: descriptor of a network\n"
+    "namespace, or a zone id.\n"
     "Raises OSError with .step.  sock_diag(7).");
 
 static PyObject *
@@ -45,7 +47,7 @@ list_connections(PyObject *module, PyObject *args, PyObject *kwargs)
 		return NULL;
 	if (states < 0 || ((unsigned)states & ~TD_ALL_STATES) != 0 ||
 	    sport < 0 || sport > 65535 || dport < 0 || dport > 65535 ||
-	    details < 0 || (unsigned)details > TD_DETAIL_INFO ||
+	    details < 0 || (unsigned)details > TD_DETAIL_OPENERS ||
 	    query.threads < 0)
 		return PyErr_Format(PyExc_ValueError,
 		    "an argument is out of range");

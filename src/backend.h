@@ -49,7 +49,8 @@ struct td_tuple {
 };
 
 /* td_query.details */
-#define TD_DETAIL_INFO 1u /* tcp_info and the congestion control's name */
+#define TD_DETAIL_INFO 1u    /* tcp_info and the congestion control's name */
+#define TD_DETAIL_OPENERS 2u /* and who opened what has data under way: more questions */
 
 /*
  * Exact requests, one after another.  The first leaves open what the next can

@@ -25,7 +25,8 @@ enum { REQ_BYTECODE = 1 };
 /* Offsets in tcp_info, which only ever grows. */
 enum { INFO_STATE = 0, INFO_LAST_SENT = 44, INFO_LAST_RECEIVED = 52,
 	INFO_RTT = 68, INFO_RETRANS = 100, INFO_BYTES_ACKED = 120,
-	INFO_BYTES_RECEIVED = 128, INFO_BYTES_SENT = 200, INFO_BYTES_RETRANS = 208 };
+	INFO_BYTES_RECEIVED = 128, INFO_UNSENT = 144, INFO_BYTES_SENT = 200,
+	INFO_BYTES_RETRANS = 208 };
 
 /* The ops of inet_diag bytecode that a port range needs. */
 enum { OP_JMP = 1, OP_S_GE = 2, OP_S_LE = 3, OP_D_GE = 4, OP_D_LE = 5 };
@@ -122,7 +123,7 @@ td_put_dump(void *buf, uint32_t seq, const struct td_query *query,
 	td_put_header(p, size, TD_TCPDIAG_GETSOCK,
 	    TD_NLM_F_REQUEST | TD_NLM_F_DUMP, seq);
 	p[TD_NLMSG_HEADER] = FAMILY_INET; /* ignored: both families answer */
-	if (query->details & TD_DETAIL_INFO)
+	if (query->details != 0)
 		p[TD_NLMSG_HEADER + 3] = 1 << (ATTR_INFO - 1) | 1 << (ATTR_CONG - 1);
 	td_put_port(id + ID_SPORT, query->sport);
 	td_put_port(id + ID_DPORT, query->dport);
@@ -339,4 +340,43 @@ td_get_row(const struct td_message *m, struct td_row *row, struct td_info *info)
 	while ((error = td_next_attribute(&p, &left, &a)) == 1)
 		get_attribute(&a, row, info);
 	return error;
+}
+
+/* Not read at one moment: the queue first, then the state, then the rest under the socket's lock. */
+int
+td_get_counters(const struct td_message *m, struct td_counters *c)
+{
+	const unsigned char *p = m->payload, *info;
+	struct td_attribute a;
+	size_t left;
+	int error;
+
+	memset(c, 0, sizeof(*c));
+	if (m->size < DIAG_MESSAGE)
+		return -EBADMSG;
+	c->queued = td_get32(p + MSG_WQUEUE);
+	p += DIAG_MESSAGE;
+	left = m->size - DIAG_MESSAGE;
+	while ((error = td_next_attribute(&p, &left, &a)) == 1) {
+		if (a.type != ATTR_INFO || a.size < INFO_BYTES_RETRANS + 8)
+			continue;
+		info = a.data;
+		c->state = info[INFO_STATE];
+		c->unsent = td_get32(info + INFO_UNSENT);
+		c->acked = td_get64(info + INFO_BYTES_ACKED);
+		c->sent = td_get64(info + INFO_BYTES_SENT);
+		c->retrans = td_get64(info + INFO_BYTES_RETRANS);
+	}
+	return error;
+}
+
+int
+td_opened_by_both(const struct td_counters *one, const struct td_counters *then)
+{
+	uint64_t under_way = (uint64_t)then->queued - then->unsent;
+
+	return memcmp(one, then, sizeof(*one)) == 0 &&
+	    (then->state == TD_STATE_ESTABLISHED ||
+		then->state == TD_STATE_CLOSE_WAIT) &&
+	    then->acked + under_way == then->sent - then->retrans + 1;
 }

@@ -54,4 +54,25 @@ void td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack);
 int td_get_row(const struct td_message *message, struct td_row *row,
     struct td_info *info);
 
+/* What tells who opened a connection while data is under way; all 0 where the kernel does not. */
+struct td_counters {
+	uint64_t sent; /* bytes, with those of retransmissions */
+	uint64_t retrans;
+	uint64_t acked;	 /* with the SYN, where this end sent the first one */
+	uint32_t queued; /* sent and not acknowledged, or not sent yet */
+	uint32_t unsent;
+	uint8_t state;
+};
+
+/* Of a look-up's reply: 0, or -EBADMSG. */
+int td_get_counters(const struct td_message *message, struct td_counters *c);
+
+/*
+ * Did this end certainly open the connection, by two looks one after the other?
+ * They must say the same: counters that only grow, and have not, stood still
+ * from the first reading to the second, and the second queue was read between.
+ */
+int td_opened_by_both(const struct td_counters *one,
+    const struct td_counters *then);
+
 #endif

@@ -170,23 +170,53 @@ begin(struct td_conversation *c, const char **step)
 	return td_open_diag(c->scope, &c->fd, step);
 }
 
+enum { REPLY = 4096 };
+
+/* The reply to a look-up, in a buffer of that size, and the row in it. */
 static int
-lookup(struct td_conversation *c, const struct td_tuple *tuple,
-    struct td_row *row, const char **step)
+look_up(struct td_conversation *c, const struct td_tuple *tuple,
+    unsigned char *reply, struct td_message *m, struct td_row *row,
+    const char **step)
 {
-	unsigned char request[TD_EXACT_SIZE], reply[4096];
-	struct td_message m;
+	unsigned char request[TD_EXACT_SIZE];
 	int error;
 
 	td_put_lookup(request, ++c->seq, tuple);
 	error = td_send(c->fd, request, sizeof(request), step);
 	if (error == 0)
-		error = td_receive_one(c->fd, reply, sizeof(reply), c->seq, &m,
-		    step);
+		error = td_receive_one(c->fd, reply, REPLY, c->seq, m, step);
 	if (error != 0)
 		return error;
 	*step = "look-up";
-	return take_row(&m, tuple, row);
+	return take_row(m, tuple, row);
+}
+
+static int
+lookup(struct td_conversation *c, const struct td_tuple *tuple,
+    struct td_row *row, const char **step)
+{
+	unsigned char reply[REPLY];
+	struct td_message m;
+
+	return look_up(c, tuple, reply, &m, row, step);
+}
+
+int
+td_look_again(struct td_conversation *c, const struct td_row *row,
+    struct td_counters *counters, const char **step)
+{
+	struct td_tuple tuple = {.family = row->family, .lport = row->lport,
+	    .rport = row->rport, .ifindex = row->ifindex, .cookie = row->cookie};
+	unsigned char reply[REPLY];
+	struct td_message m;
+	struct td_row now;
+	int error = begin(c, step);
+
+	memcpy(tuple.laddr, row->laddr, sizeof(tuple.laddr));
+	memcpy(tuple.raddr, row->raddr, sizeof(tuple.raddr));
+	if (error == 0)
+		error = look_up(c, &tuple, reply, &m, &now, step);
+	return error == 0 ? td_get_counters(&m, counters) : error;
 }
 
 int

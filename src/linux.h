@@ -56,6 +56,13 @@ size_t td_at_once(int fd);
 int td_dump(int fd, const struct td_query *query, struct td_rows *rows,
     const char **step);
 
+/* This very socket's counters as they are now; -ENOENT: it is no more. */
+int td_look_again(struct td_conversation *c, const struct td_row *row,
+    struct td_counters *counters, const char **step);
+
+/* Set TD_INFO_OPENED of each row, listed with its details, that has data under way and opened its connection. */
+int td_tell_openers(struct td_rows *rows, int scope, const char **step);
+
 /* Zeroed at first; freed with td_listeners_free(). */
 struct td_listeners {
 	uint64_t *cookies; /* ascending */

@@ -211,5 +211,7 @@ td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 
 	while ((error = list_once(query, rows, step)) == -EAGAIN && --tries > 0)
 		td_rows_free(rows);
+	if (error == 0 && query->details == TD_DETAIL_OPENERS)
+		error = td_tell_openers(rows, query->scope, step);
 	return error;
 }

@@ -15,7 +15,7 @@ from ..system import kernel, netns, platform
 from ..system.lookups import Lookups
 from .decision import decide, unpacked
 from .facts import gather
-from .nodes import DETAILS, OWNERS, PIDS
+from .nodes import DETAILS, LISTENERS, OWNERS, PIDS
 from .plan import plan_for
 
 TYPE_CHECKING = False
@@ -77,12 +77,13 @@ def select(
 def _select_in(chosen: Filter | None, namespace: Namespace, *, states: int, details: bool, threads: int) -> tuple[Batch, int]:
     scope = namespace.scope
     if chosen is None:
-        return Batch(kernel.list_connections(USUAL_STATES, details=details, threads=threads, scope=scope), None, namespace=namespace), 0
+        every = kernel.list_connections(USUAL_STATES, details=int(details), threads=threads, scope=scope)
+        return Batch(every, None, namespace=namespace), 0
     facts = gather(chosen.needs(), scope)
     plan = plan_for(chosen, facts=facts)
-    details = details or DETAILS in chosen.needs()
     request = (plan.states & states, plan.program, plan.sport, plan.dport)
-    batch = Batch(kernel.list_connections(*request, details=details, threads=threads, scope=scope), None, namespace=namespace)
+    wanted = max(int(details), _details_for(chosen.needs()))
+    batch = Batch(kernel.list_connections(*request, details=wanted, threads=threads, scope=scope), None, namespace=namespace)
     matching, unsure = decide(chosen, batch, facts)
     if len(matching) < len(batch):
         batch = Batch(batch.table, matching, namespace=namespace)
@@ -114,9 +115,9 @@ def answers(rules: Sequence[Filter], *, scope: int | None, among: list[Row]) -> 
     needs = frozenset().union(*(rule.needs() for rule in rules))
     facts = gather(needs, scope)
     facts.protecting = True
-    details = DETAILS in needs
+    details = _details_for(needs)
     table = kernel.list_connections(CONNECTION_STATES, details=details, scope=scope)
-    behind = [(row, _details(row, scope) if details else None) for row in missed(table, among, scope)]
+    behind = [(row, _info(row, details, scope)) for row in missed(table, among, scope)]
     if needs & {OWNERS, PIDS}:
         facts.owners = _holders(_named_by(rules), None)
         inodes = column(table.tobytes(), INODE, table.stride)
@@ -170,7 +171,7 @@ def answers_for(rules: Sequence[Filter], rows: list[Row], scope: int | None) -> 
             if needs & {OWNERS, PIDS}:
                 owners = owners or _holders(_named_by(rules), {row[INODE] for row in rows if row[INODE]})
                 gathered[needs].owners = owners
-        yield [rule.test(row, _details(row, scope) if DETAILS in needs else None, gathered[needs]) for row in rows]
+        yield [rule.test(row, _info(row, _details_for(needs), scope), gathered[needs]) for row in rows]
 
 
 def _named_by(rules: Sequence[Filter]) -> frozenset[int]:
@@ -184,9 +185,14 @@ def _holders(pids: frozenset[int] | None, inodes: set[int] | None) -> Owners:
     return scan(inodes) if pids is None or not platform.HELD_BY_ENDS else scan_named(pids)
 
 
-def _details(row: Row, scope: int | None) -> Info | None:
+def _details_for(needs: frozenset[str]) -> int:
+    """What the kernel must tell of each connection."""
+    return kernel.WITH_OPENERS if LISTENERS in needs else kernel.WITH_INFO if DETAILS in needs else 0
+
+
+def _info(row: Row, details: int, scope: int | None) -> Info | None:
     """A look-up fetches none: a dump of these two ports does."""
-    for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=True, scope=scope):
+    for raw in kernel.list_connections(1 << row[STATE], b"", row[LPORT], row[RPORT], details=details, scope=scope) if details else ():
         now, info = unpacked(raw)
         if now[COOKIE] == row[COOKIE]:
             return info

@@ -108,6 +108,9 @@ def _ask(what: object, call: Callable[..., T], *arguments: object, **options: ob
 
 # ---- what is there
 
+#: tcp_info behind each row; and who opened what has data under way, which takes further looks
+WITH_INFO, WITH_OPENERS = 1, 2
+
 
 def list_connections(
     states: int,
@@ -115,13 +118,13 @@ def list_connections(
     sport: int = 0,
     dport: int = 0,
     *,
-    details: bool = False,
+    details: int = 0,
     threads: int = 0,
     scope: int | None = None,
 ) -> Table:
-    """The sockets in these states (a bit each) that the program and the ports let pass, with tcp_info if asked for."""
+    """The sockets in these states (a bit each) that the program and the ports let pass, with tcp_info if asked for (WITH_INFO)."""
     try:
-        return _ask("", _tcpdrop.list_connections, states, program, sport, dport, details=int(details), threads=threads, scope=scope)
+        return _ask("", _tcpdrop.list_connections, states, program, sport, dport, details=details, threads=threads, scope=scope)
     except NotFound as error:  # the family's module is not there
         from .refusals import refused
 

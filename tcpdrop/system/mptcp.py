@@ -42,7 +42,7 @@ def _sockets(scope: int | None) -> tuple[set[int], set[tuple[object, ...]], set[
     """inodes and ends of the MPTCP sockets, and cookies of subflows where only those can be seen."""
     rows = kernel.mptcp_sockets(scope)
     if rows is None:  # a listing with details tells too, only slower
-        dump = kernel.list_connections(USUAL_STATES, details=True, scope=scope)
+        dump = kernel.list_connections(USUAL_STATES, details=kernel.WITH_INFO, scope=scope)
         flagged = [row for row in map(ROW.unpack_from, dump) if row[FLAGS] & ROW_MPTCP]
         return {row[INODE] for row in flagged if row[INODE]}, set(), {row[COOKIE] for row in flagged}
     return {row[INODE] for row in rows if row[INODE]}, {ends_of(row) for row in rows}, set()

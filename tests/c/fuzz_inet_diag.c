@@ -14,6 +14,7 @@ one_message(const struct td_message *m, const uint8_t *data, size_t size)
 {
 	struct td_row row, other;
 	struct td_info info;
+	struct td_counters counters;
 	struct td_tuple tuple;
 	unsigned char request[TD_EXACT_SIZE], question[TD_ROUTE_MOST];
 	const char *why;
@@ -29,6 +30,8 @@ one_message(const struct td_message *m, const uint8_t *data, size_t size)
 	with = td_get_row(m, &row, &info);
 	without = td_get_row(m, &other, NULL);
 	CHECK(with == without && memcmp(&row, &other, sizeof(row)) == 0);
+	error = td_get_counters(m, &counters);
+	CHECK(with != 0 || (error == 0 && counters.queued == row.sendq));
 	if (with != 0)
 		return;
 	CHECK(row.family == 4 || row.family == 6);

@@ -331,6 +331,83 @@ test_who_opened(void)
 		CHECK(!says_opened(6, 5, 0, ending[i]) && !says_opened(7, 5, 0, ending[i]));
 }
 
+/* The reply to a look-up in which so much is queued; the kernel tells this much of tcp_info. */
+static size_t
+reply_with(unsigned char *buffer, const struct td_counters *c, size_t told)
+{
+	unsigned char tcp[280] = {0};
+	size_t size = HEADER + MESSAGE;
+
+	put16(buffer, 4, TD_SOCK_DIAG_BY_FAMILY);
+	buffer[16] = 2;
+	put32(buffer, HEADER + 60, c->queued);
+	tcp[0] = c->state;
+	put(tcp, 120, &c->acked, 8);
+	put32(tcp, 144, c->unsent);
+	put(tcp, 200, &c->sent, 8);
+	put(tcp, 208, &c->retrans, 8);
+	size += attribute(buffer + size, 8, "x", 1);
+	size += attribute(buffer + size, 2, tcp, told);
+	put32(buffer, 0, (uint32_t)size);
+	return size;
+}
+
+static int
+counters(unsigned char *buffer, size_t size, struct td_counters *c)
+{
+	const unsigned char *at = buffer;
+	struct td_message m;
+
+	CHECK(td_next_message(&at, &size, &m) == 1);
+	return td_get_counters(&m, c);
+}
+
+static void
+test_counters(void)
+{
+	static const struct td_counters told = {.sent = 1000, .retrans = 100, .acked = 201,
+	    .queued = 900, .unsent = 200, .state = TD_STATE_ESTABLISHED};
+	static const struct td_counters nothing = {.queued = 900};
+	unsigned char buffer[1024] = {0};
+	struct td_counters got;
+	size_t size = reply_with(buffer, &told, 280);
+
+	CHECK(counters(buffer, size, &got) == 0 && memcmp(&got, &told, sizeof(got)) == 0);
+	put32(buffer, 0, HEADER + MESSAGE - 1);
+	CHECK(counters(buffer, size, &got) == -EBADMSG);
+	/* A kernel that tells less, before 4.19. */
+	size = reply_with(buffer, &told, 215);
+	CHECK(counters(buffer, size, &got) == 0 && memcmp(&got, &nothing, sizeof(got)) == 0);
+	put16(buffer, HEADER + MESSAGE, 3); /* shorter than its own header */
+	CHECK(counters(buffer, size, &got) == -EBADMSG);
+}
+
+static void
+test_who_opened_with_data_under_way(void)
+{
+	/* 1,000 sent, 100 of them again; of 700 bytes and a SYN before them 201 acknowledged, 700 under way. */
+	struct td_counters one = {.sent = 1000, .retrans = 100, .acked = 201,
+	    .queued = 900, .unsent = 200, .state = TD_STATE_ESTABLISHED};
+	struct td_counters then = one;
+
+	CHECK(td_opened_by_both(&one, &then));
+	one.state = then.state = TD_STATE_CLOSE_WAIT;
+	CHECK(td_opened_by_both(&one, &then));
+	/* A FIN may be among what is under way. */
+	one.state = then.state = TD_STATE_FIN_WAIT1;
+	CHECK(!td_opened_by_both(&one, &then));
+	one.state = then.state = TD_STATE_ESTABLISHED;
+	/* It has accepted. */
+	one.acked = then.acked = 200;
+	CHECK(!td_opened_by_both(&one, &then));
+	/* One byte that it has accepted with was acknowledged between two readings: in one look that is like a SYN. */
+	one = (struct td_counters){.sent = 1, .acked = 1, .queued = 1, .state = TD_STATE_ESTABLISHED};
+	then = one;
+	CHECK(td_opened_by_both(&one, &then));
+	then.queued = 0; /* as the next look shows */
+	CHECK(!td_opened_by_both(&one, &then) && !td_opened_by_both(&then, &then));
+}
+
 /* Every length that can be cut or lie, in memory that ends where it says. */
 static void
 test_lies(void)
@@ -436,6 +513,8 @@ main(void)
 	for (shift = 0; shift < 8; shift++)
 		test_reply(shift);
 	test_who_opened();
+	test_counters();
+	test_who_opened_with_data_under_way();
 	test_lies();
 	test_messages();
 	test_errno();

@@ -3,6 +3,7 @@
 
 import contextlib
 import socket
+import threading
 
 import pytest
 from support.wait import until
@@ -109,21 +110,67 @@ def test_who_has_closed_first(made):
     assert directions(client.getsockname()[1]) == OUT and directions(server.getsockname()[1]) == UNKNOWN
 
 
-def test_data_under_way_leaves_it_open(made):
-    """Where the other end is not this host's, or nobody listens there any more."""
+def connected(made):
+    """A client and what accepted it, whose listener has gone: nothing but the kernel's counts tells who opened it."""
     listener = made(("127.0.0.1", 0), listens=True)
     client = made(("127.0.0.1", 0))
-    client.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        client.connect(listener.getsockname())
+    client.connect(listener.getsockname())
     server = made.accepted(listener)
+    listener.close()
+    return client, server
+
+
+def fill(sock):
+    """More than the other end has room for."""
+    sock.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         while True:
-            client.send(bytes(1 << 20))  # more than the other end has room for
-    port = client.getsockname()[1]
-    assert directions(port) == OUT, "the other end has a listener, here"
-    listener.close()
-    assert directions(port) in (OUT, UNKNOWN) and directions(server.getsockname()[1]) == UNKNOWN
+            sock.send(bytes(1 << 20))
+
+
+def test_data_that_nobody_takes_is_under_way(made):
+    """As towards a peer that has died: the queue stands still."""
+    client, server = connected(made)
+    opened, accepted = client.getsockname()[1], server.getsockname()[1]
+    fill(client)
+    until(lambda: directions(opened) == OUT, "the queue to stand still")
+    assert directions(accepted) == UNKNOWN
+    fill(server)
+    until(lambda: directions(opened) == OUT, "the queue to stand still")
+    for _ in range(50):
+        assert directions(accepted) == UNKNOWN
+    assert tcpdrop.connections(f"lport {opened} out").undecidable == 0
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_what_was_accepted_is_never_told_to_be_out(made, size):
+    """Whatever is under way between two readings of the counts: one byte looks like a SYN, where they are not of one moment."""
+    client, server = connected(made)
+    opened, accepted = client.getsockname()[1], server.getsockname()[1]
+    stop = threading.Event()
+
+    def send(end):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while not stop.is_set():
+            end.sendall(bytes(size))
+        end.shutdown(socket.SHUT_WR)
+
+    def take(end):
+        while end.recv(1 << 16):
+            pass
+
+    with contextlib.ExitStack() as stack:
+        for work in (take, send):
+            for end in (client, server):
+                thread = threading.Thread(target=work, args=(end,))
+                thread.start()
+                stack.callback(thread.join)
+        stack.callback(stop.set)
+        told = 0
+        for _ in range(60):
+            assert directions(accepted) == UNKNOWN
+            told += directions(opened) == OUT
+        assert told, "not once in 60 looks"
 
 
 def test_a_port_that_listens_and_opens(made):

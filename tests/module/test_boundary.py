@@ -95,7 +95,7 @@ def test_list_arguments_out_of_range(args):
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{"details": 2}, {"details": -1}, {"details": 2**32}, {"threads": -1}, {"threads": 2**31}, {"scope": -7}]
+    "kwargs", [{"details": 3}, {"details": -1}, {"details": 2**32}, {"threads": -1}, {"threads": 2**31}, {"scope": -7}]
 )
 def test_list_options_out_of_range(kwargs):
     with pytest.raises((ValueError, OverflowError)):

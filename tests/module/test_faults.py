@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="its c
 PYPY = sys.implementation.name == "pypy"
 MAIN = Path(__file__).parents[1] / "support" / "faults_main.py"
 CHANGE_NOTHING = [
-    *("list_connections", "list_connections details", "list_connections threads", "list_connections scope"),
+    *("list_connections", "list_connections details", "list_connections openers", "list_connections threads", "list_connections scope"),
     *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices"),
     *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines", "is_absent"),
 ]

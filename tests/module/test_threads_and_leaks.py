@@ -80,7 +80,7 @@ calls = [
     (1, lambda: _tcpdrop.list_connections(LISTEN)),  # cheap: the kernel's small table
     (1, lambda: _tcpdrop.list_connections(LISTEN, details=1)),
     (20, lambda: _tcpdrop.list_connections(0xffe)),
-    (20, lambda: _tcpdrop.list_connections(0xffe, details=1)),
+    (20, lambda: _tcpdrop.list_connections(0xffe, details=2)),
     (1, lambda: _tcpdrop.list_connections(-1)),
     (1, lambda: list(table)),
     (1, lambda: table[99999]),

@@ -5,6 +5,7 @@ Its argument is the name of a case; it moves into a network namespace of its own
 and says how many faults there were.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -16,9 +17,10 @@ import threading
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from support import faults, netns
 from support.own_pairs import ESTABLISHED, World
+from support.wait import until
 
 from tcpdrop import _tcpdrop
-from tcpdrop.model.rows import COOKIE, INODE, LPORT, ROW, RPORT
+from tcpdrop.model.rows import COOKIE, INFO, INFO_OPENED, INODE, KNOWN, LPORT, ROW, RPORT
 
 IPPROTO_MPTCP = 262
 CROWD = 500  # some replies of 32 KiB
@@ -162,6 +164,22 @@ def cookies(table):
     return sorted(found)
 
 
+def with_openers(pair):
+    """Of a table, and that of data which nobody takes is told who opened that connection."""
+    pair.client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            pair.client.send(bytes(1 << 16))
+    cookie = ROW.unpack(_tcpdrop.lookup(*pair.tuple))[COOKIE]
+
+    def same(table):
+        told = {ROW.unpack_from(row)[COOKIE]: INFO.unpack_from(row, ROW.size)[KNOWN] & INFO_OPENED for row in table}
+        return cookies(table), told[cookie]
+
+    until(lambda: same(_tcpdrop.list_connections(0xFFE, details=2))[1], "what nobody takes to stand still")
+    return same
+
+
 class Refused(Case):
     """A call that fails anyway: the same errno, or that there was no memory for it."""
 
@@ -261,6 +279,7 @@ def cases(world):
     return {
         "list_connections": lambda: Case("list", listing(), cookies),
         "list_connections details": lambda: Case("list", listing(details=1), cookies),
+        "list_connections openers": lambda: Case("list", listing(details=2), with_openers(pair)),
         "list_connections threads": lambda: Case("list", listing(threads=3), cookies),
         "list_connections scope": lambda: Case("list", listing(threads=2, scope=own), cookies),
         "lookup": lambda: Case("lookup", lambda: ROW.unpack(_tcpdrop.lookup(*pair.tuple))[COOKIE]),
