@@ -125,17 +125,22 @@ def _measure(word: str, comparison: str, value: int) -> Condition:
 
 def _connected(looks: dict[Node, Alternatives]) -> list[list[Node]]:
     """The predicates, those together that look at one subject, or at two which a third looks at."""
-    groups: list[tuple[list[Node], set[object]]] = []
+    above: dict[object, object] = {}
+
+    def top(one: object) -> object:
+        """What stands for all that belong together with it."""
+        while above.setdefault(one, one) is not one:
+            above[one] = above[above[one]]
+            one = above[one]
+        return one
+
     for node, alternatives in looks.items():
-        nodes, subjects = [node], {subject for alternative in alternatives for subject, _, _ in alternative}
-        rest = []
-        for group in groups:
-            if subjects.isdisjoint(group[1]):
-                rest.append(group)
-            else:
-                nodes, subjects = group[0] + nodes, subjects | group[1]
-        groups = [*rest, (nodes, subjects)]
-    return [nodes for nodes, _ in groups]
+        for subject in {subject for alternative in alternatives for subject, _, _ in alternative}:
+            above[top(subject)] = top(node)
+    groups: dict[object, list[Node]] = {}
+    for node in looks:
+        groups.setdefault(top(node), []).append(node)
+    return list(groups.values())
 
 
 def _ways_of(group: list[Node], looks: dict[Node, Alternatives]) -> Iterator[tuple[list[Node], set[Way]]]:
