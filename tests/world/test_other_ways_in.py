@@ -207,6 +207,32 @@ def test_who_shares_a_pipe_with_us_is_spared_and_not_whom_he_asks(holder, tmp_pa
     assert pair.state() is None, said
 
 
+#: a shell without a terminal that talks to whoever connects to nc, in one pipeline and apart from it
+SHELLS = {
+    "a pipeline": "cat {place}/in | sh 2>&1 | nc -l 127.0.0.1 {way} > {place}/in",
+    "detached": "setsid -f sh -c 'exec sh < {place}/in > {place}/out 2>&1'; exec nc -l 127.0.0.1 {way} > {place}/in < {place}/out",
+}
+
+
+@pytest.mark.parametrize("given", ["", "< /dev/null"], ids=["its own", "nothing"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_that_nc_feeds(holder, tmp_path, shell, given):
+    """The command below it may have been given nothing: the shell has the pipe."""
+    find("nc")
+    way, said, other, fifos = free_port(), tmp_path / "said", Holder(), [tmp_path / "in", tmp_path / "out"]
+    pair, client = other.pair(), holder.socket()
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    with programs(("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", SHELLS[shell].format(place=tmp_path, way=way)), port=way):
+        client.call("connect", ("127.0.0.1", way))
+        client.call("send", f"{told(f'{DROP} {given}', said)}\necho alive\n".encode())
+        until(said.exists, "the command", 30)
+        assert f"127.0.0.1 {way} 127.0.0.1 {client.name()[1]}: protected (held by pid" in said.read_text(), said.read_text()
+        assert client.call("recv", 100) == b"alive\n" and pair.state() is None
+        client.close()
+    other.stop()
+
+
 # ---- a server that was started in one login, and to which another is attached
 
 
