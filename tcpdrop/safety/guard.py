@@ -319,11 +319,14 @@ def _spare_kernel(batch: Batch, spared: dict[Ends, Protection]) -> None:
         return
     rows = [row for row in ROW.iter_unpack(batch.data()) if row[INODE]]
     owners = _holders_of(rows)
+    why = "no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"
+    if owners.hidden or owners.unread:
+        why = "no process that can be seen holds it: it may be the kernel's own, like NFS or iSCSI; name it to drop it"
     for row in rows:
         owner = owners.of(row[INODE])
         made = row[PID] and owners.processes.comm(row[PID]) is not None  # by a process that lives
         if not made and (owner is None or not owner.pids):
-            _spare(spared, ends_of(row), Protection("no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it"))
+            _spare(spared, ends_of(row), Protection(why))
 
 
 def own_session() -> frozenset[Connection]:

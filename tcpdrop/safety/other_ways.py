@@ -9,12 +9,11 @@ attached from another login than the one in which it was started.
 from __future__ import annotations
 
 import os
-import stat
 
 from ..errors import Error
 from ..system import kernel, procfs
 from ..system.lookups import Lookups
-from ..system.relays import Relays, ways
+from ..system.relays import Relays, may_be_fifo, ways
 from . import carriers, logins
 from .login_services import is_login_service
 from .session import SERVERS, STANDARD, ancestors, follow_mirrors, line_of
@@ -43,16 +42,16 @@ def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     above = [pid for pid in ancestors() if pid != 1]
     served = {pid for inode, (pid, _) in own.holders.items() if inode in named}
     servers = [pid for pid in (_below_login(above) if known else above) if pid in served or _name(pid) in SERVERS]
-    streams = () if known else _streams(above, {inode for inode, peer, _ in sockets if inode in named or peer not in named})
+    given = [] if known else _given(above, {inode for inode, peer, _ in sockets if inode in named or peer not in named})
     services = () if known else [pid for pid in above if is_login_service(_name(pid))]
-    if not (servers or streams or services):
+    if not (servers or given or services):
         return []
     relays = Relays([None])
     found = [relays.partners(pid, inner=False) for pid in (servers if known else above)]
     came = {one for each in found for one in each.came | each.shown}
     for pid in services:  # what it did not start itself
         came |= {one for one in relays.partners(pid, inner=False).beside if pid not in line_of(one)}
-    beside = _beside(relays.partners(os.getpid(), inner=False, only=streams), above) if streams else (set(), set())
+    beside = _beside([(pid, relays.partners(pid, inner=False, only=(fd,))) for pid, fd in given], above)
     hidden = any("came" in each.hidden for each in found)
     return _add(own, came | beside[0], beside[1], relays, hidden=hidden)
 
@@ -93,38 +92,51 @@ def _name(pid: int) -> str:
         return ""  # it has ended
 
 
-def _beside(found: Partners, above: Iterable[int]) -> tuple[set[int], set[int]]:
-    """Who has the other ends of our own streams: those that come from outside, and those of our ancestors' other children."""
-    everybody = found.beside | found.came | found.shown
+def _beside(found: Iterable[tuple[int, Partners]], above: Iterable[int]) -> tuple[set[int], set[int]]:
+    """Who has the other ends of these streams: those from outside, and our ancestors' other children; none whom that one started."""
+    everybody = {one for pid, each in found for one in each.beside | each.came | each.shown if pid not in line_of(one)}
     within = {one for one in everybody if not set(above).isdisjoint(line_of(one))}
     return everybody - within, within
 
 
-def _streams(above: Iterable[int], sockets: AbstractSet[int]) -> tuple[int, ...]:
-    """Our own standard streams at whose other end somebody may be, and no ancestor.
+def _given(above: list[int], sockets: AbstractSet[int]) -> list[tuple[int, int]]:
+    """At the other end of what somebody may be who is none of us: a process, ourselves or an ancestor, and its descriptor.
 
-    Not the standard input that cron gives, which is cut, nor the output that it reads itself; a log has
-    a name, and we none.
+    Of ours the standard streams, for the others we may have opened; a shell puts its own elsewhere while
+    it starts a command.  Not the standard input that cron gives, which is cut, nor the output that it
+    reads itself; a log has a name, and we none.
     """
-    return tuple(fd for fd in STANDARD if _may_lead_out(fd, above, sockets))
+    mine = [(os.getpid(), fd) for fd in STANDARD]
+    theirs = [(pid, fd) for pid in above for fd in _descriptors(pid)]
+    return [(pid, fd) for pid, fd in mine + theirs if _may_lead_out(pid, fd, above, sockets)]
 
 
-def _may_lead_out(fd: int, above: Iterable[int], sockets: AbstractSet[int]) -> bool:
+def _descriptors(pid: int) -> list[int]:
     try:
-        status = os.fstat(fd)
+        return [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
     except OSError:
-        return False  # it is closed
-    if stat.S_ISFIFO(status.st_mode):
-        return not kernel.pipe_is_cut(os.getpid(), fd, status.st_ino) and not _is_at_the_other_end(above, fd, status.st_ino)
-    return status.st_ino in sockets if stat.S_ISSOCK(status.st_mode) else os.isatty(fd)
+        return []  # it has ended, or may not be read: then that is known already
 
 
-def _is_at_the_other_end(above: Iterable[int], fd: int, inode: int) -> bool:
-    """Is an ancestor at the other end of this pipe of ours?"""
-    mine = ways(f"/proc/self/fdinfo/{fd}")
-    for pid in above:
+def _may_lead_out(pid: int, fd: int, above: Iterable[int], sockets: AbstractSet[int]) -> bool:
+    try:
+        link = os.readlink(f"/proc/{pid}/fd/{fd}")
+    except OSError:
+        return False  # it is closed, or may not be read: then that is known already
+    kind, _, number = link.rstrip("]").partition(":[")
+    if kind == "pipe":
+        return not kernel.pipe_is_cut(pid, fd, int(number)) and not _is_at_the_other_end(above, pid, fd, link)
+    if kind == "socket":
+        return int(number) in sockets
+    return link.startswith("/dev/pts/") or may_be_fifo(link, f"/proc/{pid}/fdinfo/{fd}")
+
+
+def _is_at_the_other_end(above: Iterable[int], pid: int, fd: int, pipe: str) -> bool:
+    """Is an ancestor at the other end of this pipe?"""
+    mine = ways(f"/proc/{pid}/fdinfo/{fd}")
+    for one in above:
         try:
-            if any(link == f"pipe:[{inode}]" and ways(fdinfo) != mine for link, fdinfo in procfs.streams_of(pid)):
+            if any(link == pipe and ways(fdinfo) != mine for link, fdinfo in procfs.streams_of(one)):
                 return True
         except OSError:
             continue  # it has ended, or may not be read

@@ -174,11 +174,19 @@ def terminal_of(pid: int | str) -> int:
 
 
 def is_led_from_outside() -> bool:
-    """Is the leader of our session, as setsid(2) has it, outside our PID namespace?  Then its number is 0 here.
+    """Is the leader of our session, as setsid(2) has it, or of the first process's, outside our PID namespace?  Then its number is 0.
 
-    So it is on a machine whose first process has led no session, and there is no outside.
+    Who has left that session (setsid) may have come by it all the same: `unshare --pid` leads none, and a container's
+    first process does.  So it is on a machine whose first process has led no session, and there is no outside.
     """
-    return _number(_stat("self"), 3) == 0 and some_are_hidden()
+    return some_are_hidden() and 0 in (_number(_stat("self"), 3), _session_of_first())
+
+
+def _session_of_first() -> int:
+    try:
+        return _number(_stat(1), 3)
+    except OSError:
+        return -1  # it is not shown (hidepid)
 
 
 def audit_session(pid: int | str) -> int | None:

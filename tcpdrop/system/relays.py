@@ -146,8 +146,17 @@ def _are_opposite(one: str, other: str, *, fifo: bool) -> bool:
     mine, theirs = ways(one), ways(other)
     if not (("r" in mine and "w" in theirs) or ("w" in mine and "r" in theirs)):
         return False
+    return not fifo or (_field(other, "pos") == "0" and _is_fifo(one))
+
+
+def may_be_fifo(link: str, fdinfo: str) -> bool:
+    """Is this descriptor, by its link, a FIFO's?"""
+    return _name_of(link, fdinfo).startswith("fifo:") and _is_fifo(fdinfo)
+
+
+def _is_fifo(fdinfo: str) -> bool:
     # To ask what the file is touches it, and that may hang, as on NFS: not where a position moved, as no FIFO's does.
-    return not fifo or ({_field(one, "pos"), _field(other, "pos")} == {"0"} and procfs.is_fifo(one.replace("/fdinfo/", "/fd/")))
+    return _field(fdinfo, "pos") == "0" and procfs.is_fifo(fdinfo.replace("/fdinfo/", "/fd/"))
 
 
 def ways(fdinfo: str) -> str:

@@ -207,6 +207,84 @@ def test_who_shares_a_pipe_with_us_is_spared_and_not_whom_he_asks(holder, tmp_pa
     assert pair.state() is None, said
 
 
+#: a shell without a terminal that talks to whoever connects to nc, in one pipeline and apart from it
+SHELLS = {
+    "a pipeline": "cat {place}/in | sh 2>&1 | nc -l 127.0.0.1 {way} > {place}/in",
+    "detached": "setsid -f sh -c 'exec sh < {place}/in > {place}/out 2>&1'; exec nc -l 127.0.0.1 {way} > {place}/in < {place}/out",
+}
+
+
+@pytest.mark.parametrize("given", ["", "< /dev/null"], ids=["its own", "nothing"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_that_nc_feeds(holder, tmp_path, shell, given):
+    """The command below it may have been given nothing: the shell has the pipe."""
+    find("nc")
+    way, said, other, fifos = free_port(), tmp_path / "said", Holder(), [tmp_path / "in", tmp_path / "out"]
+    pair, client = other.pair(), holder.socket()
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    with programs(("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", SHELLS[shell].format(place=tmp_path, way=way)), port=way):
+        client.call("connect", ("127.0.0.1", way))
+        client.call("send", f"{told(f'{DROP} {given}', said)}\necho alive\n".encode())
+        until(said.exists, "the command", 30)
+        assert f"127.0.0.1 {way} 127.0.0.1 {client.name()[1]}: protected (held by pid" in said.read_text(), said.read_text()
+        assert client.call("recv", 100) == b"alive\n" and pair.state() is None
+        client.close()
+    other.stop()
+
+
+#: a daemon accepts, and asks another by a UNIX socket for a shell, as a kubelet does, or for its terminal, as machinectl(1)
+DAEMONS = """
+import array, os, pty, select, socket, sys
+way, path, hands_over = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "its terminal"
+def relay(one, other):
+    while True:
+        for fd in select.select([one, other], [], [])[0]:
+            os.write(other if fd == one else one, os.read(fd, 65536))
+daemon = os.fork()
+unix = socket.socket(socket.AF_UNIX)
+if daemon:
+    while not os.path.exists(path):
+        select.select([], [], [], 0.05)
+    with socket.create_server(("127.0.0.1", way)) as server:
+        came = server.accept()[0]
+    unix.connect(path)
+    fds = socket.recv_fds(unix, 1, 1)[1] if hands_over else [unix.detach()]
+    unix.close()
+    relay(came.fileno(), fds[0])
+if os.fork():
+    os._exit(0)
+os.setsid()
+unix.bind(path + ".part")
+unix.listen()
+os.rename(path + ".part", path)
+asked = unix.accept()[0]
+pid, shows = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh"])
+if not hands_over:
+    relay(asked.fileno(), shows)
+socket.send_fds(asked, [b"x"], [shows])
+for one in (asked.detach(), shows):
+    os.close(one)
+os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("what", ["a shell", "its terminal"])
+def test_a_daemon_that_asks_another_for(server, login, holder, tmp_path, what):  # noqa: F811
+    """Neither has a name that is known, and somebody is logged in as usual: to spare him is not enough."""
+    way, said, far = free_port(), tmp_path / "said", Holder()
+    other, pair, client = login(), holder.pair(), far.socket()
+    with programs(("env", "-i", f"PATH={os.environ['PATH']}", sys.executable, "-c", DAEMONS, way, tmp_path / "unix", what), port=way):
+        client.call("connect", ("127.0.0.1", way))
+        client.call("send", f"{told(f'env -i {DROP} < /dev/null', said)}; exec sleep 20\n".encode())
+        until(said.exists, "the command", 30)
+        assert f"127.0.0.1 {way} 127.0.0.1 {client.name()[1]}: protected (held by pid" in said.read_text(), said.read_text()
+        assert client.errno("send", b"x") == 0 and other.alive() and pair.state() is None
+    far.stop()
+
+
 # ---- a server that was started in one login, and to which another is attached
 
 

@@ -77,6 +77,28 @@ def test_what_a_command_goes_through(server, login, through):  # noqa: F811
     assert f"{one.server}: protected" in said and f"{one.client}: protected" in said, said
 
 
+@pytest.mark.real_root
+def test_a_session_of_its_own_in_another_pid_namespace(server, login, holder):  # noqa: F811
+    """The namespace's first process is still in the login's session, as a container's is in its own."""
+    one, pair = login(), holder.pair()
+    status, said = does(one, f"env -i PATH=$PATH unshare --pid --fork --mount-proc sh -c 'setsid -w {DROP} < /dev/null; exit $?'")
+    assert status == 4 and pair.alive() and "no process holds it" not in said, said
+    command = f"{COMMAND} drop --no-syslog --yes lport {server.port} < /dev/null > /dev/null"
+    status, said = does(one, f"env -i PATH=$PATH unshare --pid --fork --mount-proc sh -c {shlex.quote(f'setsid -w {command}; exit $?')}")
+    assert one.alive() and status == 4 and "your own login cannot be told" in said, said
+
+
+@pytest.mark.real_root
+def test_what_no_process_of_a_pid_namespace_holds_need_not_be_the_kernels(holder):
+    """Nobody can say so who does not see them all; a container's first process leads a session."""
+    needs("unshare", "--pid", "--fork", "--mount-proc", "true")
+    pair = holder.pair()
+    script = f"{DROP}; exit $?"
+    done = run("unshare", "--pid", "--fork", "--mount-proc", "setsid", "sh", "-c", f"exec < /dev/null; {script}")
+    assert done.status == 4 and pair.alive(), done
+    assert "(no process that can be seen holds it: it may be the kernel's own" in done.err, done
+
+
 def test_a_command_that_keeps_nothing_of_its_login_but_its_standard_input(server, login, holder, tmp_path):  # noqa: F811
     """Detached, with an empty environment, and without PAM's audit session: sshd has the other end of that."""
     out, one, other, pair = tmp_path / "out", login(), login(), holder.pair()
