@@ -12,6 +12,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -44,10 +45,22 @@ DROPPERS = {
 
 
 class Process:
+    """Its errors go to a file of its own: with whom a dropper shares a pipe is protected."""
+
     def __init__(self, *argv, env=None):
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed when it has ended)
+        pipe = subprocess.PIPE
+        environment = {**os.environ, **(env or {})}
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, argv)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+            [sys.executable, *map(str, argv)], stdin=pipe, stdout=pipe, stderr=self.errors, text=True, env=environment
         )
+
+    def told(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def says(self, word):
+        assert self.process.stdout.readline() == f"{word}\n", self.told()
 
     def size(self):
         """(bytes resident, descriptors)"""
@@ -56,7 +69,8 @@ class Process:
 
     def end(self):
         out, _ = self.process.communicate(timeout=120)
-        assert self.process.returncode == 0
+        assert self.process.returncode == 0, self.told()
+        self.errors.close()
         return out
 
 
@@ -109,11 +123,11 @@ def test_who_dies_is_who_was_to_die(session, tmp_path, record_property):
     workers = {name: Process("-I", SUPPORT / "soak_main.py", a, p, tmp_path / name, how) for name, (a, p, how) in WORKERS.items()}
     began = time.monotonic()
     for worker in workers.values():
-        assert worker.process.stdout.readline() == "ready\n"
+        worker.says("ready")
     main = SUPPORT / "soak_drop_main.py"
     droppers = {name: Process(main, how, text, RULE, tmp_path / name, env=env) for name, (how, text) in DROPPERS.items()}
     for dropper in droppers.values():
-        assert dropper.process.stdout.readline() == "warm\n"
+        dropper.says("warm")
     time.sleep(SECONDS * 0.2)  # the first drop loads what a round without one does not need
     before = least(droppers, SECONDS * 0.1)
     time.sleep(SECONDS * 0.6)
