@@ -28,6 +28,7 @@ _HOMES = {
     "connections": "api",
     "drop": "api",
     "drop_one": "engine.drop_one",
+    "absent_names": "api",
     "is_broad": "api",
     "keep_dropping": "api",
     "own_session": "safety.guard",
@@ -35,7 +36,7 @@ _HOMES = {
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # not typing's: importing typing costs more than dropping
-    from .api import connections, drop, is_broad, keep_dropping
+    from .api import absent_names, connections, drop, is_broad, keep_dropping
     from .capabilities import Capabilities, check
     from .engine.drop_one import drop_one
     from .engine.outcome import Report, Result
@@ -64,6 +65,7 @@ __all__ = [
     "State",
     "TooMany",
     "__version__",
+    "absent_names",
     "check",
     "connections",
     "drop",

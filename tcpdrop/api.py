@@ -8,14 +8,15 @@ from .engine.looks import Account, looks
 from .engine.methods import check_method
 from .engine.run import Run, still_there
 from .errors import OUTCOMES, PROTECTED, Error, FilterError
-from .filters import Filter, all_of, breadth, from_selectors
+from .filters import Filter, absent, all_of, breadth, from_selectors
 from .filters.selection import select
 from .model.addresses import printable
 from .model.connection import Connection
 from .model.order import arrange, check
 from .model.table import Connections, batch_of
 from .safety.guard import guard_for
-from .system.netns import Namespace, check_where, identity, namespaces
+from .system.interface_names import InterfaceNames
+from .system.netns import Namespace, check_where, identity, namespaces, scopes_of
 from .system.sunos_zones import check_visible
 
 SPARED = OUTCOMES[PROTECTED]
@@ -189,6 +190,17 @@ def is_broad(filter: Filter | str | None = None, **selectors: object) -> bool:
     """
     chosen = _filter(filter, selectors)
     return chosen is None or breadth.is_broad(chosen)
+
+
+def absent_names(filter: Filter | str | None = None, *, netns: str | int | None = None, **selectors: object) -> list[str]:
+    """What this selection names and is not there: a clause for each interface, unit, cgroup and process.
+
+    It matches nothing then, or less than was meant, and only this tells a slip from
+    a connection that is gone.  netns: as connections() takes it.
+    """
+    check_where(netns)
+    chosen = _filter(filter, selectors)
+    return [] if chosen is None else absent.absent_names(chosen, InterfaceNames(lambda: scopes_of(netns)))
 
 
 def _selection_of(given: Filter | str | None, selectors: dict[str, object], *, everything: bool, max_drops: int | None) -> Filter | None:

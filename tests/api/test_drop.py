@@ -298,6 +298,15 @@ def test_a_watch_takes_what_drop_takes(pair, caplog):
     assert pair.state() is None
 
 
+@pytest.mark.only_on("linux", reason="interfaces by name")
+def test_names_that_nothing_has():
+    assert tcpdrop.absent_names("dev nosuch", remote_addr="fe80::1%lo") == ["there is no interface 'nosuch'"]
+    assert tcpdrop.absent_names(remote_addr=["fe80::1%eth7x", "192.0.2.1"]) == ["there is no interface 'eth7x'"]
+    assert tcpdrop.absent_names() == tcpdrop.absent_names("dev lo") == []
+    with pytest.raises(TypeError, match="netns is "):
+        tcpdrop.absent_names("dev lo", netns=[])
+
+
 def test_it_ends_when_it_is_told_to(holder):
     """A run with a rate between two drops, a watch between two looks; what was dropped by then is told."""
     pairs = [holder.pair(victim="server") for _ in range(3)]

@@ -191,6 +191,15 @@ def test_the_default_bound():
         assert crowd.alive() == (0, 0)
 
 
+@pytest.mark.parametrize("given", [{"remote_addr": ["fe80::1%nosuch"]}, {"filter": "dev nosuch"}])
+@pytest.mark.parametrize("name", ["tcp_drop", "tcp_connection_info"])
+def test_a_name_that_nothing_has_is_told(name, given):
+    done = module(name, **given)
+    assert (done.status, done.result["matched"]) == (0, 0)
+    assert warned(done, "a name that nothing has: there is no interface 'nosuch'")
+    assert "warnings" not in module(name, remote_addr=["192.0.2.1"]).result
+
+
 @pytest.mark.real_root
 def test_every_selector(service):
     port, pairs = service(2)

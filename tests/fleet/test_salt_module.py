@@ -281,6 +281,37 @@ def test_a_name_that_is_no_utf8(salt, named):
     assert salt("tcpdrop.drop", local_port=port, process=spelling)["counts"] == {"dropped": 1}
 
 
+def test_a_users_name_that_is_no_utf8(conf, holder, tmp_path):
+    """As the command line spells it, and it selects as well."""
+    pair = holder.pair()
+    users = tmp_path / "passwd"
+    users.write_bytes(b"caf\xe9:x:0:0::/:/bin/sh\nroot:x:0:0::/:/bin/sh\n")
+    wrapper = needs("unshare", "--mount", "sh", "-c", f'mount --bind {users} /etc/passwd && exec "$@"', "sh")
+    spelling = r"caf\udce9"
+    done = minions.call(conf, "tcpdrop.summary", "by=user", f"local_port={pair.lport}", wrapper=wrapper)
+    assert minions.answer(done)["counts"] == {spelling: 1}
+    done = minions.call(conf, "tcpdrop.count", f"local_port={pair.lport}", f"user={spelling}", wrapper=wrapper)
+    assert minions.answer(done) == 1
+
+
+@pytest.mark.parametrize("given", [{"remote_addr": "fe80::1%nosuch"}, {"filter": "dev nosuch and remote 192.0.2.1"}])
+def test_a_name_that_nothing_has_is_told(salt, given):
+    said = ["a name that nothing has: there is no interface 'nosuch'"]
+    for function in ("tcpdrop.connections", "tcpdrop.drop"):
+        found = salt(function, **given)
+        assert (found["matched"], found["warnings"]) == (0, said), function
+    state = salt.absent(**given)
+    assert (state["result"], state["warnings"]) == (True, said)
+    assert salt("tcpdrop.connections", remote_addr="192.0.2.1")["warnings"] == []
+
+
+def test_what_cannot_be_decided_for_such_a_name_says_so(salt, holder):
+    pair = holder.pair()
+    with pytest.raises(minions.Refused, match="2 connections may match or not; a name that nothing has: there is no interface 'nosuch'"):
+        salt("tcpdrop.drop", filter=f"dev nosuch and port {pair.lport}")
+    assert pair.alive()
+
+
 def test_an_empty_list_matches_nothing(salt, holder):
     pair = holder.pair()
     assert salt("tcpdrop.drop", remote_addr=[])["matched"] == 0

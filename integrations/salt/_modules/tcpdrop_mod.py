@@ -60,8 +60,9 @@ def connections(filter=None, return_limit=1000, **kwargs):
     The connections that match; without a selector all of them. Changes nothing
 
     Gives ``matched`` (how many), ``connections`` (at most ``return_limit`` of
-    them), ``truncated``, and ``undecidable``: how many more may match or not,
-    because no process holds them or it may not be seen.
+    them), ``truncated``, ``undecidable``: how many more may match or not,
+    because no process holds them or it may not be seen, and ``warnings``: where
+    nothing matches, the interfaces, units and the like that are not there.
 
     CLI Example:
 
@@ -74,7 +75,13 @@ def connections(filter=None, return_limit=1000, **kwargs):
     limit = _whole("return_limit", return_limit)
     found = _find(tcpdrop, filter, kwargs, details=True, owners=True)
     rows = [tcpdrop.Result(one, "listed").as_dict() for one in itertools.islice(found, min(limit, sys.maxsize))]
-    return {"matched": len(found), "connections": rows, "truncated": len(found) > len(rows), "undecidable": found.undecidable}
+    return {
+        "matched": len(found),
+        "connections": rows,
+        "truncated": len(found) > len(rows),
+        "undecidable": found.undecidable,
+        "warnings": [] if len(found) else _absent(tcpdrop, filter, kwargs),
+    }
 
 
 def count(filter=None, **kwargs):
@@ -205,6 +212,7 @@ def drop(
                 for result in report:
                     tally.add(result)
                 tally.undecidable = report.undecidable
+            tally.absent = [] if tally.matched else _absent(tcpdrop, filter, kwargs)
         except (OSError, TypeError, ValueError) as error:
             # In a watch, what was dropped before must not be lost.
             raise CommandExecutionError(str(error), info=tally.results() if tally.matched else None) from error
@@ -281,6 +289,7 @@ class Tally:
         self.counts = {}
         self.connections = []
         self.errors = []
+        self.absent = []
         self.spared = ""
 
     def add(self, result):
@@ -308,7 +317,7 @@ class Tally:
 
     def warnings(self, report):
         """What a person should read although the run succeeds."""
-        found = []
+        found = list(self.absent)
         if self.spared:
             found.append("{} of {} were spared, the first: {}".format(self.counts["protected"], self.matched, self.spared))
         if report is not None and report.warning:
@@ -332,7 +341,8 @@ def _judged(tally, report, stop):
     if tally.errors:
         raise CommandExecutionError("{}; the first that could not be dropped: {}".format(results["comment"], tally.errors[0]), info=results)
     if not tally.matched and tally.undecidable:
-        raise CommandExecutionError("nothing matches for certain, and {} connections may match or not".format(tally.undecidable))
+        unsure = "nothing matches for certain, and {} connections may match or not".format(tally.undecidable)
+        raise CommandExecutionError("; ".join([unsure, *tally.absent]))
     return results
 
 
@@ -363,6 +373,12 @@ def _find(tcpdrop, filter, kwargs, **how):
         return tcpdrop.connections(_filter(tcpdrop, "filter", filter), **dict(_selection(kwargs), **how))
     except (OSError, TypeError, ValueError) as error:
         raise CommandExecutionError(str(error)) from error
+
+
+def _absent(tcpdrop, filter, kwargs):
+    """Nothing matched: is that a name that nothing has?"""
+    names = tcpdrop.absent_names(_filter(tcpdrop, "filter", filter), **_selection(kwargs))
+    return ["a name that nothing has: {}".format(clause) for clause in names]
 
 
 def _selection(kwargs):

@@ -95,6 +95,12 @@ def filter_of(module, tcpdrop, name, text):
         module.fail_json(msg="%s: %s%s" % (name, error, "" if column is None else " (column %d)" % column))
 
 
+def warn_of_absent(module, tcpdrop, chosen):
+    """Nothing matched: is that a name that nothing has?"""
+    for clause in tcpdrop.absent_names(chosen, **selection(module)):
+        module.warn("a name that nothing has: %s" % clause)
+
+
 def fail(module, error, **results):
     """One line for what the library raised, with the word that stands for it in JSON."""
     text = str(error)

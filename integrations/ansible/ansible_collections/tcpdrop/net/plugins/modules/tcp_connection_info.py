@@ -119,7 +119,15 @@ outcome:
 from itertools import islice
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._library import (
+    SELECTION,
+    fail,
+    filter_of,
+    limit_of,
+    load,
+    selection,
+    warn_of_absent,
+)
 from ansible_collections.tcpdrop.net.plugins.module_utils._module import Answering
 
 
@@ -136,6 +144,8 @@ def main():
         found = tcpdrop.connections(chosen, details=True, owners=True, **selection(module))
         # Objects are made of these only, however many match.
         rows = [tcpdrop.Result(connection, "listed").as_dict() for connection in islice(found, limit)]
+        if not len(found):
+            warn_of_absent(module, tcpdrop, chosen)
     except (OSError, TypeError, ValueError) as error:
         fail(module, error)
     if found.undecidable:

@@ -192,7 +192,15 @@ outcome:
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.tcpdrop.net.plugins.module_utils._library import SELECTION, fail, filter_of, limit_of, load, selection
+from ansible_collections.tcpdrop.net.plugins.module_utils._library import (
+    SELECTION,
+    fail,
+    filter_of,
+    limit_of,
+    load,
+    selection,
+    warn_of_absent,
+)
 from ansible_collections.tcpdrop.net.plugins.module_utils._module import Answering
 from ansible_collections.tcpdrop.net.plugins.module_utils._stop import Stop
 from ansible_collections.tcpdrop.net.plugins.module_utils._tally import Tally
@@ -272,11 +280,14 @@ def run(module, tcpdrop, tally, stop):
             tally.add(result)
         if not tally.matched and not stop():  # nothing is no success where something may match
             tally.undecidable = tcpdrop.connections(chosen, **selection(module)).undecidable
-        return None
-    report = tcpdrop.drop(chosen, dry_run=module.check_mode, **how)
-    for result in report:
-        tally.add(result)
-    tally.undecidable = report.undecidable
+        report = None
+    else:
+        report = tcpdrop.drop(chosen, dry_run=module.check_mode, **how)
+        for result in report:
+            tally.add(result)
+        tally.undecidable = report.undecidable
+    if not tally.matched:
+        warn_of_absent(module, tcpdrop, chosen)
     return report
 
 
