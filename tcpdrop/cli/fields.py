@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ..model.addresses import harmless, printable
 from ..model.connection import JSON_KEYS, Connection
 from .width import width
@@ -68,7 +70,9 @@ def text(connection: Connection, name: str) -> str:
     return harmless(str(value))
 
 
+@cache
 def _user(uid: int | None) -> str:
+    """Asked once of each: a directory service takes its time, and there may be many connections."""
     if uid is None:
         return "-"
     from pwd import getpwuid

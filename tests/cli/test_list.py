@@ -3,6 +3,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 
@@ -358,3 +359,15 @@ def test_ten_thousand_connections_of_all_families_are_what_proc_shows():
 def text(packed, port):
     addr = unpack(packed)
     return f"[{addr}]:{port}" if ":" in addr else f"{addr}:{port}"
+
+
+def test_a_user_is_asked_for_once(holder, monkeypatch):
+    """However many connections are shown."""
+    port, asked = holder.pair().lport, []
+    getpwuid = pwd.getpwuid
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: (asked.append(uid), getpwuid(uid))[1])
+    fields._user.cache_clear()
+    found = api.connections(f"port {port}")
+    lines = fields.columns(found, ["user"])
+    assert len(found) == 2 and lines[1:] == [getpwuid(found[0].uid).pw_name] * 2
+    assert asked == [found[0].uid]

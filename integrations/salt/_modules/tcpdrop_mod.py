@@ -120,8 +120,14 @@ def summary(by="remote_addr", filter=None, return_limit=1000, **kwargs):
     found = _find(tcpdrop, filter, kwargs, owners=by == "process")
     counts = {}
     for one in found:
-        value = _field(one, by)
+        value = one.uid if by == "user" else _field(one, by)
         counts[value] = counts.get(value, 0) + 1
+    if by == "user":  # each is asked for once: a directory service takes its time
+        named = {}
+        for uid, number in counts.items():
+            name = _user_name(uid)
+            named[name] = named.get(name, 0) + number
+        counts = named
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {"matched": len(found), "counts": dict(most[:limit]), "truncated": len(most) > limit}
 
@@ -503,8 +509,6 @@ def _job(kwargs):
 
 
 def _field(connection, by):
-    if by == "user":
-        return _user_name(connection.uid)
     value = connection.as_dict()[by]
     return "-" if value is None else str(value)
 
