@@ -235,7 +235,7 @@ def _not_there(row: Row) -> NotFound:
     return NotFound("not found", errno=errno.ENOENT, what=spelled(row), step="look-up")
 
 
-_BUSY = "a thread waits in it, and this kernel (6.4, 6.5) cannot disconnect it then; newer ones can"
+_BUSY = "a thread waits in it, and this kernel cannot disconnect it then, as 6.4, 6.5 and later 5.10 cannot"
 _SUBFLOW = "a further subflow of an MPTCP connection cannot be dropped alone: drop the connection by its first"
 
 

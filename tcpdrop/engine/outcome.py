@@ -8,15 +8,17 @@ from ..model.columns import codes_of, picked, places_of
 from ..model.connection import Connection
 from ..model.table import Connections
 from .methods import DESTROYED, usual_way
-from .peer_told import Peers
+from .peer_told import Peers, mirrors_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from typing import Optional
 
     from ..model.rows import Row
     from ..model.table import Batch
+    from ..system.kernel import Ends
     from .methods import Way
 
     #: the code of its outcome, why it was not dropped, whether its peer was told, and how it was dropped
@@ -67,7 +69,7 @@ def fate(outcome: str, error: Error | None = None, peer_told: bool | None = None
 class Outcomes:
     """What became of each row of one batch, by its number there."""
 
-    __slots__ = ("_peers", "_ways", "batch", "codes", "errors", "told")
+    __slots__ = ("_mirrors", "_peers", "_ways", "batch", "codes", "errors", "told")
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
@@ -79,6 +81,8 @@ class Outcomes:
         #: number -> how it was dropped, where that was not the usual way
         self._ways: dict[int, Way] = {}
         self._peers: Peers | None = None
+        #: other ends on this host of what is to be dropped
+        self._mirrors: AbstractSet[Ends] = frozenset()
 
     def numbers(self, code: int) -> Sequence[int]:
         """The rows of this outcome."""
@@ -87,6 +91,10 @@ class Outcomes:
     def touched(self) -> Sequence[int]:
         """All but those that a run which was stopped did not come to."""
         return [number for number, code in enumerate(self.codes) if code != LISTED] if LISTED in self.codes else range(len(self.codes))
+
+    def look_for_mirrors(self, numbers: Sequence[int]) -> None:
+        """Before these are dropped: what takes a socket of this host along has told its peer."""
+        self._mirrors = mirrors_of(self.batch, numbers)
 
     def note(self, numbers: Sequence[int], answer: Way | Error) -> None:
         """These were dropped so, or not for this reason."""
@@ -121,7 +129,7 @@ class Outcomes:
     def peers(self) -> Peers:
         """The peers of what was dropped: were they told?  Wanted when all is done."""
         if self._peers is None:
-            self._peers = Peers(self.batch, self.numbers(DROPPED), self._ways)
+            self._peers = Peers(self.batch, self.numbers(DROPPED), self._ways, self._mirrors)
         return self._peers
 
     def results(self) -> Iterator[Result]:
@@ -140,7 +148,8 @@ class Outcomes:
         return self._fates(numbers, self._peers_of(numbers))
 
     def _peers_of(self, numbers: Sequence[int]) -> Peers:
-        return Peers(self.batch, picked(numbers, places_of(bytearray(picked(self.codes, numbers)), DROPPED)), self._ways)
+        dropped = picked(numbers, places_of(bytearray(picked(self.codes, numbers)), DROPPED))
+        return Peers(self.batch, dropped, self._ways, self._mirrors)
 
     def _results(self, numbers: Sequence[int], peers: Peers) -> Iterator[Result]:
         return (self.result(number, fate) for number, _, fate in self._fates(numbers, peers))

@@ -30,8 +30,9 @@ from ..model.rows import (
     is_mini,
     packed_addr,
 )
-from ..system import platform
+from ..system import kernel, platform
 from ..system.kernel import REPAIR
+from ..system.lookups import UNBOUND
 from ..system.routes import HOME, LEAVES, NO_ADDRESS, NOTHING_KNOWN, UNKNOWN, WaysOut, ways_out
 from .methods import DESCRIPTOR, DISCONNECTED
 
@@ -41,12 +42,17 @@ _ORPHANS_TELL = (6, 11)
 #: before this one a socket is shown with nothing that a request has not
 _SOCKETS_SHOW = (5, 8)
 
+#: connections whose other end is looked up before they are dropped: a millisecond at most
+FEW = 256
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from ..model.rows import Row
     from ..model.table import Batch
+    from ..system.kernel import Ends
     from .methods import Way
 
 
@@ -55,15 +61,17 @@ class Peers:
 
     The kernel is asked when the first answer is wanted, for all of them.
     ways: number -> how it was dropped, where that was not the usual way.
+    mirrors: see mirrors_of().
     """
 
-    def __init__(self, batch: Batch, numbers: Sequence[int], ways: Mapping[int, Way]) -> None:
+    def __init__(self, batch: Batch, numbers: Sequence[int], ways: Mapping[int, Way], mirrors: AbstractSet[Ends]) -> None:
         self._batch = batch
         self._numbers = numbers
         self._ways = ways
+        self._mirrors = mirrors
         self._ways_out: WaysOut | None = None
         #: of all connections of the batch
-        self._ends: set[tuple[object, ...]] | None = None
+        self._ends: set[Ends] | None = None
 
     def told(self, number: int, row: Row) -> bool | None:
         """Was a reset sent to the peer of this one, whose row it is?  None: it cannot be told."""
@@ -80,9 +88,8 @@ class Peers:
         if packed_addr(row, LADDR) == packed_addr(row, RADDR) or any(is_loopback(packed_addr(row, end)) for end in (LADDR, RADDR)):
             return True
         if self._ends is None:
-            self._ends = set(map(ends_of, ROW.iter_unpack(self._batch.data())))
-        laddr, lport, raddr, rport = ends_of(row)
-        return (raddr, rport, laddr, lport) in self._ends
+            self._ends = {*map(ends_of, ROW.iter_unpack(self._batch.data())), *self._mirrors}
+        return _mirrored(row) in self._ends
 
     def untold(self) -> Iterator[tuple[str, bytes]]:
         """For each that a reset should have reached and has not: why not, and the address that is behind that."""
@@ -111,6 +118,24 @@ class Peers:
         finally:
             if not was_open:  # the run is over
                 batch.close()
+
+
+def mirrors_of(batch: Batch, numbers: Sequence[int]) -> AbstractSet[Ends]:
+    """Of these connections, before they are dropped: the other ends that are sockets of this host, where those are FEW.
+
+    On loopback that is certain without a look.
+    """
+    rows = [batch[number] for number in numbers] if platform.TELLS_PEER and len(numbers) <= FEW else []
+    wanted = [_mirrored(row) for row in rows if not any(is_loopback(packed_addr(row, end)) for end in (LADDR, RADDR))]
+    try:
+        return {ends_of(row) for row in kernel.look_up_each(wanted, UNBOUND, scope=batch.scope)} if wanted else frozenset()
+    except (Error, ValueError):  # then it is not known; of a row that no kernel made, nothing is
+        return frozenset()
+
+
+def _mirrored(row: Row) -> Ends:
+    laddr, lport, raddr, rport = ends_of(row)
+    return raddr, rport, laddr, lport
 
 
 def sends_reset(row: Row, way: Way | None) -> bool | None:

@@ -183,6 +183,8 @@ class Run:
             outcomes.note([number for number in victims if _identity(outcomes.batch[number]) in self._waiting], DESTROYED)
         numbers = outcomes.numbers(WOULD_DROP)
         batch = outcomes.batch.choose(numbers)
+        if not dry_run:
+            outcomes.look_for_mirrors(numbers)
         try:
             try:
                 for some, answer in self._chunks(batch, unable) if numbers else ():

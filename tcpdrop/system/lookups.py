@@ -20,7 +20,7 @@ from . import kernel, platform
 REQUESTS_FOR_ONE, REQUESTS = 512, 8192
 
 #: the index that stands for no interface, packed
-_UNBOUND = pack("I", 0)
+UNBOUND = pack("I", 0)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ class Lookups:
     @staticmethod
     def _costs_more(tuples: int, indices: bytes) -> bool:
         """Than a look at the table?"""
-        return tuples * len(indices) // len(_UNBOUND) > (REQUESTS_FOR_ONE if tuples == 1 else REQUESTS)
+        return tuples * len(indices) // len(UNBOUND) > (REQUESTS_FOR_ONE if tuples == 1 else REQUESTS)
 
     def _all_indices(self, what: object) -> bytes:
         """For a socket that is bound to any interface, or to none."""
         if not self._indices:
-            self._indices = _UNBOUND + kernel.ifindices(self.scope, what=what) if platform.TRIES_INTERFACES else _UNBOUND
+            self._indices = UNBOUND + kernel.ifindices(self.scope, what=what) if platform.TRIES_INTERFACES else UNBOUND
         return self._indices
 
     def _in_table(self, wanted: Sequence[Ends]) -> dict[Ends, list[Row]]:

@@ -5,6 +5,7 @@ Each case is a host in some condition.  What is said must be what was seen, or
 None; which are None is written down here.
 """
 
+import errno
 import json
 import socket
 
@@ -13,6 +14,7 @@ from support.command import tcpdrop as tcpdrop_command
 from support.lan import ADDRESSES, FAR, FAR6, FOREIGN, NEAR, NEAR6, Lan, Witness, run_in, why_not
 
 import tcpdrop
+from tcpdrop.engine import peer_told
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="the peer is told")]
 
@@ -233,7 +235,7 @@ def test_through_a_descriptor(lan, family, commands, expected):
 @pytest.mark.parametrize("family", ["inet", "inet6"])
 @pytest.mark.parametrize("both", [True, False])
 def test_a_connection_between_two_addresses_of_the_host(lan, family, both):
-    """Its other end is among what was selected, or nothing tells that it was not a host that has lost its address to this one."""
+    """Its other end is seen to be here before the drop, and whoever has it is told."""
     other = "192.0.2.9" if family == "inet" else "2001:db8::9"
     lan.on_near(f"ip addr add {other}/{32 if family == 'inet' else 128} dev lo {'' if family == 'inet' else 'nodad'}")
     listener = lan.near.listener(addr=other, family=family)
@@ -245,7 +247,24 @@ def test_a_connection_between_two_addresses_of_the_host(lan, family, both):
     chosen = f"port {lport} and port {rport}" if both else f"lport {lport}"
     report = tcpdrop.drop(chosen, netns=lan.near.pid)
     assert report.counts == {"dropped": 2 if both else 1}
-    assert {result.peer_told for result in report} == {True if both else None}
+    assert {result.peer_told for result in report} == {True}
+    assert both or client.errno("recv", 1) == errno.ECONNRESET
+
+
+def test_of_many_connections_within_the_host_it_is_told_only_where_both_ends_are_dropped(lan, monkeypatch):
+    """More look-ups than FEW are none: nothing else tells that a peer was no host that has lost its address to this one."""
+    monkeypatch.setattr(peer_told, "FEW", 2)
+    lan.on_near("ip addr add 192.0.2.9/32 dev lo")
+    listener = lan.near.listener(addr="192.0.2.9")
+    for number in (2, 3):
+        for _ in range(number):
+            client = lan.near.socket()
+            client.call("bind", (NEAR, 0))
+            client.call("connect", listener.name())
+            listener.accept()
+        report = tcpdrop.drop(f"lport {listener.name()[1]}", netns=lan.near.pid)
+        assert report.counts == {"dropped": number}
+        assert {result.peer_told for result in report} == {True if number == 2 else None}
 
 
 # ---- what people read of it
