@@ -43,17 +43,14 @@ def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     served = {pid for inode, (pid, _) in own.holders.items() if inode in named}
     servers = [pid for pid in (_below_login(above) if known else above) if pid in served or _name(pid) in SERVERS]
     given = [] if known else _given(above, {inode for inode, peer, _ in sockets if inode in named or peer not in named})
-    services = () if known else [pid for pid in above if is_login_service(_name(pid))]
-    if not (servers or given or services):
+    if not (servers or given):
         return []
     relays = Relays([None])
     found = [relays.partners(pid, inner=False) for pid in (servers if known else above)]
     came = {one for each in found for one in each.came | each.shown}
-    for pid in services:  # what it did not start itself
-        came |= {one for one in relays.partners(pid, inner=False).beside if pid not in line_of(one)}
-    beside = _beside([(pid, relays.partners(pid, inner=False, only=(fd,))) for pid, fd in given], above)
+    beside, siblings = _beside([(pid, relays.partners(pid, inner=False, only=(fd,))) for pid, fd in given], above)
     hidden = any("came" in each.hidden for each in found)
-    return _add(own, came | beside[0], beside[1], relays, hidden=hidden)
+    return _add(own, came | beside, siblings - beside, relays, hidden=hidden)
 
 
 def _add(own: OwnSession, pids: set[int], siblings: set[int], relays: Relays, *, hidden: bool) -> list[Namespace]:
@@ -93,21 +90,30 @@ def _name(pid: int) -> str:
 
 
 def _beside(found: Iterable[tuple[int, Partners]], above: Iterable[int]) -> tuple[set[int], set[int]]:
-    """Who has the other ends of these streams: those from outside, and our ancestors' other children; none whom that one started."""
-    everybody = {one for pid, each in found for one in each.beside | each.came | each.shown if pid not in line_of(one)}
-    within = {one for one in everybody if not set(above).isdisjoint(line_of(one))}
-    return everybody - within, within
+    """Who has the other ends of these streams and was not started by whose they are.
+
+    Those from outside and those of a login service, and then those that are children of our ancestors as well.
+    """
+    outside: set[int] = set()
+    within: set[int] = set()
+    for pid, each in found:
+        for one in each.beside | each.came | each.shown:
+            line = set(line_of(one))
+            if pid not in line:
+                (within if line.intersection(above) and not is_login_service(_name(pid)) else outside).add(one)
+    return outside, within
 
 
 def _given(above: list[int], sockets: AbstractSet[int]) -> list[tuple[int, int]]:
     """At the other end of what somebody may be who is none of us: a process, ourselves or an ancestor, and its descriptor.
 
-    Of ours the standard streams, for the others we may have opened; a shell puts its own elsewhere while
-    it starts a command.  Not the standard input that cron gives, which is cut, nor the output that it
+    Of ours the standard streams, for the others we may have opened.  Of an ancestor's what it reads, for who
+    feeds a shell is how one comes, and not who takes the output that it inherited; a shell puts its own
+    elsewhere while it starts a command.  Not the standard input that cron gives, which is cut, nor the output that it
     reads itself; a log has a name, and we none.
     """
     mine = [(os.getpid(), fd) for fd in STANDARD]
-    theirs = [(pid, fd) for pid in above for fd in _descriptors(pid)]
+    theirs = [(pid, fd) for pid in above for fd in _descriptors(pid) if "r" in ways(f"/proc/{pid}/fdinfo/{fd}")]
     return [(pid, fd) for pid, fd in mine + theirs if _may_lead_out(pid, fd, above, sockets)]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..errors import Error
 from ..model.addresses import unpack
 from ..model.rows import LPORT, RADDR, RPORT, packed_addr
+from ..system import procfs
 from . import logins
 from .login_services import is_login_service
 from .other_ways import come_by_streams
@@ -21,6 +22,8 @@ class Recognition:
         self.known: bool | None = None
         #: '198.51.100.9:50122 -> :22', each connection that carries the session
         self.connections: list[str] = []
+        #: who has, on this host, what the caller may have come by, where no login service above him tells more
+        self.holders: list[str] = []
         #: something on this host hands them on, and cannot be told
         self.relayed = False
 
@@ -29,6 +32,8 @@ class Recognition:
             return "carrier unknown: every connection may be on your way in, and is protected"
         if self.connections:
             return "you are " + ", ".join(self.connections)
+        if self.holders:
+            return f"you may have come by what {' and '.join(self.holders)} has, and that is protected"
         if self.known is None:
             return "no login stands behind this process"
         return "carrier unknown: every connection of login services is protected"
@@ -43,6 +48,7 @@ def recognise() -> Recognition:
         follow_everywhere(session)
         rows = came_by(session, is_login_service)
         come_by_streams(session, known=bool(rows or logins.named_alive(session)))
+        pids = {session.holders[inode][0] for inode, _ in session.held()}
     except (Error, OSError):
         found.known = False  # then nothing can be dropped either
         return found
@@ -54,6 +60,8 @@ def recognise() -> Recognition:
         found.known = True
     elif logins.may_be_ours(session):
         found.known = False
+    elif pids:
+        found.known, found.holders = False, [procfs.named(pid) for pid in sorted(pids)]
     return found
 
 

@@ -225,8 +225,10 @@ def test_a_shell_that_nc_feeds(holder, tmp_path, shell, given):
         os.mkfifo(fifo)
     with programs(("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", SHELLS[shell].format(place=tmp_path, way=way)), port=way):
         client.call("connect", ("127.0.0.1", way))
-        client.call("send", f"{told(f'{DROP} {given}', said)}\necho alive\n".encode())
+        client.call("send", f"{COMMAND} check {given} > {tmp_path}/check; {told(f'{DROP} {given}', said)}\necho alive\n".encode())
         until(said.exists, "the command", 30)
+        told_way = re.search(r"^session +(.*)", (tmp_path / "check").read_text(), re.MULTILINE).group(1)
+        assert re.match("you may have come by what (pid .* and )?pid [0-9]+ nc .*has, and that is protected", told_way), told_way
         assert f"127.0.0.1 {way} 127.0.0.1 {client.name()[1]}: protected (held by pid" in said.read_text(), said.read_text()
         assert client.call("recv", 100) == b"alive\n" and pair.state() is None
         client.close()
