@@ -14,13 +14,14 @@ import os
 from ..model.rows import INODE, ends_of
 from ..system import kernel, procfs
 from ..system.holders import scan
-from ..system.relays import Relays
+from ..system.relays import BOTH, Relays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
+    from ..system.relays import Way
     from .session import OwnSession
 
 #: processes that a chain of relays has at most; what has more is no chain, and nothing is certain then
@@ -62,21 +63,33 @@ def _leave_loops(own: OwnSession, pid: int, relays: Relays, ends: set[int]) -> N
 
 def add(own: OwnSession, pids: set[int], relays: Relays, listening: AbstractSet[int] = frozenset()) -> None:
     """Note these processes, and those from which something comes to them by other ways than TCP.  listening: inodes of TCP's."""
-    todo = [(pid, True) for pid in sorted(pids)]
+    follow(own, {(pid, BOTH) for pid in pids}, relays, listening)
+
+
+def follow(own: OwnSession, ends: set[Way], relays: Relays, listening: AbstractSet[int] = frozenset()) -> None:
+    """The same from what leads further of each.
+
+    Who reads what we write, "w", hands it on by what it writes itself, and nothing comes to us from
+    others that write to it; likewise "r".
+    """
+    todo = [(pid, True, way) for pid, way in sorted(ends)]
     seen: set[int] = {os.getpid()}  # a program may drop what it holds itself
+    done: set[tuple[int, str]] = set()
     while todo:
-        pid, inner = todo.pop()
-        if pid in seen:
+        pid, inner, way = todo.pop()
+        if pid == os.getpid() or not done.isdisjoint([(pid, way), (pid, BOTH)]):
             continue
         seen.add(pid)
+        done.add((pid, way))
         unreadable = len(own.unreadable)
         own.add_carrier(pid)
-        found = relays.partners(pid, inner=inner)
-        near, kinds = found.came | found.shown, {"came"}
+        found = relays.partners(pid, inner=inner, way=way)
+        todo += [(one, False, BOTH) for one in found.came | found.shown]
+        kinds = {"came"}
         if pid not in own.above:  # who has started a carrier has pipes to many others that it has started
-            near |= found.beside | {one for one in found.asked - seen if _has_tcp(own, one)}
+            todo += [(one, False, way) for one, way in found.beside_by_way]
+            todo += [(one, False, BOTH) for one in found.asked - seen if _has_tcp(own, one)]
             kinds = {"came", "beside", "asked"}
-        todo += [(one, False) for one in near]
         if found.hidden & kinds or len(own.unreadable) > unreadable or found.unknown - listening - _tcp_of(own, pid):
             own.relay_unseen = f"what hands your connection on to {procfs.named(pid)}, on this host, cannot be seen"
         if len(seen) > MOST:

@@ -13,7 +13,7 @@ import os
 from ..errors import Error
 from ..system import kernel, procfs
 from ..system.lookups import Lookups
-from ..system.relays import Relays, may_be_fifo, ways
+from ..system.relays import BOTH, Relays, may_be_fifo, ways_of
 from . import carriers, logins
 from .login_services import is_login_service
 from .session import SERVERS, STANDARD, ancestors, follow_mirrors, line_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from ..system.netns import Namespace
-    from ..system.relays import Partners
+    from ..system.relays import Partners, Way
     from .session import OwnSession
 
 
@@ -50,21 +50,21 @@ def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     came = {one for each in found for one in each.came | each.shown}
     beside, siblings = _beside([(pid, relays.partners(pid, inner=False, only=(fd,))) for pid, fd in given], above)
     hidden = any("came" in each.hidden for each in found)
-    return _add(own, came | beside, siblings - beside, relays, hidden=hidden)
+    return _add(own, {(pid, BOTH) for pid in came} | beside, siblings - beside, relays, hidden=hidden)
 
 
-def _add(own: OwnSession, pids: set[int], siblings: set[int], relays: Relays, *, hidden: bool) -> list[Namespace]:
+def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *, hidden: bool) -> list[Namespace]:
     """Note these, and what carries them.
 
     siblings: who only shares a pipe with us may have something to tell us, as a database's client has: what it holds is noted, no more.
     """
     untold, relay = logins.may_be_ours(own), own.relay_unseen
-    carriers.add(own, pids, relays)
+    carriers.follow(own, ends, relays)
     places = []
-    if pids - own.line:
+    if {pid for pid, _ in ends} - own.line:
         follow_mirrors(own, [Lookups()])
         places = follow_everywhere(own)
-    carriers.add(own, siblings, relays)
+    carriers.follow(own, siblings, relays)
     if hidden:
         own.carrier_unseen = "who has connected to a process above this one by a UNIX socket cannot be seen"
     if untold and not relay and own.relay_unseen:  # no worse than to have found none of them
@@ -89,18 +89,18 @@ def _name(pid: int) -> str:
         return ""  # it has ended
 
 
-def _beside(found: Iterable[tuple[int, Partners]], above: Iterable[int]) -> tuple[set[int], set[int]]:
+def _beside(found: Iterable[tuple[int, Partners]], above: Iterable[int]) -> tuple[set[Way], set[Way]]:
     """Who has the other ends of these streams and was not started by whose they are.
 
     Those from outside and those of a login service, and then those that are children of our ancestors as well.
     """
-    outside: set[int] = set()
-    within: set[int] = set()
+    outside: set[Way] = set()
+    within: set[Way] = set()
     for pid, each in found:
-        for one in each.beside | each.came | each.shown:
+        for one, way in each.beside_by_way | {(one, BOTH) for one in each.came | each.shown}:
             line = set(line_of(one))
             if pid not in line:
-                (within if line.intersection(above) and not is_login_service(_name(pid)) else outside).add(one)
+                (within if line.intersection(above) and not is_login_service(_name(pid)) else outside).add((one, way))
     return outside, within
 
 
@@ -113,7 +113,7 @@ def _given(above: list[int], sockets: AbstractSet[int]) -> list[tuple[int, int]]
     reads itself; a log has a name, and we none.
     """
     mine = [(os.getpid(), fd) for fd in STANDARD]
-    theirs = [(pid, fd) for pid in above for fd in _descriptors(pid) if "r" in ways(f"/proc/{pid}/fdinfo/{fd}")]
+    theirs = [(pid, fd) for pid in above for fd in _descriptors(pid) if "r" in ways_of(f"/proc/{pid}/fdinfo/{fd}")]
     return [(pid, fd) for pid, fd in mine + theirs if _may_lead_out(pid, fd, above, sockets)]
 
 
@@ -139,10 +139,10 @@ def _may_lead_out(pid: int, fd: int, above: Iterable[int], sockets: AbstractSet[
 
 def _is_at_the_other_end(above: Iterable[int], pid: int, fd: int, pipe: str) -> bool:
     """Is an ancestor at the other end of this pipe?"""
-    mine = ways(f"/proc/{pid}/fdinfo/{fd}")
+    mine = ways_of(f"/proc/{pid}/fdinfo/{fd}")
     for one in above:
         try:
-            if any(link == pipe and ways(fdinfo) != mine for link, fdinfo in procfs.streams_of(one)):
+            if any(link == pipe and ways_of(fdinfo) != mine for link, fdinfo in procfs.streams_of(one)):
                 return True
         except OSError:
             continue  # it has ended, or may not be read

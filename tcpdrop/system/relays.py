@@ -17,28 +17,45 @@ if TYPE_CHECKING:
 
     #: a process, and the fdinfo of one of its descriptors
     End = tuple[int, str]
+    #: a process, and of its pipes those that lead further: what it reads, "r", what it writes, "w", or BOTH
+    Way = tuple[int, str]
 
 #: files that everybody has open at both ends, and over which nothing comes
 _NO_FIFOS = ("/dev/", "/run/systemd/", "/memfd:", "/proc/", "/sys/")
 
 
+#: reading and writing
+BOTH = "rw"
+
+
 class Partners:
     """Who has the other ends of what a process holds.
 
-    beside: of a pipe, a FIFO, a pair; also who is at a terminal that this one shows it.  shown: who shows it a terminal.
+    givers, takers: who writes what it reads by a pipe or a FIFO, and who reads what it writes.
+    paired: of a pair of sockets; also who is at a terminal that this one shows it.  shown: who shows it a terminal.
     came: who has connected to it by a UNIX socket.  asked: to whom it has connected itself.
     unknown: inodes of sockets that may be UNIX sockets.  hidden: of which of these nobody was seen to have another end.
     """
 
-    __slots__ = ("asked", "beside", "came", "hidden", "shown", "unknown")
+    __slots__ = ("asked", "came", "givers", "hidden", "paired", "shown", "takers", "unknown")
 
     def __init__(self) -> None:
-        self.beside: set[int] = set()
+        self.givers: set[int] = set()
+        self.takers: set[int] = set()
+        self.paired: set[int] = set()
         self.shown: set[int] = set()
         self.came: set[int] = set()
         self.asked: set[int] = set()
         self.unknown: set[int] = set()
         self.hidden: set[str] = set()
+
+    @property
+    def beside(self) -> set[int]:
+        return self.givers | self.takers | self.paired
+
+    @property
+    def beside_by_way(self) -> set[Way]:
+        return {(one, "r") for one in self.givers} | {(one, "w") for one in self.takers} | {(one, BOTH) for one in self.paired}
 
 
 class Relays:
@@ -74,8 +91,11 @@ class Relays:
         except OSError:
             self._blind = True
 
-    def partners(self, pid: int, *, inner: bool, only: Container[int] | None = None) -> Partners:
-        """inner: also those at a terminal that this process shows them.  only: of these descriptors."""
+    def partners(self, pid: int, *, inner: bool, only: Container[int] | None = None, way: str = BOTH) -> Partners:
+        """inner: also those at a terminal that this process shows them.  only: of these descriptors.
+
+        way: of pipes and FIFOs those that it reads, "r", or writes, "w".
+        """
         found = Partners()
         for name, fdinfo in self._held.get(pid, ()):
             if only is not None and int(fdinfo.rpartition("/")[2]) not in only:
@@ -86,15 +106,26 @@ class Relays:
             elif kind == "slave":
                 found.shown.update(self._who(f"master:{number}"))
             elif kind == "master":
-                found.beside.update(self._who(f"slave:{number}") if inner else ())
+                found.paired.update(self._who(f"slave:{number}") if inner else ())
             else:
-                others = {one for one, other in self._ends[name] if _are_opposite(fdinfo, other, fifo=kind == "fifo")}
-                found.beside |= others
-                if not others and kind == "pipe" and self._blind and not _is_cut(int(number), fdinfo):
-                    found.hidden.add("beside")
-        for some in (found.beside, found.shown, found.came, found.asked):
+                self._by_pipe(name, fdinfo, way, found)
+        for some in (found.givers, found.takers, found.paired, found.shown, found.came, found.asked):
             some.discard(pid)
         return found
+
+    def _by_pipe(self, name: str, fdinfo: str, way: str, found: Partners) -> None:
+        kind, _, number = name.partition(":")
+        mine = set(way).intersection(ways_of(fdinfo))
+        some = False
+        for pid, other in self._ends[name] if mine else ():
+            theirs = ways_of(other)
+            gives, takes = "r" in mine and "w" in theirs, "w" in mine and "r" in theirs
+            if (gives or takes) and (kind == "pipe" or (_field(other, "pos") == "0" and _is_fifo(fdinfo))):
+                some = True
+                found.givers.update([pid] if gives else ())
+                found.takers.update([pid] if takes else ())
+        if mine and not some and kind == "pipe" and self._blind and not _is_cut(int(number), fdinfo):
+            found.hidden.add("beside")
 
     def sockets_of(self, pid: int) -> set[int]:
         """The inodes of all its sockets."""
@@ -112,10 +143,10 @@ class Relays:
             return
         others = set(self._who(f"socket:{peer}"))
         # What was accepted has its listener's name, who connects mostly has none, and a pair has none.
-        kind = "came" if named else "asked" if self._unix.get(peer, (0, False))[1] else "beside"
+        kind = "came" if named else "asked" if self._unix.get(peer, (0, False))[1] else "paired"
         getattr(found, kind).update(others)
         if not others:
-            found.hidden.add(kind)
+            found.hidden.add("beside" if kind == "paired" else kind)
 
 
 def _name_of(link: str, fdinfo: str) -> str:
@@ -141,14 +172,6 @@ def _is_cut(inode: int, fdinfo: str) -> bool:
     return not thread and kernel.pipe_is_cut(int(pid), int(number), inode)
 
 
-def _are_opposite(one: str, other: str, *, fifo: bool) -> bool:
-    """Does one write what the other reads?"""
-    mine, theirs = ways(one), ways(other)
-    if not (("r" in mine and "w" in theirs) or ("w" in mine and "r" in theirs)):
-        return False
-    return not fifo or (_field(other, "pos") == "0" and _is_fifo(one))
-
-
 def may_be_fifo(link: str, fdinfo: str) -> bool:
     """Is this descriptor, by its link, a FIFO's?"""
     return _name_of(link, fdinfo).startswith("fifo:") and _is_fifo(fdinfo)
@@ -159,7 +182,7 @@ def _is_fifo(fdinfo: str) -> bool:
     return _field(fdinfo, "pos") == "0" and procfs.is_fifo(fdinfo.replace("/fdinfo/", "/fd/"))
 
 
-def ways(fdinfo: str) -> str:
+def ways_of(fdinfo: str) -> str:
     """ "r", "w" or both: for what a descriptor was opened."""
     flags = _field(fdinfo, "flags")
-    return ("r", "w", "rw", "")[int(flags, 8) & 3] if flags else "rw"  # as far as can be told
+    return ("r", "w", BOTH, "")[int(flags, 8) & 3] if flags else BOTH  # as far as can be told

@@ -287,6 +287,19 @@ def test_a_daemon_that_asks_another_for(server, login, holder, tmp_path, what): 
     far.stop()
 
 
+def test_who_writes_to_the_pipe_that_we_write_to_is_not_spared(holder, tmp_path):
+    """As in `make check 2>&1 | tee log`: the program under test, its dropper and tee share a pipe, and nobody comes over that."""
+    out, port = tmp_path / "out", free_port()
+    other = holder.pair()
+    serve = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])))"
+    serve += "; c = socket.create_connection(s.getsockname()); a = s.accept(); time.sleep(20)"
+    job = f"{sys.executable} -c {shlex.quote(serve)} {port} & sleep 1; {DROP.replace('--all', f'lport {port}')} < /dev/null; kill $!"
+    line = f"env -i PATH={os.environ['PATH']} sh -c {shlex.quote(job)} 2>&1 | cat > {out}"
+    subprocess.run(["setsid", "-w", "sh", "-c", line], stdin=subprocess.DEVNULL, cwd="/", timeout=60, check=True)
+    assert f"127.0.0.1 {port} 127.0.0.1 " in out.read_text() and ": dropped" in out.read_text(), out.read_text()
+    assert other.alive()
+
+
 # ---- a server that was started in one login, and to which another is attached
 
 
