@@ -341,7 +341,10 @@ def test_all_spares_sockets_that_no_process_holds(holder):
         ends = f"{name[0]} {name[1]} {peer.name()[0]} {peer.name()[1]}"
         done = tcpdrop("drop", "--all", "--yes", "--protect", f"lport {peer.name()[1]} rport 1")
         assert done.status == 0
-        assert f"{ends}: protected (no process holds it: the kernel's own, like NFS or iSCSI; name it to drop it)" in done.err
+        why = "no process holds it: the kernel's own"
+        if holders.scan({1}).unread:  # in a container of a kind, not even root may look at PID 1
+            why = "no process that can be seen holds it: it may be the kernel's own"
+        assert f"{ends}: protected ({why}, like NFS or iSCSI; name it to drop it)" in done.err
         assert ordinary.state() is None
         # Its mirror has a holder and was dropped with the rest, or it was spared: what counts is this end.
         done = tcpdrop("drop", "--yes", f"lport {name[1]}")
