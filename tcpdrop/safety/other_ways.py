@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..system.relays import Partners, Way
     from .session import OwnSession
 
+_UNSEEN = "who has connected to a process above this one by a UNIX socket cannot be seen"
+
 
 def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     """Note who is at the other end of such a stream, and what carries him.  The namespaces in which that was looked for.
@@ -40,8 +42,8 @@ def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
         sockets = kernel.unix_sockets()
     except NotSupported:  # a kernel without unix_diag
         sockets = []
-    except Error as error:
-        own.carrier_unseen = f"who has connected to a process above this one by a UNIX socket cannot be told: {error}"
+    except Error:
+        own.carrier_unseen = _UNSEEN
         return []
     named = {inode for inode, _, has_name in sockets if has_name}
     above = [pid for pid in ancestors() if pid != 1]
@@ -72,7 +74,7 @@ def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *,
         places = follow_everywhere(own)
     carriers.follow(own, siblings, relays)
     if hidden:
-        own.carrier_unseen = "who has connected to a process above this one by a UNIX socket cannot be seen"
+        own.carrier_unseen = _UNSEEN
     return places
 
 
