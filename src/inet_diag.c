@@ -192,7 +192,8 @@ td_put_destroy(void *buf, uint32_t seq, const struct td_row *row, int ack)
  * then, as a FIN does, and the SYN that answers one never does: tcp_ack().  It is
  * not told while data is under way, where sending failed in this host, nor where
  * a FIN may be acknowledged since the state was read: tcp_get_info() reads that
- * first, and the counters under the socket's lock.
+ * first, and the counters under the socket's lock.  What no look shows: bytes
+ * counted as sent again that the kernel then had no memory to send.
  */
 static int
 has_opened(const unsigned char *p)

@@ -6,14 +6,16 @@
 #   tools/big_endian.sh SITE [PYTEST ARGS...]
 #
 # SITE has setuptools, pytest and what it loads: files of Python alone, for any
-# machine.  First on Linux's own backend, then on that of SunOS and its simulator.
+# machine.  First on Linux's own backend, then on that of SunOS and its simulator;
+# BACKENDS=linux chooses.
 set -eu
 site=$1
 shift
 tree=$PWD
 python3 -c 'import sys; print(sys.byteorder, sys.version); sys.exit(sys.byteorder != "big")'
 
-for backend in linux sunos-sim; do
+status=0
+for backend in ${BACKENDS-linux sunos-sim}; do
 	echo "== $backend"
 	mkdir "/run/$backend"
 	cp -R setup.py pyproject.toml README.md LICENSE src tcpdrop bin docs integrations tests benchmarks "/run/$backend"
@@ -24,7 +26,11 @@ for backend in linux sunos-sim; do
 	sites=$(python3 -c 'import site; print(site.getsitepackages()[0])')
 	mkdir -p "$sites"
 	echo "$PWD/lib" >"$sites/tcpdrop.pth"
+	scripts=$(python3 -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
+	mkdir -p "$scripts"
+	ln -sf "$PWD/lib/bin/tcpdrop" "$scripts/tcpdrop"
 	# What hypothesis takes for slow is this machine.
-	PYTHONPATH=$PWD/lib:$site python3 -m pytest -q --hypothesis-profile=ci "$@"
+	PYTHONPATH=$PWD/lib:$site python3 -m pytest -q --hypothesis-profile=ci "$@" || status=$?
 	cd "$tree"
 done
+exit $status

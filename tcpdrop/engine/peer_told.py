@@ -64,7 +64,7 @@ class Peers:
     mirrors: see mirrors_of().
     """
 
-    def __init__(self, batch: Batch, numbers: Sequence[int], ways: Mapping[int, Way], mirrors: AbstractSet[Ends]) -> None:
+    def __init__(self, batch: Batch, numbers: Sequence[int], ways: Mapping[int, Way], mirrors: AbstractSet[Ends] = frozenset()) -> None:
         self._batch = batch
         self._numbers = numbers
         self._ways = ways

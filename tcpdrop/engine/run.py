@@ -183,7 +183,7 @@ class Run:
             outcomes.note([number for number in victims if _identity(outcomes.batch[number]) in self._waiting], DESTROYED)
         numbers = outcomes.numbers(WOULD_DROP)
         batch = outcomes.batch.choose(numbers)
-        if not dry_run:
+        if not dry_run and self.pace.rate is None:  # with a rate the last ones are dropped long after
             outcomes.look_for_mirrors(numbers)
         try:
             try:

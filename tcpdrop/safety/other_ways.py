@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Error
-from ..system import kernel, procfs
+from ..errors import Error, NotSupported
+from ..system import kernel, platform, procfs
 from ..system.lookups import Lookups
 from ..system.relays import BOTH, Relays, may_be_fifo, ways_of
-from . import carriers, logins
+from . import carriers
 from .login_services import is_login_service
 from .session import SERVERS, STANDARD, ancestors, follow_mirrors, line_of
 from .ways_in import follow_everywhere
@@ -28,28 +28,37 @@ if TYPE_CHECKING:
     from ..system.relays import Partners, Way
     from .session import OwnSession
 
+_UNSEEN = "who has connected to a process above this one by a UNIX socket cannot be seen"
+
 
 def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     """Note who is at the other end of such a stream, and what carries him.  The namespaces in which that was looked for.
 
     known: a login service above us is how we came.  Then only a server below that, which others may be attached to, leads further.
     """
+    if not platform.NETNS:
+        return []  # a system on which none of this shows
     try:
         sockets = kernel.unix_sockets()
+    except NotSupported:  # a kernel without unix_diag
+        sockets = []
     except Error:
-        return []  # as on a system where they do not show: then nothing says so
+        own.carrier_unseen = _UNSEEN
+        return []
     named = {inode for inode, _, has_name in sockets if has_name}
     above = [pid for pid in ancestors() if pid != 1]
     served = {pid for inode, (pid, _) in own.holders.items() if inode in named}
     servers = [pid for pid in (_below_login(above) if known else above) if pid in served or _name(pid) in SERVERS]
-    given = [] if known else _given(above, {inode for inode, peer, _ in sockets if inode in named or peer not in named})
+    given = {} if known else _given(above, {inode for inode, peer, _ in sockets if inode in named or peer not in named})
     if not (servers or given):
         return []
     relays = Relays([None])
     found = [relays.partners(pid, inner=False) for pid in (servers if known else above)]
     came = {one for each in found for one in each.came | each.shown}
-    beside, siblings = _beside([(pid, relays.partners(pid, inner=False, only=(fd,))) for pid, fd in given], above)
+    beside, siblings = _beside([(pid, relays.partners(pid, inner=False, only=some)) for pid, some in given.items()], above)
     hidden = any("came" in each.hidden for each in found)
+    if os.getpid() in given:  # and who feeds us
+        hidden |= bool(relays.partners(os.getpid(), inner=False, only=given[os.getpid()], way="r").hidden)
     return _add(own, {(pid, BOTH) for pid in came} | beside, siblings - beside, relays, hidden=hidden)
 
 
@@ -58,7 +67,6 @@ def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *,
 
     siblings: who only shares a pipe with us may have something to tell us, as a database's client has: what it holds is noted, no more.
     """
-    untold, relay = logins.may_be_ours(own), own.relay_unseen
     carriers.follow(own, ends, relays)
     places = []
     if {pid for pid, _ in ends} - own.line:
@@ -66,9 +74,7 @@ def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *,
         places = follow_everywhere(own)
     carriers.follow(own, siblings, relays)
     if hidden:
-        own.carrier_unseen = "who has connected to a process above this one by a UNIX socket cannot be seen"
-    if untold and not relay and own.relay_unseen:  # no worse than to have found none of them
-        own.carrier_unseen, own.relay_unseen = own.relay_unseen, ""
+        own.carrier_unseen = _UNSEEN
     return places
 
 
@@ -99,51 +105,67 @@ def _beside(found: Iterable[tuple[int, Partners]], above: Iterable[int]) -> tupl
     for pid, each in found:
         for one, way in each.beside_by_way | {(one, BOTH) for one in each.came | each.shown}:
             line = set(line_of(one))
-            if pid not in line:
+            if pid not in line and one not in above:
                 (within if line.intersection(above) and not is_login_service(_name(pid)) else outside).add((one, way))
     return outside, within
 
 
-def _given(above: list[int], sockets: AbstractSet[int]) -> list[tuple[int, int]]:
-    """At the other end of what somebody may be who is none of us: a process, ourselves or an ancestor, and its descriptor.
+def _given(above: list[int], sockets: AbstractSet[int]) -> dict[int, set[int]]:
+    """At the other end of what somebody may be who is none of us: ourselves and ancestors, and which descriptors.
 
     Of ours the standard streams, for the others we may have opened.  Of an ancestor's what it reads, for who
     feeds a shell is how one comes, and not who takes the output that it inherited; a shell puts its own
     elsewhere while it starts a command.  Not the standard input that cron gives, which is cut, nor the output that it
     reads itself; a log has a name, and we none.
     """
-    mine = [(os.getpid(), fd) for fd in STANDARD]
-    theirs = [(pid, fd) for pid in above for fd in _descriptors(pid) if "r" in ways_of(f"/proc/{pid}/fdinfo/{fd}")]
-    return [(pid, fd) for pid, fd in mine + theirs if _may_lead_out(pid, fd, above, sockets)]
+    us = os.getpid()
+    found = {pid: {fd for fd in _descriptors(pid) if _may_lead_in(pid, fd, sockets)} for pid in [*above, us]}
+    found[us] |= {fd for fd in STANDARD[1:] if fd not in found[us] and _may_lead_out(us, fd, above, sockets)}
+    found[us] &= set(STANDARD)
+    return {pid: some for pid, some in found.items() if some}
 
 
 def _descriptors(pid: int) -> list[int]:
+    if pid == os.getpid():
+        return list(STANDARD)
     try:
         return [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
     except OSError:
         return []  # it has ended, or may not be read: then that is known already
 
 
+def _may_lead_in(pid: int, fd: int, sockets: AbstractSet[int]) -> bool:
+    """Does it read what somebody may write?"""
+    fdinfo = f"/proc/{pid}/fdinfo/{fd}"
+    link = _link(pid, fd)
+    kind, _, number = link.rstrip("]").partition(":[")
+    if kind == "socket":
+        return int(number) in sockets
+    if kind == "pipe":
+        return "r" in ways_of(fdinfo) and not kernel.pipe_is_cut(pid, fd, int(number))
+    return (link.startswith("/dev/pts/") or may_be_fifo(link, fdinfo)) and "r" in ways_of(fdinfo)
+
+
 def _may_lead_out(pid: int, fd: int, above: Iterable[int], sockets: AbstractSet[int]) -> bool:
-    try:
-        link = os.readlink(f"/proc/{pid}/fd/{fd}")
-    except OSError:
-        return False  # it is closed, or may not be read: then that is known already
+    """Does it write what somebody may read who is no ancestor?"""
+    link = _link(pid, fd)
     kind, _, number = link.rstrip("]").partition(":[")
     if kind == "pipe":
-        return not kernel.pipe_is_cut(pid, fd, int(number)) and not _is_at_the_other_end(above, pid, fd, link)
+        return not kernel.pipe_is_cut(pid, fd, int(number)) and not any(_reads(one, link) for one in above)
     if kind == "socket":
         return int(number) in sockets
     return link.startswith("/dev/pts/") or may_be_fifo(link, f"/proc/{pid}/fdinfo/{fd}")
 
 
-def _is_at_the_other_end(above: Iterable[int], pid: int, fd: int, pipe: str) -> bool:
-    """Is an ancestor at the other end of this pipe?"""
-    mine = ways_of(f"/proc/{pid}/fdinfo/{fd}")
-    for one in above:
-        try:
-            if any(link == pipe and ways_of(fdinfo) != mine for link, fdinfo in procfs.streams_of(one)):
-                return True
-        except OSError:
-            continue  # it has ended, or may not be read
-    return False
+def _link(pid: int, fd: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}")
+    except OSError:
+        return ""  # it is closed, or may not be read: then that is known already
+
+
+def _reads(pid: int, pipe: str) -> bool:
+    try:
+        return any(link == pipe and "r" in ways_of(fdinfo) for link, fdinfo in procfs.streams_of(pid))
+    except OSError:
+        return False  # it has ended, or may not be read

@@ -173,8 +173,8 @@ def _is_cut(inode: int, fdinfo: str) -> bool:
 
 
 def may_be_fifo(link: str, fdinfo: str) -> bool:
-    """Is this descriptor, by its link, a FIFO's?"""
-    return _name_of(link, fdinfo).startswith("fifo:") and _is_fifo(fdinfo)
+    """By its link alone, which does not touch the file."""
+    return _name_of(link, fdinfo).startswith("fifo:") and _field(fdinfo, "pos") == "0"
 
 
 def _is_fifo(fdinfo: str) -> bool:

@@ -40,7 +40,7 @@ def unit_name(text: str) -> str:
             instead = f"name the service, like {text[: -len(suffix)]}.service"
             raise ValueError(f"'{printable(text)}' never matches: a {suffix[1:]} has no processes; {printable(instead)}")
     name = text if text.endswith(SUFFIXES) or is_pattern(text) else text + ".service"
-    stem, at, rest = name.rpartition("@")
+    stem, at, rest = name.partition("@")
     if at and rest in SUFFIXES:
         instead = f"name one that is made of it, or all, {stem}@*{rest}"
         raise ValueError(f"'{printable(text)}' never matches: a template has no processes; {printable(instead)}")

@@ -151,9 +151,11 @@ def test_what_was_accepted_is_never_told_to_be_out(made, size):
 
     def send(end):
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while not stop.is_set():
-            end.sendall(bytes(size))
-        end.shutdown(socket.SHUT_WR)
+        try:
+            while not stop.is_set():
+                end.sendall(bytes(size))
+        finally:
+            end.shutdown(socket.SHUT_WR)
 
     def take(end):
         while end.recv(1 << 16):

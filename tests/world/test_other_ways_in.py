@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from support import procnet
-from support.command import COMMAND
+from support.command import COMMAND, needs
 from support.holder import Holder
 from support.servers import find, free_port
 from support.sshd import OWN_RUN, SshLogin, by, does, login, server  # noqa: F401 - fixtures
@@ -23,6 +23,14 @@ pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="login
 
 DROP = f"{COMMAND} drop --no-syslog --all --yes"
 BARE = "env -i LC_ALL=C.UTF-8 TERM=xterm SHELL=/bin/sh"
+
+
+@pytest.fixture
+def elsewhere():
+    """Another process that holds connections."""
+    one = Holder()
+    yield one
+    one.stop()
 
 
 def told(command, out):
@@ -175,9 +183,9 @@ def test_a_command_that_keeps_nothing_of_its_login_but_its_output(server, login,
 
 
 @pytest.mark.parametrize("words", ["drop --all --yes", "drop --yes rport {port}", "127.0.0.1 {way} 127.0.0.1 {port}"])
-def test_a_command_that_inetd_starts_does_not_cut_who_asked(holder, words):
+def test_a_command_that_inetd_starts_does_not_cut_who_asked(holder, elsewhere, words):
     """Its own standard streams are the connection: those it was given, and has not opened."""
-    way, other = free_port(), Holder()
+    way, other = free_port(), elsewhere
     pair = other.pair()
     client = holder.socket()  # of a process that is none of the command's line, and holds no pair either
     client.call("bind", ("127.0.0.1", 0))
@@ -190,7 +198,6 @@ def test_a_command_that_inetd_starts_does_not_cut_who_asked(holder, words):
         client.close()
     assert f"127.0.0.1 {way} 127.0.0.1 {port}: protected (held by pid" in said, said
     assert (pair.state() is None) == ("--all" in words), said
-    other.stop()
 
 
 def test_who_shares_a_pipe_with_us_is_spared_and_not_whom_he_asks(holder, tmp_path):
@@ -207,32 +214,42 @@ def test_who_shares_a_pipe_with_us_is_spared_and_not_whom_he_asks(holder, tmp_pa
     assert pair.state() is None, said
 
 
+#: what starts the shell could write to it, too, and keeps that
+KEEPS = """
+import os, subprocess, sys
+reads, writes = os.pipe()
+subprocess.Popen(["nc", "-l", "127.0.0.1", sys.argv[1]], stdin=os.open(sys.argv[2], os.O_RDWR), stdout=writes)
+subprocess.run(["sh"], stdin=reads, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+"""
+
 #: a shell without a terminal that talks to whoever connects to nc, in one pipeline and apart from it
 SHELLS = {
     "a pipeline": "cat {place}/in | sh 2>&1 | nc -l 127.0.0.1 {way} > {place}/in",
+    "an ancestor has the pipe as well": "{python} -c '{keeps}' {way} {place}/out",
     "detached": "setsid -f sh -c 'exec sh < {place}/in > {place}/out 2>&1'; exec nc -l 127.0.0.1 {way} > {place}/in < {place}/out",
 }
 
 
 @pytest.mark.parametrize("given", ["", "< /dev/null"], ids=["its own", "nothing"])
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_that_nc_feeds(holder, tmp_path, shell, given):
+def test_a_shell_that_nc_feeds(holder, elsewhere, tmp_path, shell, given):
     """The command below it may have been given nothing: the shell has the pipe."""
     find("nc")
-    way, said, other, fifos = free_port(), tmp_path / "said", Holder(), [tmp_path / "in", tmp_path / "out"]
+    way, said, other, fifos = free_port(), tmp_path / "said", elsewhere, [tmp_path / "in", tmp_path / "out"]
     pair, client = other.pair(), holder.socket()
+    script = SHELLS[shell].format(place=tmp_path, way=way, python=sys.executable, keeps=KEEPS.replace("'", '"'))
+    answer = f"echo alive > {fifos[1]}" if "ancestor" in shell else "echo alive"
     for fifo in fifos:
         os.mkfifo(fifo)
-    with programs(("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", SHELLS[shell].format(place=tmp_path, way=way)), port=way):
+    with programs(("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", script), port=way):
         client.call("connect", ("127.0.0.1", way))
-        client.call("send", f"{COMMAND} check {given} > {tmp_path}/check; {told(f'{DROP} {given}', said)}\necho alive\n".encode())
+        client.call("send", f"{COMMAND} check {given} > {tmp_path}/check; {told(f'{DROP} {given}', said)}\n{answer}\n".encode())
         until(said.exists, "the command", 30)
         told_way = re.search(r"^session +(.*)", (tmp_path / "check").read_text(), re.MULTILINE).group(1)
         assert re.match("you may have come by what (pid .* and )?pid [0-9]+ nc .*has, and that is protected", told_way), told_way
         assert f"127.0.0.1 {way} 127.0.0.1 {client.name()[1]}: protected (held by pid" in said.read_text(), said.read_text()
         assert client.call("recv", 100) == b"alive\n" and pair.state() is None
         client.close()
-    other.stop()
 
 
 #: a daemon accepts, and asks another by a UNIX socket for a shell, as a kubelet does, or for its terminal, as machinectl(1)
@@ -242,7 +259,7 @@ way, path, hands_over = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "its termi
 def relay(one, other):
     while True:
         for fd in select.select([one, other], [], [])[0]:
-            os.write(other if fd == one else one, os.read(fd, 65536))
+            os.write(other if fd == one else one, os.read(fd, 65536) or os._exit(0))
 daemon = os.fork()
 unix = socket.socket(socket.AF_UNIX)
 if daemon:
@@ -274,9 +291,9 @@ os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize("what", ["a shell", "its terminal"])
-def test_a_daemon_that_asks_another_for(server, login, holder, tmp_path, what):  # noqa: F811
+def test_a_daemon_that_asks_another_for(server, login, holder, elsewhere, tmp_path, what):  # noqa: F811
     """Neither has a name that is known, and somebody is logged in as usual: to spare him is not enough."""
-    way, said, far = free_port(), tmp_path / "said", Holder()
+    way, said, far = free_port(), tmp_path / "said", elsewhere
     other, pair, client = login(), holder.pair(), far.socket()
     with programs(("env", "-i", f"PATH={os.environ['PATH']}", sys.executable, "-c", DAEMONS, way, tmp_path / "unix", what), port=way):
         client.call("connect", ("127.0.0.1", way))
@@ -284,7 +301,22 @@ def test_a_daemon_that_asks_another_for(server, login, holder, tmp_path, what): 
         until(said.exists, "the command", 30)
         assert f"127.0.0.1 {way} 127.0.0.1 {client.name()[1]}: protected (held by pid" in said.read_text(), said.read_text()
         assert client.errno("send", b"x") == 0 and other.alive() and pair.state() is None
-    far.stop()
+
+
+def test_who_feeds_us_from_outside_our_pid_namespace(server, login, tmp_path):  # noqa: F811
+    """As `ssh host docker run -i`: the first process in there has no ancestor, and only its standard input leads on."""
+    needs("unshare", "--pid", "--fork", "--mount-proc", "true")
+    one, out = login(), tmp_path / "out"
+    job = f"{told(f'env -i {DROP} lport {server.port}'.replace('--all ', ''), out)}; :"
+    reads, writes = os.pipe()
+    try:
+        words = ("unshare", "--pid", "--fork", "--mount-proc", "setsid", "sh", "-c", job)
+        subprocess.run(words, stdin=reads, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", timeout=60, check=True)
+    finally:
+        os.close(reads)
+        os.close(writes)
+    said = out.read_text()
+    assert one.alive() and "cannot tell which connection carries your session" in said, said
 
 
 def test_who_writes_to_the_pipe_that_we_write_to_is_not_spared(holder, tmp_path):
@@ -293,7 +325,8 @@ def test_who_writes_to_the_pipe_that_we_write_to_is_not_spared(holder, tmp_path)
     other = holder.pair()
     serve = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])))"
     serve += "; c = socket.create_connection(s.getsockname()); a = s.accept(); time.sleep(20)"
-    job = f"{sys.executable} -c {shlex.quote(serve)} {port} & sleep 1; {DROP.replace('--all', f'lport {port}')} < /dev/null; kill $!"
+    ready = f"until ss -Htn sport = :{port} | grep -q .; do sleep 0.1; done"
+    job = f"{sys.executable} -c {shlex.quote(serve)} {port} & {ready}; {DROP.replace('--all', f'lport {port}')} < /dev/null; kill $!"
     line = f"env -i PATH={os.environ['PATH']} sh -c {shlex.quote(job)} 2>&1 | cat > {out}"
     subprocess.run(["setsid", "-w", "sh", "-c", line], stdin=subprocess.DEVNULL, cwd="/", timeout=60, check=True)
     assert f"127.0.0.1 {port} 127.0.0.1 " in out.read_text() and ": dropped" in out.read_text(), out.read_text()

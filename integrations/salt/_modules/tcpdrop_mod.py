@@ -383,7 +383,10 @@ def _find(tcpdrop, filter, kwargs, **how):
 
 def _absent(tcpdrop, filter, kwargs):
     """Nothing matched: is that a name that nothing has?"""
-    names = tcpdrop.absent_names(_filter(tcpdrop, "filter", filter), **_selection(kwargs))
+    try:
+        names = tcpdrop.absent_names(_filter(tcpdrop, "filter", filter), **_selection(kwargs))
+    except OSError as error:  # a hint that cannot be had is no failure
+        return [str(error)]
     return ["a name that nothing has: {}".format(clause) for clause in names]
 
 

@@ -97,7 +97,12 @@ def filter_of(module, tcpdrop, name, text):
 
 def warn_of_absent(module, tcpdrop, chosen):
     """Nothing matched: is that a name that nothing has?"""
-    for clause in tcpdrop.absent_names(chosen, **selection(module)):
+    try:
+        names = tcpdrop.absent_names(chosen, **selection(module))
+    except OSError as error:  # a hint that cannot be had is no failure
+        module.warn(str(error))
+        return
+    for clause in names:
         module.warn("a name that nothing has: %s" % clause)
 
 
