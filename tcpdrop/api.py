@@ -15,7 +15,7 @@ from .model.connection import Connection
 from .model.order import arrange, check
 from .model.table import Connections, batch_of
 from .safety.guard import guard_for
-from .system.interface_names import InterfaceNames
+from .system.lookups import InterfaceNames
 from .system.netns import Namespace, check_where, identity, namespaces, scopes_of
 from .system.sunos_zones import check_visible
 

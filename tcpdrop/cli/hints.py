@@ -8,7 +8,7 @@ from ..filters.breadth import matches_none
 from ..filters.nodes import LISTENERS, OWNERS, PIDS
 from ..model.addresses import printable
 from ..system import netns
-from ..system.interface_names import InterfaceNames
+from ..system.lookups import InterfaceNames
 from ..system.netns import scopes_of
 from .elsewhere import NETNS, ZONE, elsewhere
 from .options import Parsed

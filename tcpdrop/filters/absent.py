@@ -14,7 +14,7 @@ from .sockets import Dev
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..system.interface_names import InterfaceNames
+    from ..system.lookups import InterfaceNames
     from .filter import Filter
     from .nodes import Node
 

@@ -8,8 +8,8 @@ import stat
 
 from ..model.four_tuple import interface
 from ..system import kernel, procfs
-from ..system.interface_names import names_in
 from ..system.listeners import Listeners
+from ..system.lookups import names_in
 from .nodes import CGROUPS, CLOCK, INTERFACES, LISTENERS
 
 TYPE_CHECKING = False

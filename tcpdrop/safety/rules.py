@@ -22,8 +22,8 @@ from codecs import BOM_UTF8
 
 from ..errors import FilterError, Refused
 from ..model.addresses import harmless, printable
-from ..system.interface_names import InterfaceNames
 from ..system.kernel import is_absent
+from ..system.lookups import InterfaceNames
 
 PATH = "/etc/tcpdrop.conf"
 #: bytes of one file: some fifty thousand addresses, which take each drop a third of a second
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import TypeVar, Union
 
     from ..filters import Filter
-    from ..system.interface_names import Scopes
+    from ..system.lookups import Scopes
 
     Text = TypeVar("Text", str, bytes)
     #: a file, the number of a line, and its filter, the name of a login service, or what is wrong

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Which sockets have a four-tuple.
+"""Which sockets have a four-tuple, and which interfaces a name.
 
 A socket bound to an interface is only found with that interface's index
 (Linux), so where no interface is named each is asked for.  Where that makes
@@ -24,11 +24,15 @@ UNBOUND = pack("I", 0)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Optional
 
     from ..model.four_tuple import FourTuple
     from ..model.rows import Row
     from .kernel import Ends, Where
+
+    #: the namespaces that an interface may be in
+    Scopes = Callable[[], Iterable[Optional[int]]]
 
 
 class Lookups:
@@ -51,8 +55,7 @@ class Lookups:
     def interfaces(self, what: object = "") -> dict[str, int]:
         """Name -> index."""
         if self._interfaces is None:
-            found = kernel.interfaces(self.scope, what=what)
-            self._interfaces = {name.decode("utf-8", "surrogateescape"): index for name, index in found.items()}
+            self._interfaces = names_in(self.scope, what=what)
         return self._interfaces
 
     def rows(self, quad: FourTuple) -> list[Row]:
@@ -142,3 +145,29 @@ class Lookups:
 def _those_bound(rows: list[Row], bound: int) -> list[Row]:
     """Those that are bound to this interface, 0 being any: the kernel also finds what is bound to none."""
     return [row for row in rows if row[IFINDEX] == bound] if bound and platform.TRIES_INTERFACES else rows
+
+
+class InterfaceNames:
+    """One mapping of names to indices for each network namespace: asked once, and only where a name is to be found.
+
+    Iteration raises Error where one cannot be asked.
+    """
+
+    def __init__(self, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._found: list[dict[str, int]] = []
+        self._is_all = False
+
+    def __iter__(self) -> Iterator[dict[str, int]]:
+        yield from self._found
+        if self._is_all:
+            return
+        for number, scope in enumerate(self._scopes()):  # which may be open only until the next one is
+            if number == len(self._found):
+                self._found.append(names_in(scope))
+                yield self._found[number]
+        self._is_all = True
+
+
+def names_in(scope: int | None, *, what: object = "") -> dict[str, int]:
+    return {name.decode("utf-8", "surrogateescape"): index for name, index in kernel.interfaces(scope, what=what).items()}

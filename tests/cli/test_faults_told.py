@@ -28,6 +28,6 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_call_that_it_makes_fails(faults, command):
-    done = run(sys.executable, MAIN, *COMMANDS[command], env={**faults, "SSH_CONNECTION": ""}, timeout=120)
+    done = run(sys.executable, MAIN, *COMMANDS[command], env={**faults, "SSH_CONNECTION": ""}, timeout=280)
     assert done.status == 0, done.err
     assert int(done.out) > 20

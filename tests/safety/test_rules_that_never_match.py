@@ -18,7 +18,7 @@ from support.holder import fresh_ports
 import tcpdrop as package
 from tcpdrop.errors import FilterError
 from tcpdrop.filters import Filter, absent_names, matches_none
-from tcpdrop.system.interface_names import InterfaceNames
+from tcpdrop.system.lookups import InterfaceNames
 from tcpdrop.system.systemd_units import Unit, unit_name
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="units, cgroups and interfaces of Linux")]
