@@ -14,7 +14,7 @@ from ..errors import Error, NotSupported
 from ..system import kernel, platform, procfs
 from ..system.lookups import Lookups
 from ..system.relays import BOTH, Relays, may_be_fifo, ways_of
-from . import carriers
+from . import carriers, logins
 from .login_services import is_login_service
 from .session import SERVERS, STANDARD, ancestors, follow_mirrors, line_of
 from .ways_in import follow_everywhere
@@ -67,6 +67,7 @@ def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *,
 
     siblings: who only shares a pipe with us may have something to tell us, as a database's client has: what it holds is noted, no more.
     """
+    untold, relay = logins.may_be_ours(own), own.relay_unseen
     carriers.follow(own, ends, relays)
     places = []
     if {pid for pid, _ in ends} - own.line:
@@ -75,6 +76,8 @@ def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *,
     carriers.follow(own, siblings, relays)
     if hidden:
         own.carrier_unseen = _UNSEEN
+    if untold and not relay and own.relay_unseen:  # no worse than to have found none of them
+        own.carrier_unseen, own.relay_unseen = own.relay_unseen, ""
     return places
 
 
@@ -119,7 +122,7 @@ def _given(above: list[int], sockets: AbstractSet[int]) -> dict[int, set[int]]:
     reads itself; a log has a name, and we none.
     """
     us = os.getpid()
-    found = {pid: {fd for fd in _descriptors(pid) if _may_lead_in(pid, fd, sockets)} for pid in [*above, us]}
+    found = {pid: _fed_by(pid, sockets) for pid in [*above, us]}
     found[us] |= {fd for fd in STANDARD[1:] if fd not in found[us] and _may_lead_out(us, fd, above, sockets)}
     found[us] &= set(STANDARD)
     return {pid: some for pid, some in found.items() if some}
@@ -134,10 +137,16 @@ def _descriptors(pid: int) -> list[int]:
         return []  # it has ended, or may not be read: then that is known already
 
 
-def _may_lead_in(pid: int, fd: int, sockets: AbstractSet[int]) -> bool:
+def _fed_by(pid: int, sockets: AbstractSet[int]) -> set[int]:
+    """By which descriptors somebody may feed this process; not by a pipe of which it has both ends itself, as make's for its jobs."""
+    links = {fd: _link(pid, fd) for fd in _descriptors(pid)}
+    writes = {link for fd, link in links.items() if link.startswith("pipe:[") and "w" in ways_of(f"/proc/{pid}/fdinfo/{fd}")}
+    return {fd for fd, link in links.items() if link not in writes and _may_lead_in(pid, fd, link, sockets)}
+
+
+def _may_lead_in(pid: int, fd: int, link: str, sockets: AbstractSet[int]) -> bool:
     """Does it read what somebody may write?"""
     fdinfo = f"/proc/{pid}/fdinfo/{fd}"
-    link = _link(pid, fd)
     kind, _, number = link.rstrip("]").partition(":[")
     if kind == "socket":
         return int(number) in sockets
