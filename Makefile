@@ -294,7 +294,7 @@ suite-soak:
 	nice $(MAKE) --no-print-directory soak
 # Always the same, as far as time allows.
 suite-fuzz:
-	$(MAKE) --no-print-directory fuzz ARGS=-seed=1
+	$(MAKE) --no-print-directory fuzz FUZZ=10 ARGS=-seed=1
 
 ci-full: ci analyze tsan-module fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 

@@ -84,7 +84,7 @@ def test_tcpkill_waits_for_who_speaks():
         with pytest.raises(subprocess.TimeoutExpired):
             sniffer.wait(0.5)
         assert desk.on_near(f"tcpdrop list -c state established lport {desk.port}").out == "2\n"
-        until(lambda: "goes on" not in desk.fates(), "tcpkill to see what was said")  # the first answer may be faster
+        until(lambda: "goes on" not in desk.fates(), "tcpkill to see what was said", 40)  # the first answer may be faster
         fates = [fate.partition(" when")[0] + " when it speaks" for fate in desk.fates()]
         assert [*fates, "serves others" if desk.serves() else "is gone"] == said
 
