@@ -76,7 +76,7 @@ def follow(own: OwnSession, ends: set[Way], relays: Relays, listening: AbstractS
     seen: set[int] = {os.getpid()}  # a program may drop what it holds itself
     done: set[tuple[int, str]] = set()
     while todo:
-        pid, inner, way = todo.pop()
+        pid, inner, way = todo.pop(0)  # those that were given come first, with the terminals that they show
         if pid == os.getpid() or not done.isdisjoint([(pid, way), (pid, BOTH)]):
             continue
         seen.add(pid)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from ..system.netns import Namespace
-    from ..system.relays import Partners, Way
+    from ..system.relays import Way
     from .session import OwnSession
 
 _UNSEEN = "who has connected to a process above this one by a UNIX socket cannot be seen"
@@ -55,14 +55,15 @@ def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     relays = Relays([None])
     found = [relays.partners(pid, inner=False) for pid in (servers if known else above)]
     came = {one for each in found for one in each.came | each.shown}
-    beside, siblings = _beside([(pid, relays.partners(pid, inner=False, only=some)) for pid, some in given.items()], above)
-    hidden = any("came" in each.hidden for each in found)
-    if os.getpid() in given:  # and who feeds us
-        hidden |= bool(relays.partners(os.getpid(), inner=False, only=given[os.getpid()], way="r").hidden)
-    return _add(own, {(pid, BOTH) for pid in came} | beside, siblings - beside, relays, hidden=hidden)
+    beside, siblings = _beside(given, above, relays)
+    unseen = _UNSEEN if any("came" in each.hidden for each in found) else ""
+    us = os.getpid()
+    if us in given and relays.partners(us, inner=False, only=given[us], way="r").hidden:
+        unseen = "who feeds the standard input of this command cannot be seen"
+    return _add(own, {(pid, BOTH) for pid in came} | beside, siblings - beside, relays, unseen)
 
 
-def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *, hidden: bool) -> list[Namespace]:
+def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, unseen: str) -> list[Namespace]:
     """Note these, and what carries them.
 
     siblings: who only shares a pipe with us may have something to tell us, as a database's client has: what it holds is noted, no more.
@@ -74,8 +75,7 @@ def _add(own: OwnSession, ends: set[Way], siblings: set[Way], relays: Relays, *,
         follow_mirrors(own, [Lookups()])
         places = follow_everywhere(own)
     carriers.follow(own, siblings, relays)
-    if hidden:
-        own.carrier_unseen = _UNSEEN
+    own.carrier_unseen = unseen or own.carrier_unseen
     if untold and not relay and own.relay_unseen:  # no worse than to have found none of them
         own.carrier_unseen, own.relay_unseen = own.relay_unseen, ""
     return places
@@ -98,17 +98,18 @@ def _name(pid: int) -> str:
         return ""  # it has ended
 
 
-def _beside(found: Iterable[tuple[int, Partners]], above: Iterable[int]) -> tuple[set[Way], set[Way]]:
+def _beside(given: dict[int, set[int]], above: Iterable[int], relays: Relays) -> tuple[set[Way], set[Way]]:
     """Who has the other ends of these streams and was not started by whose they are.
 
     Those from outside and those of a login service, and then those that are children of our ancestors as well.
     """
     outside: set[Way] = set()
     within: set[Way] = set()
-    for pid, each in found:
+    for pid, some in given.items():
+        each, sharers = relays.partners(pid, inner=False, only=some), relays.sharers(pid)
         for one, way in each.beside_by_way | {(one, BOTH) for one in each.came | each.shown}:
             line = set(line_of(one))
-            if pid not in line and one not in above:
+            if pid not in line and one not in above and one not in sharers:
                 (within if line.intersection(above) and not is_login_service(_name(pid)) else outside).add((one, way))
     return outside, within
 
@@ -122,9 +123,8 @@ def _given(above: list[int], sockets: AbstractSet[int]) -> dict[int, set[int]]:
     reads itself; a log has a name, and we none.
     """
     us = os.getpid()
-    found = {pid: _fed_by(pid, sockets) for pid in [*above, us]}
+    found = {pid: {fd for fd in _descriptors(pid) if _may_lead_in(pid, fd, sockets)} for pid in [*above, us]}
     found[us] |= {fd for fd in STANDARD[1:] if fd not in found[us] and _may_lead_out(us, fd, above, sockets)}
-    found[us] &= set(STANDARD)
     return {pid: some for pid, some in found.items() if some}
 
 
@@ -137,16 +137,9 @@ def _descriptors(pid: int) -> list[int]:
         return []  # it has ended, or may not be read: then that is known already
 
 
-def _fed_by(pid: int, sockets: AbstractSet[int]) -> set[int]:
-    """By which descriptors somebody may feed this process; not by a pipe of which it has both ends itself, as make's for its jobs."""
-    links = {fd: _link(pid, fd) for fd in _descriptors(pid)}
-    writes = {link for fd, link in links.items() if link.startswith("pipe:[") and "w" in ways_of(f"/proc/{pid}/fdinfo/{fd}")}
-    return {fd for fd, link in links.items() if link not in writes and _may_lead_in(pid, fd, link, sockets)}
-
-
-def _may_lead_in(pid: int, fd: int, link: str, sockets: AbstractSet[int]) -> bool:
+def _may_lead_in(pid: int, fd: int, sockets: AbstractSet[int]) -> bool:
     """Does it read what somebody may write?"""
-    fdinfo = f"/proc/{pid}/fdinfo/{fd}"
+    link, fdinfo = _link(pid, fd), f"/proc/{pid}/fdinfo/{fd}"
     kind, _, number = link.rstrip("]").partition(":[")
     if kind == "socket":
         return int(number) in sockets

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 #: files that everybody has open at both ends, and over which nothing comes
 _NO_FIFOS = ("/dev/", "/run/systemd/", "/memfd:", "/proc/", "/sys/")
 
-
 #: reading and writing
 BOTH = "rw"
 
@@ -126,6 +125,17 @@ class Relays:
                 found.takers.update([pid] if takes else ())
         if mine and not some and kind == "pipe" and self._blind and not _is_cut(int(number), fdinfo):
             found.hidden.add("beside")
+
+    def sharers(self, pid: int) -> set[int]:
+        """Who has both ends of a pipe of which this process has both: any takes out what any puts in, as make's do for their jobs."""
+        found: set[int] = set()
+        for name in {name for name, _ in self._held.get(pid, ()) if name.startswith("pipe:")}:
+            ways: dict[int, set[str]] = {}
+            for one, fdinfo in self._ends[name]:
+                ways.setdefault(one, set()).update(ways_of(fdinfo))
+            both = {one for one, some in ways.items() if some == set(BOTH)}
+            found |= both if pid in both else set()
+        return found - {pid}
 
     def sockets_of(self, pid: int) -> set[int]:
         """The inodes of all its sockets."""

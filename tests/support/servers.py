@@ -5,6 +5,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -125,6 +126,23 @@ class Pool:
     def close(self):
         for client in self.idle:
             client.close()
+
+
+@contextlib.contextmanager
+def programs(*commands, port):
+    """These programs, apart from each other, once the port listens; with what they have started in their own sessions they end."""
+    how = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    began = []
+    try:
+        began.extend(subprocess.Popen(list(map(str, command)), cwd="/", start_new_session=True, **how) for command in commands)
+        until(lambda: procnet.listeners(port), f"{commands[-1][0]} to listen", 20)
+        yield
+    finally:
+        for process in began:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in began:
+            process.wait(20)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """An operator whose login no TCP socket above him shows: he came by a UNIX socket, a pipe or a terminal, and is not cut off."""
 
-import contextlib
 import os
 import re
 import shlex
@@ -13,7 +12,7 @@ import pytest
 from support import procnet
 from support.command import COMMAND, needs
 from support.holder import Holder
-from support.servers import find, free_port
+from support.servers import find, free_port, programs
 from support.sshd import OWN_RUN, SshLogin, by, does, login, server  # noqa: F401 - fixtures
 from support.wait import until
 
@@ -36,22 +35,6 @@ def elsewhere():
 def told(command, out):
     """A shell's line that leaves in a file, once it is whole, what the command said and its status."""
     return f"{command} > {out}.part 2>&1; echo status $? >> {out}.part; mv {out}.part {out}"
-
-
-@contextlib.contextmanager
-def programs(*commands, port):
-    """These programs, apart from each other, until the port listens."""
-    how = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    began = []
-    try:
-        began.extend(subprocess.Popen(list(map(str, command)), cwd="/", start_new_session=True, **how) for command in commands)
-        until(lambda: procnet.listeners(port), f"{commands[-1][0]} to listen", 20)
-        yield
-    finally:
-        for process in began:
-            process.terminate()
-        for process in began:
-            process.wait(20)
 
 
 class Terminal:
@@ -219,13 +202,15 @@ KEEPS = """
 import os, subprocess, sys
 reads, writes = os.pipe()
 subprocess.Popen(["nc", "-l", "127.0.0.1", sys.argv[1]], stdin=os.open(sys.argv[2], os.O_RDWR), stdout=writes)
-subprocess.run(["sh"], stdin=reads, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+nothing = subprocess.DEVNULL
+subprocess.run(["sh"], stdin=reads, stdout=nothing, stderr=nothing, pass_fds=[writes] if sys.argv[3:] else [])
 """
 
 #: a shell without a terminal that talks to whoever connects to nc, in one pipeline and apart from it
 SHELLS = {
     "a pipeline": "cat {place}/in | sh 2>&1 | nc -l 127.0.0.1 {way} > {place}/in",
     "an ancestor has the pipe as well": "{python} -c '{keeps}' {way} {place}/out",
+    "the shell has both ends": "{python} -c '{keeps}' {way} {place}/out both",
     "detached": "setsid -f sh -c 'exec sh < {place}/in > {place}/out 2>&1'; exec nc -l 127.0.0.1 {way} > {place}/in < {place}/out",
 }
 
@@ -238,7 +223,7 @@ def test_a_shell_that_nc_feeds(holder, elsewhere, tmp_path, shell, given):
     way, said, other, fifos = free_port(), tmp_path / "said", elsewhere, [tmp_path / "in", tmp_path / "out"]
     pair, client = other.pair(), holder.socket()
     script = SHELLS[shell].format(place=tmp_path, way=way, python=sys.executable, keeps=KEEPS.replace("'", '"'))
-    answer = f"echo alive > {fifos[1]}" if "ancestor" in shell else "echo alive"
+    answer = f"echo alive > {fifos[1]}" if "keeps" in SHELLS[shell] else "echo alive"
     for fifo in fifos:
         os.mkfifo(fifo)
     with programs(("env", "-i", f"PATH={os.environ['PATH']}", "sh", "-c", script), port=way):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from support import procnet
 from support.command import COMMAND
-from support.servers import find, free_port
+from support.servers import find, free_port, programs
 from support.sshd import SshLogin, by, does, login, server  # noqa: F401 - fixtures
 from support.wait import until
 
@@ -18,22 +18,6 @@ from tcpdrop.system import procfs
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="carriers are found by /proc")]
 
 DROP = f"{COMMAND} drop --no-syslog --all --yes"
-
-
-@contextlib.contextmanager
-def programs(*commands, port):
-    """These programs, apart from each other, until the port listens."""
-    how = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    began = []
-    try:
-        began.extend(subprocess.Popen(list(map(str, command)), cwd="/", start_new_session=True, **how) for command in commands)
-        until(lambda: procnet.listeners(port), f"{commands[-1][0]} to listen", 20)
-        yield
-    finally:
-        for process in began:
-            process.terminate()
-        for process in began:
-            process.wait(20)
 
 
 def haproxy(place, first, last):
