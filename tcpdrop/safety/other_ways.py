@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 
-from ..errors import Error, NotSupported
+from ..errors import NotSupported
 from ..system import kernel, platform, procfs
 from ..system.lookups import Lookups
-from ..system.relays import BOTH, Relays, may_be_fifo, ways_of
+from ..system.relays import BOTH, Relays, may_be_fifo, unix_sockets, ways_of
 from . import carriers, logins
 from .login_services import is_login_service
 from .session import SERVERS, STANDARD, ancestors, follow_mirrors, line_of
@@ -39,10 +39,10 @@ def come_by_streams(own: OwnSession, *, known: bool) -> list[Namespace]:
     if not platform.NETNS:
         return []  # a system on which none of this shows
     try:
-        sockets = kernel.unix_sockets()
-    except NotSupported:  # a kernel without unix_diag
+        sockets = unix_sockets()
+    except NotSupported:  # a system that tells nobody
         sockets = []
-    except Error:
+    except OSError:
         own.carrier_unseen = _UNSEEN
         return []
     named = {inode for inode, _, has_name in sockets if has_name}

@@ -368,6 +368,18 @@ def socket_inodes(pid: int) -> dict[int, int]:
     return {int(link[8:-1]): int(name) for name, link in descriptors_of(pid) if link.startswith("socket:[")}
 
 
+def unix_sockets() -> list[tuple[int, None, bool]]:
+    """Each connected UNIX socket of this thread's network namespace, as kernel.unix_sockets(), but the peers are not told: proc_net_unix(5)."""
+    found: dict[int, bool] = {}
+    for line in read("/proc/thread-self/net/unix").splitlines()[1:]:
+        fields = line.split(None, 7)
+        # A name may have a line's end in it, and forge what follows: that something has a name is not taken back.
+        if len(fields) > 6 and fields[5] == b"03" and fields[6].isdigit():
+            inode = int(fields[6])
+            found[inode] = len(fields) > 7 or found.get(inode, False)
+    return [(inode, None, named) for inode, named in found.items()]
+
+
 def variable_of(pid: int, name: bytes) -> bytes | None:
     """A variable of the environment that a process was started with."""
     _, found, rest = (b"\0" + read(f"/proc/{pid}/environ")).partition(b"\0" + name + b"=")

@@ -8,7 +8,7 @@ process holds is read once.  proc_pid_fd(5), proc_pid_fdinfo(5), unix(7).
 
 from __future__ import annotations
 
-from ..errors import Error, NotSupported
+from ..errors import NotFound, NotSupported
 from . import kernel, procfs
 
 TYPE_CHECKING = False
@@ -67,14 +67,14 @@ class Relays:
         self._blind = procfs.some_are_hidden()
         for pid in procfs.all_pids():
             self._read(pid)
-        #: inode -> that of its peer, and whether it has a name; None where that does not show
-        self._unix: dict[int, tuple[int, bool]] | None = {}
+        #: inode -> that of its peer, or None, and whether it has a name; None where none of that shows
+        self._unix: dict[int, tuple[int | None, bool]] | None = {}
         try:
             for scope in scopes:
-                self._unix.update((inode, (peer, named)) for inode, peer, named in kernel.unix_sockets(scope))
+                self._unix.update((inode, (peer, named)) for inode, peer, named in unix_sockets(scope))
         except NotSupported:
             self._unix = {}  # a system that tells nobody: those are not followed there
-        except Error:
+        except OSError:
             self._unix = None
 
     def _read(self, pid: int) -> None:
@@ -148,8 +148,11 @@ class Relays:
         if self._unix is None:
             found.unknown.add(inode)
             return
-        peer, named = self._unix.get(inode, (0, False))
-        if not peer:
+        if inode not in self._unix:
+            return
+        peer, named = self._unix[inode]
+        if peer is None:  # what has no name may be of a pair, or have connected to a name
+            found.hidden.update(["came"] if named else ["beside", "asked"])
             return
         others = set(self._who(f"socket:{peer}"))
         # What was accepted has its listener's name, who connects mostly has none, and a pair has none.
@@ -157,6 +160,20 @@ class Relays:
         getattr(found, kind).update(others)
         if not others:
             found.hidden.add("beside" if kind == "paired" else kind)
+
+
+def unix_sockets(scope: int | None = None) -> list[tuple[int, int | None, bool]]:
+    """Each connected UNIX socket made in this namespace: its inode, that of its peer, and whether it has a name.
+
+    The peer is None where the kernel has no unix_diag, or may not load it, as
+    in a container; of our own namespace /proc/net/unix tells the rest.
+    """
+    try:
+        return [*kernel.unix_sockets(scope)]
+    except NotFound:
+        if scope is not None:
+            raise
+        return procfs.unix_sockets()
 
 
 def _name_of(link: str, fdinfo: str) -> str:
