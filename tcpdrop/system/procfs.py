@@ -369,7 +369,7 @@ def socket_inodes(pid: int) -> dict[int, int]:
 
 
 def unix_sockets() -> list[tuple[int, None, bool]]:
-    """Each connected UNIX socket of this thread's network namespace, as kernel.unix_sockets(), but the peers are not told: proc_net_unix(5)."""
+    """The connected UNIX sockets of this thread's network namespace, as kernel.unix_sockets(); no peers are told.  proc_net_unix(5)."""
     found: dict[int, bool] = {}
     for line in read("/proc/thread-self/net/unix").splitlines()[1:]:
         fields = line.split(None, 7)
