@@ -368,7 +368,7 @@ def socket_inodes(pid: int) -> dict[int, int]:
     return {int(link[8:-1]): int(name) for name, link in descriptors_of(pid) if link.startswith("socket:[")}
 
 
-def unix_sockets() -> list[tuple[int, None, bool]]:
+def unix_sockets() -> list[tuple[int, int | None, bool]]:
     """The connected UNIX sockets of this thread's network namespace, as kernel.unix_sockets(); no peers are told.  proc_net_unix(5)."""
     found: dict[int, bool] = {}
     for line in read("/proc/thread-self/net/unix").splitlines()[1:]:
