@@ -295,6 +295,15 @@ def pipe_is_cut(pid: int, fd: int, inode: int) -> bool:
         return False
 
 
+def is_no_pipe(pid: int, fd: int) -> bool:
+    """Is what a descriptor of a process is certainly neither a pipe nor a FIFO?  The file itself is not touched."""
+    try:
+        _tcpdrop.pipe_is_cut(pid, fd, 0)
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return False
+
+
 def process(pid: int, variable: bytes) -> tuple[int, bytes | int, bytes | int | None]:
     """A process's parent, its packed sockets and a variable of its environment; an int is why one could not be read."""
     return _ask("", _tcpdrop.process, pid, variable)

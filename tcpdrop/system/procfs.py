@@ -276,6 +276,14 @@ def unmapped_uid() -> int | None:
     return _unmapped[0]
 
 
+def count_of_descriptors(pid: int) -> int:
+    """How many descriptors a process has; 0 as well where that is not told, before Linux 6.2.  proc_pid_fd(5)."""
+    try:
+        return os.stat(f"/proc/{pid}/fd").st_size
+    except OSError:
+        return 0
+
+
 def descriptors_of(pid: int) -> Iterator[tuple[str, str]]:
     """Each descriptor of a process's first thread and what it is, like 'socket:[4711]'."""
     return _descriptors(f"/proc/{pid}/fd")

@@ -26,6 +26,9 @@ _NO_FIFOS = ("/dev/", "/run/systemd/", "/memfd:", "/proc/", "/sys/")
 #: reading and writing
 BOTH = "rw"
 
+#: descriptors of which to read costs some milliseconds
+_MANY = 1024
+
 
 class Partners:
     """Who has the other ends of what a process holds.
@@ -58,15 +61,25 @@ class Partners:
 
 
 class Relays:
-    """One look at what all processes hold."""
+    """One look at what all processes hold.
+
+    Of a process with many descriptors that is read once it is asked for, or an end is missing: who else
+    shares an end that somebody was seen to have is not looked for there.
+    """
 
     def __init__(self, scopes: Iterable[int | None]) -> None:
         self._held: dict[int, list[tuple[str, str]]] = {}
+        self._later: set[int] = set()
+        #: of a pipe or a FIFO, who has it and for what: as far as was asked
+        self._ways: dict[str, dict[int, set[str]]] = {}
         self._ends: dict[str, list[End]] = {}
         #: somebody could not be looked at
         self._blind = procfs.some_are_hidden()
         for pid in procfs.all_pids():
-            self._read(pid)
+            if procfs.count_of_descriptors(pid) > _MANY:
+                self._later.add(pid)
+            else:
+                self._read(pid)
         #: inode -> that of its peer, or None, and whether it has a name; None where none of that shows
         self._unix: dict[int, tuple[int | None, bool]] | None = {}
         try:
@@ -90,58 +103,93 @@ class Relays:
         except OSError:
             self._blind = True
 
+    def _of(self, pid: int) -> list[tuple[str, str]]:
+        if pid in self._later:
+            self._later.remove(pid)
+            self._read(pid)
+            self._ways.clear()
+        return self._held.get(pid, [])
+
+    def _look_on(self) -> None:
+        for pid in sorted(self._later):
+            self._of(pid)
+
     def partners(self, pid: int, *, inner: bool, only: Container[int] | None = None, way: str = BOTH) -> Partners:
         """inner: also those at a terminal that this process shows them.  only: of these descriptors.
 
         way: of pipes and FIFOs those that it reads, "r", or writes, "w".
         """
         found = Partners()
-        for name, fdinfo in self._held.get(pid, ()):
-            if only is not None and int(fdinfo.rpartition("/")[2]) not in only:
-                continue
+        held: dict[str, list[str]] = {}
+        for name, fdinfo in self._of(pid):
+            if only is None or int(fdinfo.rpartition("/")[2]) in only:
+                held.setdefault(name, []).append(fdinfo)
+        for name, each in held.items():
             kind, _, number = name.partition(":")
             if kind == "socket":
                 self._by_unix(int(number), found)
             elif kind == "slave":
                 found.shown.update(self._who(f"master:{number}"))
             elif kind == "master":
-                found.paired.update(self._who(f"slave:{number}") if inner else ())
-            else:
-                self._by_pipe(name, fdinfo, way, found)
+                found.paired.update(self._who(f"slave:{number}", every=True) if inner else ())
+            elif kind == "pipe":
+                self._by_pipe(name, each, way, found)
+            elif _may_be_fifo(each[0]):
+                self._by_fifo(name, each, way, found)
         for some in (found.givers, found.takers, found.paired, found.shown, found.came, found.asked):
             some.discard(pid)
         return found
 
-    def _by_pipe(self, name: str, fdinfo: str, way: str, found: Partners) -> None:
-        kind, _, number = name.partition(":")
-        mine = set(way).intersection(ways_of(fdinfo))
-        some = False
-        for pid, other in self._ends[name] if mine else ():
-            theirs = ways_of(other)
-            gives, takes = "r" in mine and "w" in theirs, "w" in mine and "r" in theirs
-            if (gives or takes) and (kind == "pipe" or (_field(other, "pos") == "0" and _is_fifo(fdinfo))):
-                some = True
-                found.givers.update([pid] if gives else ())
-                found.takers.update([pid] if takes else ())
-        if mine and not some and kind == "pipe" and self._blind and not _is_cut(int(number), fdinfo):
+    def _by_pipe(self, name: str, each: list[str], way: str, found: Partners) -> None:
+        mine = _ways(each) & set(way)
+        some = self._take_ends(name, mine, found)
+        if self._later and mine and not some and not self._blind:
+            self._look_on()
+            some = self._take_ends(name, mine, found)
+        # Who cannot be looked at may have the other end as well as who has many descriptors.
+        if self._blind and mine and not some and not _is_cut(int(name[5:]), each[0]):
             found.hidden.add("beside")
+
+    def _by_fifo(self, name: str, each: list[str], way: str, found: Partners) -> None:
+        self._look_on()  # anybody may have opened it, whoever else has
+        others = Partners()
+        # To ask what the file is touches it: only if it is to do with anybody.
+        if self._take_ends(name, _ways(each) & set(way), others) and procfs.is_fifo(each[0].replace("/fdinfo/", "/fd/")):
+            found.givers |= others.givers
+            found.takers |= others.takers
+
+    def _take_ends(self, name: str, mine: set[str], found: Partners) -> bool:
+        """Who has an end that belongs to one of ours?  Is there anybody, if only the process itself?"""
+        ways = self._ways_by_pid(name)
+        givers = {pid for pid, theirs in ways.items() if "r" in mine and "w" in theirs}
+        takers = {pid for pid, theirs in ways.items() if "w" in mine and "r" in theirs}
+        found.givers |= givers
+        found.takers |= takers
+        return bool(givers or takers)
+
+    def _ways_by_pid(self, name: str) -> dict[int, set[str]]:
+        if name not in self._ways:
+            ends: dict[int, list[str]] = {}
+            for pid, fdinfo in self._ends[name]:
+                ends.setdefault(pid, []).append(fdinfo)
+            self._ways[name] = {pid: _ways(each) for pid, each in ends.items() if name.startswith("pipe:") or _field(each[0], "pos") == "0"}
+        return self._ways[name]
 
     def sharers(self, pid: int) -> set[int]:
         """Who has both ends of a pipe of which this process has both: any takes out what any puts in, as make's do for their jobs."""
         found: set[int] = set()
-        for name in {name for name, _ in self._held.get(pid, ()) if name.startswith("pipe:")}:
-            ways: dict[int, set[str]] = {}
-            for one, fdinfo in self._ends[name]:
-                ways.setdefault(one, set()).update(ways_of(fdinfo))
-            both = {one for one, some in ways.items() if some == set(BOTH)}
+        for name in {name for name, _ in self._of(pid) if name.startswith("pipe:")}:
+            both = {one for one, some in self._ways_by_pid(name).items() if some == set(BOTH)}
             found |= both if pid in both else set()
         return found - {pid}
 
     def sockets_of(self, pid: int) -> set[int]:
         """The inodes of all its sockets."""
-        return {int(name[7:]) for name, _ in self._held.get(pid, ()) if name.startswith("socket:")}
+        return {int(name[7:]) for name, _ in self._of(pid) if name.startswith("socket:")}
 
-    def _who(self, name: str) -> Iterator[int]:
+    def _who(self, name: str, *, every: bool = False) -> Iterator[int]:
+        if self._later and (every or name not in self._ends):
+            self._look_on()
         return (pid for pid, _ in self._ends.get(name, ()))
 
     def _by_unix(self, inode: int, found: Partners) -> None:
@@ -195,18 +243,34 @@ def _field(fdinfo: str, name: str) -> str:
 
 def _is_cut(inode: int, fdinfo: str) -> bool:
     """Has certainly nobody the other end of this pipe?  Its writer has closed it, say, which tells its end."""
-    _, _, pid, *thread, _, number = fdinfo.split("/")
-    return not thread and kernel.pipe_is_cut(int(pid), int(number), inode)
+    ours = _descriptor_of(fdinfo)
+    return ours is not None and kernel.pipe_is_cut(*ours, inode)
 
 
 def may_be_fifo(link: str, fdinfo: str) -> bool:
-    """By its link alone, which does not touch the file."""
-    return _name_of(link, fdinfo).startswith("fifo:") and _field(fdinfo, "pos") == "0"
+    """As far as can be told without a touch of the file itself, which may hang, as on NFS."""
+    return _name_of(link, fdinfo).startswith("fifo:") and _may_be_fifo(fdinfo)
 
 
-def _is_fifo(fdinfo: str) -> bool:
-    # To ask what the file is touches it, and that may hang, as on NFS: not where a position moved, as no FIFO's does.
-    return _field(fdinfo, "pos") == "0" and procfs.is_fifo(fdinfo.replace("/fdinfo/", "/fd/"))
+def _may_be_fifo(fdinfo: str) -> bool:
+    ours = _descriptor_of(fdinfo)
+    # No FIFO's position moves; and not every file may be borrowed.
+    return _field(fdinfo, "pos") == "0" and (ours is None or not kernel.is_no_pipe(*ours))
+
+
+def _descriptor_of(fdinfo: str) -> tuple[int, int] | None:
+    """The process and the number; None: of a thread that has a table of its own."""
+    _, _, pid, *thread, _, number = fdinfo.split("/")
+    return None if thread else (int(pid), int(number))
+
+
+def _ways(each: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for fdinfo in each:
+        found.update(ways_of(fdinfo))
+        if len(found) == len(BOTH):
+            break
+    return found
 
 
 def ways_of(fdinfo: str) -> str:

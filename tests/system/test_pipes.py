@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who has the other end of a pipe: somebody, certainly nobody, or that cannot be seen."""
 
+import contextlib
 import errno
 import os
 import subprocess
+import sys
 
 import pytest
 
 from tcpdrop import _tcpdrop
 from tcpdrop.system import kernel, procfs
-from tcpdrop.system.relays import Relays
+from tcpdrop.system.relays import Relays, may_be_fifo
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="descriptors of others are borrowed")]
 
@@ -39,6 +41,90 @@ def test_what_is_not_that_pipe(child):
         with pytest.raises(OSError) as caught:
             _tcpdrop.pipe_is_cut(pid, fd, number)
         assert caught.value.errno in (errno.ENOENT, errno.EBADF, errno.ESRCH)
+
+
+def test_what_is_no_pipe(child, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    fifo = os.open(tmp_path / "fifo", os.O_RDWR)
+    with open(tmp_path / "file", "w", encoding="utf-8") as file:
+        us = os.getpid()
+        assert [kernel.is_no_pipe(us, fd) for fd in (file.fileno(), fifo, child.stdin.fileno())] == [True, False, False]
+        assert [may_be_fifo(os.readlink(f"/proc/self/fd/{fd}"), f"/proc/{us}/fdinfo/{fd}") for fd in (file.fileno(), fifo)] == [False, True]
+    os.close(fifo)
+    assert not kernel.is_no_pipe(us, 99999)  # what is not there any more may have been one
+    assert not kernel.is_no_pipe(2**22, 0)
+
+
+class Many:
+    """A process with many descriptors, and one end of a pipe, a pair, a FIFO and a terminal."""
+
+    SOURCE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3000)
+fifo = os.open(sys.argv[2], os.O_RDWR | os.O_NONBLOCK)
+for _ in range(2000):
+    os.dup(2)
+print(flush=True)
+sys.stdin.read()
+"""
+
+    def __init__(self, write, fifo):
+        words = [sys.executable, "-I", "-c", self.SOURCE, str(write), str(fifo)]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[write])
+        self.process.stdout.readline()
+
+    def stop(self):
+        self.process.communicate()
+
+
+@pytest.fixture
+def many(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    read, write = os.pipe()
+    one = Many(write, tmp_path / "fifo")
+    yield one.process.pid, read, write, tmp_path / "fifo"
+    one.stop()
+    os.close(read)
+    with contextlib.suppress(OSError):
+        os.close(write)
+
+
+def test_who_has_many_descriptors_is_looked_at_where_an_end_is_missing(many, monkeypatch):
+    pid, read, write, _ = many
+    us, looked, real = os.getpid(), [], procfs.streams_of
+    monkeypatch.setattr(procfs, "streams_of", lambda one: looked.append(one) or real(one))
+
+    def givers(*, blind):
+        looked.clear()
+        relays = Relays([None])
+        relays._blind = blind
+        found = relays.partners(us, inner=False, only=[read])
+        return found.givers, pid in looked, found.hidden
+
+    with subprocess.Popen(["sleep", "60"], pass_fds=[write]) as also:
+        os.close(write)
+        assert givers(blind=False) == ({also.pid}, False, set())
+        also.kill()
+    assert givers(blind=False) == ({pid}, True, set())
+    assert givers(blind=True) == (set(), False, {"beside"})  # it may be somebody who cannot be looked at
+
+
+def test_who_has_many_descriptors_may_have_opened_a_fifo_as_others_have(many):
+    pid, _, _, path = many
+    fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        assert pid in Relays([None]).partners(os.getpid(), inner=False, only=[fifo]).givers
+    finally:
+        os.close(fifo)
+
+
+def test_who_has_many_descriptors_is_read_once_it_is_asked_for(many):
+    pid, _, _, path = many
+    fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        assert os.getpid() in Relays([None]).partners(pid, inner=False).givers
+    finally:
+        os.close(fifo)
 
 
 def test_a_pipe_that_is_cut_hides_nobody(child, monkeypatch):
