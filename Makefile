@@ -31,7 +31,7 @@ KERNEL_TESTS := $(addprefix tests/module/test_,abort.py abort_rows.py listener.p
 	$(addprefix tests/system/test_,namespaces.py all_namespaces.py interfaces.py routes.py lookups.py) \
 	tests/filters/test_kernel_filter.py tests/engine/test_without_destroy.py::test_an_older_kernel_that_ends_nothing_in_time_wait_is_named_as_that
 KERNEL_CHOICE := not 20000 and not 8000 and not long_chains and not broken and not soak and not test_ports and not program
-KERNEL_SHORT := tests/module/test_abort.py
+KERNEL_SHORT := tests/module/test_abort.py tests/world/test_real_console.py
 
 # Python's files alone, of any machine: the emulated one has a Python and a compiler.
 BIG_ENDIAN := .venv-big-endian
