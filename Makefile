@@ -31,7 +31,7 @@ KERNEL_TESTS := $(addprefix tests/module/test_,abort.py abort_rows.py listener.p
 	$(addprefix tests/system/test_,namespaces.py all_namespaces.py interfaces.py routes.py lookups.py) \
 	tests/filters/test_kernel_filter.py tests/engine/test_without_destroy.py::test_an_older_kernel_that_ends_nothing_in_time_wait_is_named_as_that
 KERNEL_CHOICE := not 20000 and not 8000 and not long_chains and not broken and not soak and not test_ports and not program
-KERNEL_SHORT := tests/module/test_abort.py
+KERNEL_SHORT := tests/module/test_abort.py tests/world/test_real_console.py
 
 # Python's files alone, of any machine: the emulated one has a Python and a compiler.
 BIG_ENDIAN := .venv-big-endian
@@ -88,8 +88,8 @@ test-uml: $(BUILT) $(TOOLS)  ## inside a user-mode kernel that lacks INET_DIAG_D
 test-kernels: $(BUILT) $(TOOLS)  ## in the kernels that Debian serves, emulated: KERNELS=bullseye,sid chooses (root, qemu-system-x86)
 	tools/kernels.py $(KERNELS) $(PYTEST) $(KERNEL_TESTS) -k "$(KERNEL_CHOICE)" $(ARGS)
 
-test-kernel-short: $(BUILT) $(TOOLS)  ## one of them, a part of that, in four minutes at most
-	TCPDROP_KERNELS_SECONDS=$${LIMIT-230} TCPDROP_KERNELS_LATE=skip tools/kernels.py bookworm $(PYTEST) -qx -p no:hypothesispytest $(KERNEL_SHORT) $(ARGS)
+test-kernel-short: $(BUILT) $(TOOLS)  ## one of them, a part of that, in three minutes at most
+	TCPDROP_KERNELS_SECONDS=$${LIMIT-170} TCPDROP_KERNELS_LATE=skip tools/kernels.py bookworm $(PYTEST) -qx -p no:hypothesispytest $(KERNEL_SHORT) $(ARGS)
 
 soak: $(BUILT) $(TOOLS)  ## a minute of churn with droppers at it, and who died of what: SOAK=3600 is an hour
 	TCPDROP_SOAK_SECONDS=$(SOAK) $(PYTEST) -s tests/engine/test_soak.py $(ARGS)
@@ -278,7 +278,7 @@ ci: export TEST_ARGS := --ignore=tests/fleet
 ci: export PYTHONS_ARGS := --ignore=tests/install --ignore=tests/world --deselect=tests/module/test_faults.py::test_each_call_that_it_makes_fails --ignore=tests/cli/test_faults_told.py --ignore=tests/cli/test_always_told.py --ignore=tests/fuzz
 ci:  ## what .ci/run runs
 	$(MAKE) --no-print-directory lint typing fuzz-prepare
-	$(MAKE) --no-print-directory -j4 --output-sync=target suite-soak suite-fuzz $(SUITES:%=suite-%)
+	$(MAKE) --no-print-directory -j5 --output-sync=target suite-soak suite-fuzz $(SUITES:%=suite-%)
 	$(MAKE) --no-print-directory abi3
 
 $(SUITES:%=suite-%): suite-prepare
@@ -292,9 +292,9 @@ suite-test-half:
 	$(MAKE) --no-print-directory test TEST_ARGS="$(HALF)"
 suite-soak:
 	nice $(MAKE) --no-print-directory soak
-# Always the same, as far as time allows.
+# Always the same, and behind all others: a fuzzer takes whatever it gets.
 suite-fuzz:
-	$(MAKE) --no-print-directory fuzz FUZZ=10 ARGS=-seed=1
+	$(MAKE) --no-print-directory fuzz FUZZ=30 ARGS=-seed=1
 
 ci-full: ci analyze tsan-module fleet galaxy test-c-cross test-kernels test-big-endian rpm deb try-roots  ## that, and what takes hours more
 

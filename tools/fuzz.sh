@@ -25,7 +25,7 @@ run() {
 	shift
 	log=tests/fuzz/build/$name.log
 	mkdir -p tests/fuzz/build
-	if nice "$@" -max_total_time="$seconds" -print_final_stats=1 >"$log" 2>&1; then
+	if nice -n 19 "$@" -max_total_time="$seconds" -print_final_stats=1 >"$log" 2>&1; then
 		sed -n "s/^#\([0-9]*\)[[:space:]]*DONE *cov: \([0-9]*\).*/$name: \1 runs, coverage \2, nothing found/p" "$log" | tail -n 1
 	else
 		tail -n 60 "$log"

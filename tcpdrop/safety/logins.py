@@ -9,6 +9,7 @@ from ..errors import Error
 from ..model.four_tuple import FourTuple
 from ..system import cgroup_names, procfs
 from ..system.lookups import Lookups
+from . import console
 from .login_services import is_login_service
 from .session import OwnSession, ancestors, multiplexer
 
@@ -36,7 +37,7 @@ def why_ours(session: OwnSession) -> str:
         return "a process above this one cannot be read"
     try:
         if procfs.have_terminal():
-            return "this process has a terminal"
+            return "" if console.is_ours() else "this process has a terminal"
     except OSError:
         return "whether this process has a terminal cannot be read"
     chain = list(ancestors())

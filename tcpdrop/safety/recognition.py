@@ -7,7 +7,7 @@ from ..errors import Error
 from ..model.addresses import unpack
 from ..model.rows import LPORT, RADDR, RPORT, packed_addr
 from ..system import procfs
-from . import logins
+from . import console, logins
 from .login_services import is_login_service
 from .other_ways import come_by_streams
 from .rules import Rules
@@ -26,6 +26,8 @@ class Recognition:
         self.holders: list[str] = []
         #: something on this host hands them on, and cannot be told
         self.relayed = False
+        #: the caller sits at a console of this host
+        self.at_console = False
 
     def __str__(self) -> str:
         if self.relayed:
@@ -34,6 +36,8 @@ class Recognition:
             return "you are " + ", ".join(self.connections)
         if self.holders:
             return f"you may have come by what {' and '.join(self.holders)} has, and that is protected"
+        if self.at_console:
+            return "you are at a console of this host, and no connection carries you"
         if self.known is None:
             return "no login stands behind this process"
         return "carrier unknown: every connection of login services is protected"
@@ -62,6 +66,8 @@ def recognise() -> Recognition:
         found.known = False
     elif pids:
         found.known, found.holders = False, [procfs.named(pid) for pid in sorted(pids)]
+    elif console.is_ours():
+        found.known = found.at_console = True
     return found
 
 
