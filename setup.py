@@ -21,7 +21,8 @@ PARTS = ("tcpdrop", "table", "lookup", "conversation", "arguments", "descriptor"
 COMMON = [f"_{part}.c" for part in PARTS]
 COMMON += ["rows.c", "tuple.c", "text.c"]
 
-LINUX_PARTS = ("scope", "list", "openers", "listeners", "drop", "threads", "descriptor", "mptcp", "process", "unix", "route", "interfaces")
+LINUX_PARTS = ["scope", "list", "openers", "times", "listeners", "drop", "threads", "descriptor", "mptcp", "process", "unix", "route"]
+LINUX_PARTS += ["interfaces"]
 LINUX = ["netlink.c", "inet_diag.c", "rtnetlink.c", "linux.c", *(f"linux_{part}.c" for part in LINUX_PARTS)]
 SUNOS = ["sunos.c", "sunos_list.c", "sunos_many.c", "mib2.c", "mib2_finish.c"]
 SIMULATOR = [f"../tests/sim/sim_{part}.c" for part in ("kernel", "tables", "lies", "streams", "host", "creator", "killer")]

@@ -213,6 +213,21 @@ has_opened(const unsigned char *p)
 	}
 }
 
+/*
+ * Are the times this connection's?  Where it is still being opened, and in a
+ * listener, nobody has written them since the socket was made, or since it was
+ * another connection.
+ */
+static int
+has_times(const unsigned char *p)
+{
+	const uint32_t opened = 1u << TD_STATE_ESTABLISHED | 1u << TD_STATE_FIN_WAIT1 |
+	    1u << TD_STATE_FIN_WAIT2 | 1u << TD_STATE_CLOSE_WAIT |
+	    1u << TD_STATE_LAST_ACK | 1u << TD_STATE_CLOSING;
+
+	return p[INFO_STATE] < 32 && (opened >> p[INFO_STATE] & 1) != 0;
+}
+
 static void
 get_tcp_info(const unsigned char *p, size_t size, struct td_info *info)
 {
@@ -221,7 +236,11 @@ get_tcp_info(const unsigned char *p, size_t size, struct td_info *info)
 		info->last_received = td_get32(p + INFO_LAST_RECEIVED);
 		info->rtt = td_get32(p + INFO_RTT);
 		info->retrans = td_get32(p + INFO_RETRANS);
-		info->known |= TD_INFO_TIMES | TD_INFO_RETRANS;
+		info->known |= TD_INFO_RETRANS;
+		if (has_times(p))
+			info->known |= TD_INFO_TIMES;
+		if (info->rtt != 0) /* else none was measured */
+			info->known |= TD_INFO_RTT;
 	}
 	if (size >= INFO_BYTES_SENT + 8) {
 		info->bytes_received = td_get64(p + INFO_BYTES_RECEIVED);

@@ -63,6 +63,18 @@ int td_look_again(struct td_conversation *c, const struct td_row *row,
 /* Set TD_INFO_OPENED of each row, listed with its details, that has data under way and opened its connection. */
 int td_tell_openers(struct td_rows *rows, int scope, const char **step);
 
+/*
+ * The kernel's clock before a list and behind it, as a stamp that was never
+ * written shows it.  What has such a one in its details, and received nothing,
+ * loses TD_INFO_TIMES.
+ */
+struct td_clock {
+	uint32_t before, behind;
+	int known;
+};
+struct td_clock td_clock_before(void);
+void td_forget_never(struct td_rows *rows, struct td_clock clock);
+
 /* Zeroed at first; freed with td_listeners_free(). */
 struct td_listeners {
 	uint64_t *cookies; /* ascending */

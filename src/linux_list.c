@@ -207,10 +207,15 @@ out:
 int
 td_list(const struct td_query *query, struct td_rows *rows, const char **step)
 {
+	struct td_clock clock = {0, 0, 0};
 	int tries = TD_TRIES, error;
 
+	if (query->details != 0)
+		clock = td_clock_before();
 	while ((error = list_once(query, rows, step)) == -EAGAIN && --tries > 0)
 		td_rows_free(rows);
+	if (error == 0 && query->details != 0)
+		td_forget_never(rows, clock);
 	if (error == 0 && query->details == TD_DETAIL_OPENERS)
 		error = td_tell_openers(rows, query->scope, step);
 	return error;

@@ -65,11 +65,12 @@ struct td_row {
 };
 
 /* td_info.known: which of its fields the kernel filled in. */
-#define TD_INFO_TIMES   1u /* last_sent, last_received, rtt, retrans */
+#define TD_INFO_TIMES   1u /* last_sent, last_received */
 #define TD_INFO_BYTES   2u /* bytes_sent, bytes_received */
 #define TD_INFO_CC      4u /* cc */
 #define TD_INFO_RETRANS 8u /* retrans */
 #define TD_INFO_OPENED  16u /* no field: this end certainly opened the connection */
+#define TD_INFO_RTT     32u /* rtt */
 
 /* What is fetched only on demand; stands directly behind its row. */
 struct td_info {

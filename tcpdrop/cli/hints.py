@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..filters.absent import absent_names
 from ..filters.breadth import matches_none
-from ..filters.nodes import LISTENERS, OWNERS, PIDS
+from ..filters.nodes import DETAILS, LISTENERS, OWNERS, PIDS
 from ..model.addresses import printable
 from ..system import netns
 from ..system.lookups import InterfaceNames
@@ -45,9 +45,14 @@ def nothing_matched(parsed: Parsed, chosen: Filter | None) -> str:
 
 def undecided(number: int, parsed: Parsed, chosen: Filter | None) -> str:
     """Why so many connections may match or not."""
-    reasons = ["no process holds them, or it may not be seen"]
-    if chosen is not None and LISTENERS in chosen.needs():
-        reasons = (reasons if chosen.needs() & {OWNERS, PIDS} else []) + ["which end opened them does not show"]
+    needs = frozenset() if chosen is None else chosen.needs()
+    reasons = []
+    if LISTENERS in needs:
+        reasons = ["which end opened them does not show"]
+    elif DETAILS in needs:
+        reasons = ["nothing was measured of them"]
+    if not reasons or needs & {OWNERS, PIDS}:
+        reasons.insert(0, "no process holds them, or it may not be seen")
     return f"{number} more could not be decided: {nameless(parsed, chosen) or '; '.join(reasons)}"
 
 

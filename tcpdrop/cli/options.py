@@ -179,6 +179,8 @@ def parse(arguments: list[str]) -> Parsed:
         raise UsageError("--json and --jsonl exclude each other")
     if parsed.machine and (parsed.flag("count") or "summary_by" in parsed.given):
         raise UsageError("--count and --summary-by are for people: --json and --jsonl have the counts in their summary")
+    if parsed.machine and (parsed.flag("explain") or parsed.flag("as_commands")):
+        raise UsageError("--explain and -l print text alone: leave --json and --jsonl out")
     if parsed.machine and parsed.flag("resolve"):
         raise UsageError("-r is for people: what programs read has numbers")
     if parsed.text("color") not in (None, *COLORS):

@@ -44,6 +44,7 @@ _LONGEST = 300
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 #: the state of what could not be looked up
 _UNSEEN = 0
+_DECODER = json.JSONDecoder()
 #: no socket has it: what is saved under it cannot be found
 _NO_COOKIE = (1 << 64) - 1
 
@@ -91,14 +92,14 @@ def _items(text: str, shown: bool = True) -> Iterator[tuple[Sought, str | None]]
     """
     lines, at, number = Lines(), 0, 1
     while at < len(text):
-        end = text.find("\n", at) + 1 or len(text)
-        line = text[at:end]
+        end = at
         try:
             if _is_json(text, at):
-                value, end = _json(text, at, end)
+                value, end = _json(text, at)
                 yield from _connections(value, number, shown)
             else:
-                named = lines.read(line.strip("\r\n"))
+                end = text.find("\n", at) + 1 or len(text)
+                named = lines.read(text[at:end].strip("\r\n"))
                 if named is not None:
                     yield _sought(named, number), _namespace(named.where)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -187,13 +188,10 @@ def _beyond_blanks(text: str, at: int, blanks: str = " \t\r\n") -> int:
     return at
 
 
-def _json(text: str, at: int, end: int) -> tuple[object, int]:
-    """A value, and where the line behind it begins.  Mostly it is one line; jq and people write it over many."""
-    try:
-        return json.loads(text[at:end]), end
-    except json.JSONDecodeError:
-        value, stop = json.JSONDecoder().raw_decode(text, _beyond_blanks(text, at))
-        return value, _beyond_blanks(text, stop)
+def _json(text: str, at: int) -> tuple[object, int]:
+    """A value, and where the next begins: it may be one line of many, stand over many, or beside others in one."""
+    value, stop = _DECODER.raw_decode(text, _beyond_blanks(text, at))
+    return value, _beyond_blanks(text, stop)
 
 
 def _connections(value: object, line: int, shown: bool) -> Iterator[tuple[Sought, str | None]]:

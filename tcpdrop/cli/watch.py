@@ -47,6 +47,8 @@ class Keeping:
             raise UsageError("--interval is longer than nothing")
         self.interval = interval or DEFAULT_INTERVAL
         self.wanted = self.duration is not None
+        #: what a look leaves is met by the next: it has not come back
+        self.leaves_some = "limit" in parsed.given
         if not self.wanted and "interval" in parsed.given:
             raise UsageError("--interval goes with --for or --until-gone")
         if self.wanted and parsed.text("from") is not None:
@@ -103,7 +105,7 @@ def keep(
             gone = this is None and found.is_all
             teller.look(this, account, stopped=work.stopped())
             log(account.settled())
-            if this is not None:
+            if this is not None and not keeping.leaves_some:
                 returns.note(this)
     except Error as error:
         if not len(work.report):

@@ -14,6 +14,7 @@ from ..model.rows import (
     INFO_BYTES,
     INFO_CC,
     INFO_RETRANS,
+    INFO_RTT,
     INFO_TIMES,
     KNOWN,
     LAST_RECEIVED,
@@ -73,7 +74,7 @@ def _age(row: Row, info: Info | None, facts: Facts) -> int | None:
 READINGS: dict[str, tuple[Reading, str]] = {
     "idle": (_info(INFO_TIMES, lambda info: min(info[LAST_SENT], info[LAST_RECEIVED])), "ms"),
     "age": (_age, "ms"),
-    "rtt": (_info(INFO_TIMES, lambda info: info[RTT]), "us"),
+    "rtt": (_info(INFO_RTT, lambda info: info[RTT]), "us"),
     "recvq": (_queue(RECVQ), "size"),
     "sendq": (_queue(SENDQ), "size"),
     "bytes-sent": (_info(INFO_BYTES, lambda info: info[BYTES_SENT]), "size"),

@@ -16,6 +16,7 @@ from .rows import (
     INFO_BYTES,
     INFO_CC,
     INFO_RETRANS,
+    INFO_RTT,
     INFO_TIMES,
     INODE,
     KNOWN,
@@ -253,7 +254,7 @@ class Connection:
 
     @property
     def rtt_us(self) -> int | None:
-        info = self._known(INFO_TIMES)
+        info = self._known(INFO_RTT)
         return None if info is None else info[RTT]
 
     @property

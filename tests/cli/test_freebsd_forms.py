@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """FreeBSD's spellings, and what goes with what."""
 
+import json
+
 import pytest
 from support.command import line, tcpdrop
 
@@ -45,3 +47,12 @@ def test_what_does_not_go_together_is_status_2(words):
     done = tcpdrop(*words)
     assert (done.status, done.out) == (2, "")
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["-l", "-a", "--json"], ["drop", "-l", "--jsonl", "lport", "1"], ["list", "--explain", "--json", "lport", "1"]]
+)
+def test_what_is_text_alone_goes_with_no_json(words):
+    """A program that asks for JSON reads nothing else: commands stood above the document."""
+    done = tcpdrop(*words)
+    assert (done.status, json.loads(done.out)["type"]) == (2, "error")

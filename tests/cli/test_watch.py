@@ -113,3 +113,14 @@ def test_what_is_decided_later_is_dropped_then(half_accepted):
     assert (process.returncode, len(out.splitlines())) == (0, 2)
     assert clients[1].errno("send", b"x")
     later.close()
+
+
+@pytest.mark.parametrize("more", [(), ("--limit", "1")])
+def test_what_a_look_has_left_did_not_come_back(holder, more):
+    """With --limit the next look drops another connection of the same peer, which was there all the time."""
+    pairs = [holder.pair() for _ in range(2)]
+    ports = ",".join(str(pair.lport) for pair in pairs)
+    done = tcpdrop("drop", "lport", ports, "--yes", "--for=1s", "--interval=50ms", *more)
+    assert (done.status, len(done.out.splitlines())) == (0, 2), done.err
+    assert [pair.state() for pair in pairs] == [None, None]
+    assert "came back" not in done.err

@@ -31,6 +31,7 @@ from tcpdrop.model.rows import (
     INFO_CC,
     INFO_OPENED,
     INFO_RETRANS,
+    INFO_RTT,
     INFO_TIMES,
     INODE,
     KNOWN,
@@ -209,7 +210,7 @@ def test_details(holder, family):
     assert detailed(pair.mirrored)[BYTES_SENT] == 777
     assert detailed(pair.mirrored)[BYTES_RECEIVED] == 12345
     assert info[CC].rstrip(b"\0") == pair.sock.call("getsockopt", socket.IPPROTO_TCP, 13, 16).rstrip(b"\0") != b""
-    assert info[KNOWN] & ~INFO_OPENED == INFO_TIMES | INFO_BYTES | INFO_CC | INFO_RETRANS
+    assert info[KNOWN] & ~INFO_OPENED == INFO_TIMES | INFO_BYTES | INFO_CC | INFO_RETRANS | INFO_RTT
     until(lambda: detailed(pair.tuple)[KNOWN] & INFO_OPENED, "what it sent to be acknowledged: it has opened the connection")
     assert not detailed(pair.mirrored)[KNOWN] & INFO_OPENED
     assert 0 < info[RTT] < 10_000_000

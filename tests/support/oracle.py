@@ -16,7 +16,7 @@ from tcpdrop.model.rows import packed_addr
 COMPARE = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 #: measure -> (field of the details, bit that says it is known)
 DETAILS = {
-    "rtt": (rows.RTT, rows.INFO_TIMES),
+    "rtt": (rows.RTT, rows.INFO_RTT),
     "bytes-sent": (rows.BYTES_SENT, rows.INFO_BYTES),
     "bytes-received": (rows.BYTES_RECEIVED, rows.INFO_BYTES),
     "retrans": (rows.RETRANS, rows.INFO_RETRANS),
