@@ -198,13 +198,15 @@ def say_summary(report: Report, streams: Streams, *, stopped: bool, undecided: s
 def say_hint(report: Report, streams: Streams) -> None:
     """What people run into next, once, where a person reads it."""
     reasons: dict[str, dict[bytes, None]] = {}
+    sampled = False
     for this in report.rounds:
         for outcomes in this.outcomes:
+            sampled |= outcomes.peers.is_sample
             for why, address in outcomes.peers.untold():
                 reasons.setdefault(why, {})[address] = None
     for why, addresses in reasons.items():
         first, more = unpack(next(iter(addresses))), len(addresses) - 1
-        words = _NOT_TOLD[why] % (f"{first} and {more} more" if more else first)
+        words = _NOT_TOLD[why] % (f"{first} and {'others' if sampled else f'{more} more'}" if more else first)
         streams.note(f"tcpdrop: {words}: those peers were not told")
     if streams.interactive and report.counts.get("dropped"):
         streams.note("tcpdrop: clients may reconnect: block them first, or use --for")

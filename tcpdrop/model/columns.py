@@ -54,6 +54,6 @@ def places_of(codes: bytearray, wanted: int) -> Sequence[int]:
 
 def picked(values: Sequence[Any], numbers: Sequence[int]) -> Sequence[Any]:
     """The values with these numbers."""
-    if isinstance(numbers, range):
-        return values[numbers.start : numbers.stop]
+    if isinstance(numbers, range) and numbers.step > 0:
+        return values[numbers.start : numbers.stop : numbers.step]
     return [values[number] for number in numbers]

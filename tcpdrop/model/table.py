@@ -129,7 +129,7 @@ class Batch:
         if numbers == range(len(self)):
             return self
         chosen = Batch(self.table, self.table_numbers(numbers), namespace=self.namespace, owner_of=self.owner_of)
-        if isinstance(numbers, range):  # one piece of what is there already, or will be wanted again
+        if isinstance(numbers, range) and numbers.step == 1:  # one piece of what is there already, or will be wanted again
             chosen._data = self.data()[numbers.start * ROW.size : numbers.stop * ROW.size]
         return chosen
 

@@ -15,6 +15,8 @@ from support.lan import ADDRESSES, FAR, FAR6, FOREIGN, NEAR, NEAR6, Lan, Witness
 
 import tcpdrop
 from tcpdrop.engine import peer_told
+from tcpdrop.model.addresses import unpack
+from tcpdrop.model.rows import ROW
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="the peer is told")]
 
@@ -290,6 +292,23 @@ def test_the_hint_has_the_true_reason(lan, commands, said, inside):
     done = tcpdrop_command("drop", f"lport {both[0][1]},{both[1][1]}", *([] if inside else ["--netns", str(lan.near.pid)]), wrapper=wrapper)
     assert done.err.splitlines()[1:] == ([f"tcpdrop: {said}"] if said else [])
     assert bool(lan.witness.resets()) is not bool(said)
+
+
+def test_of_many_a_part_is_asked_for(lan, monkeypatch):
+    """To say that peers were not told; each outcome that is shown is asked for itself."""
+    monkeypatch.setattr(peer_told, "SAMPLE", 3)
+    looked, real = [], peer_told.ways_out
+    monkeypatch.setattr(peer_told, "ways_out", lambda data, scope: looked.append(len(data) // ROW.size) or real(data, scope))
+    ports = [lan.connect()[2][1] for _ in range(8)]
+    lan.on_near(f"ip route del {WAY4}")
+    report = tcpdrop.drop("lport " + ",".join(map(str, ports)), netns=lan.near.pid)
+    ((outcomes,),) = [this.outcomes for this in report.rounds]
+    assert outcomes.peers.is_sample
+    assert [(why, unpack(address)) for why, address in outcomes.peers.untold()] == [("no route", FAR)] * 3
+    assert looked == [3]
+    assert [result.peer_told for result in report] == [False] * 8
+    assert not outcomes.peers.is_sample
+    assert len(list(outcomes.peers.untold())) == 8 and looked == [3, 8]
 
 
 def test_a_device_that_is_down_is_named_by_its_peers(lan):

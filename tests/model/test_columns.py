@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcpdrop import _tcpdrop
-from tcpdrop.model.columns import column
+from tcpdrop.model.columns import column, picked
 from tcpdrop.model.connection import Connection
 from tcpdrop.model.rows import COOKIE, LADDR, LPORT, ROW, ROW_FIELDS, RPORT, packed_addr, reader
 
@@ -43,6 +43,14 @@ def test_a_column_is_that_field_of_each_row(data):
 @given(packed_rows(), st.sets(st.integers(0, len(ROW_FIELDS) - 1)).map(sorted))
 def test_several_fields_of_each_row(data, places):
     assert list(reader(*places).iter_unpack(data)) == [tuple(row[place] for place in places) for row in ROW.iter_unpack(data)]
+
+
+@given(st.lists(st.integers()), st.data())
+def test_picked_is_each_value_by_its_number(values, data):
+    step = data.draw(st.sampled_from([1, 2, 3, 7, -1]))
+    numbers = range(len(values))[::step]
+    for some in (numbers, list(numbers)):
+        assert list(picked(values, some)) == [values[number] for number in numbers]
 
 
 @given(packed_rows(), st.sampled_from([b"", b": dropped"]))
