@@ -120,7 +120,10 @@ def _where(node: Node, assumed: dict[Node, int]) -> Sorts:
     for part in node.args:
         one, other = _where(part, assumed)
         possible, certain = (possible & one, certain & other) if is_and else (possible | one, certain | other)
+    asked = {id(part) for part in node.args}  # each again, and all below it, would be twice at every level
     for part in merged(node):  # what looks at the same thing is one, as where it is compiled: two halves are a whole
+        if id(part) in asked:
+            continue
         one, other = _where(part, {})
         possible, certain = (possible & one, certain) if is_and else (possible, certain | other)
     return possible, certain
