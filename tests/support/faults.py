@@ -8,6 +8,8 @@ import os
 import sys
 from typing import NamedTuple
 
+from support.wait import until
+
 _SHIM = ctypes.CDLL(None)
 
 
@@ -76,6 +78,10 @@ def disarm():
     return bool(_SHIM.faults_disarm())
 
 
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
 class Left:
     """What may not stay behind: what the module allocated, descriptors, threads."""
 
@@ -86,9 +92,11 @@ class Left:
         # AddressSanitizer calls some of these itself, for the module: then who called does not show.
         self.held = 0 if "libasan" in os.environ.get("LD_PRELOAD", "") else _SHIM.faults_held()
         self.descriptors = sorted(os.listdir("/proc/self/fd"))
-        self.threads = len(os.listdir("/proc/self/task"))
+        self.threads = threads()
 
     def check(self, what):
+        # pthread_join(3) returns when the kernel has let go of the thread's memory; /proc loses it a moment later.
+        until(lambda: threads() <= self.threads, f"the threads of {what} to have ended")
         now = Left()
         assert now.__dict__ == self.__dict__, f"{what}: {now.__dict__} after {self.__dict__}"
 
