@@ -144,7 +144,8 @@ class Relays:
         mine = _ways(each) & set(way)
         if not mine or (self._later and _is_cut(int(name[5:]), each[0])):
             return
-        self._look_on()
+        if "r" in mine or not self._take_ends(name, mine, found):  # who takes what we write only listens: one is enough
+            self._look_on()
         if not self._take_ends(name, mine, found) and self._blind and not _is_cut(int(name[5:]), each[0]):
             found.hidden.add("beside")
 

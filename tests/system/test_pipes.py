@@ -124,8 +124,9 @@ def test_who_has_many_descriptors_is_not_looked_at_for_what_nobody_has(many, chi
         relays = Relays([None])
         relays.partners(child.pid, inner=False, only=[0])
         relays.partners(os.getpid(), inner=False, only=[tcp.fileno(), file.fileno()])
+        assert relays.partners(child.pid, inner=False, only=[1]).takers  # one who takes what it writes is enough
         assert child.pid in looked and pid not in looked
-        assert relays.partners(child.pid, inner=False, only=[1]).takers and pid in looked
+        assert relays.partners(os.getpid(), inner=False, only=[child.stdout.fileno()]).givers and pid in looked
 
 
 def test_many_shares_a_terminal_and_a_pair_with_another(many):
