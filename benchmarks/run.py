@@ -20,7 +20,7 @@ from argparse import ArgumentParser
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import harness
-from harness import PYTHON, STATES, TCPDROP, VICTIM_PORT, Floor, Holder, Results, clock, run
+from harness import PYTHON, STATES, TCPDROP, VICTIM_PORT, Floor, Holder, Results, clock, run, run_apart
 
 import tcpdrop
 from tcpdrop import _tcpdrop
@@ -215,7 +215,7 @@ def bench_drop(b: Bench, connections: int) -> None:
 
     def drop(*command: str, who: str) -> float:
         with Holder(b.directory, connections, VICTIM_PORT, 1) as holder:
-            taken = run(*command, status=0 if who == "ours" else -1)
+            taken = run_apart(*command)
             survivors[who] = max(survivors[who], holder.alive())
         return taken
 

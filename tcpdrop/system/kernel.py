@@ -296,7 +296,7 @@ def pipe_is_cut(pid: int, fd: int, inode: int) -> bool:
 
 
 def is_no_pipe(pid: int, fd: int) -> bool:
-    """Is what a descriptor of a process is certainly neither a pipe nor a FIFO?  The file itself is not touched."""
+    """Is what a descriptor of a process is certainly neither a pipe nor a FIFO?  Its file system is not asked."""
     try:
         _tcpdrop.pipe_is_cut(pid, fd, 0)
     except OSError as error:

@@ -313,9 +313,15 @@ def links_of(pid: int) -> Iterator[str]:
 
 def streams_of(pid: int) -> Iterator[tuple[str, str]]:
     """What each descriptor is, in every thread's own table, and the path of its fdinfo."""
-    for place in (f"/proc/{pid}", *(f"/proc/{pid}/task/{tid}" for tid in kernel.thread_tables(pid))):
-        for name, link in _descriptors(f"{place}/fd"):
-            yield link, f"{place}/fdinfo/{name}"
+    for name, link in _descriptors(f"/proc/{pid}/fd"):
+        yield link, f"/proc/{pid}/fdinfo/{name}"
+    for tid in kernel.thread_tables(pid):
+        place = f"/proc/{pid}/task/{tid}"
+        try:
+            for name, link in _descriptors(f"{place}/fd"):
+                yield link, f"{place}/fdinfo/{name}"
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended, and others have not
 
 
 def hides_a_ring(pid: int) -> bool:
@@ -379,12 +385,14 @@ def socket_inodes(pid: int) -> dict[int, int]:
 def unix_sockets() -> list[tuple[int, int | None, bool]]:
     """The connected UNIX sockets of this thread's network namespace, as kernel.unix_sockets(); no peers are told.  proc_net_unix(5)."""
     found: dict[int, bool] = {}
-    for line in read("/proc/thread-self/net/unix").splitlines()[1:]:
-        fields = line.split(None, 7)
-        # A name may have a line's end in it, and forge what follows: that something has a name is not taken back.
-        if len(fields) > 6 and fields[5] == b"03" and fields[6].isdigit():
-            inode = int(fields[6])
-            found[inode] = len(fields) > 7 or found.get(inode, False)
+    for line in read("/proc/thread-self/net/unix").split(b"\n")[1:]:
+        fields = line.split(None, 6)
+        if len(fields) < 7 or fields[5] != b"03":
+            continue
+        # A name may be a space, or have a line's end in it and forge what follows: that something has a name is not taken back.
+        number, named, _ = fields[6].partition(b" ")
+        if number.isdigit():
+            found[int(number)] = bool(named) or found.get(int(number), False)
     return [(inode, None, named) for inode, named in found.items()]
 
 

@@ -63,8 +63,8 @@ class Partners:
 class Relays:
     """One look at what all processes hold.
 
-    Of a process with many descriptors that is read once it is asked for, or an end is missing: who else
-    shares an end that somebody was seen to have is not looked for there.
+    Of a process with many descriptors that is read once it is asked for, or who has the other end of a stream is: who
+    was seen to have it may have inherited it, and it is the one with many that hands it on.
     """
 
     def __init__(self, scopes: Iterable[int | None]) -> None:
@@ -131,7 +131,7 @@ class Relays:
             elif kind == "slave":
                 found.shown.update(self._who(f"master:{number}"))
             elif kind == "master":
-                found.paired.update(self._who(f"slave:{number}", every=True) if inner else ())
+                found.paired.update(self._who(f"slave:{number}") if inner else ())
             elif kind == "pipe":
                 self._by_pipe(name, each, way, found)
             elif _may_be_fifo(each[0]):
@@ -142,16 +142,15 @@ class Relays:
 
     def _by_pipe(self, name: str, each: list[str], way: str, found: Partners) -> None:
         mine = _ways(each) & set(way)
-        some = self._take_ends(name, mine, found)
-        if self._later and mine and not some and not self._blind:
+        if not mine or (self._later and _is_cut(int(name[5:]), each[0])):
+            return
+        if "r" in mine or not self._take_ends(name, mine, found):  # who takes what we write only listens: one is enough
             self._look_on()
-            some = self._take_ends(name, mine, found)
-        # Who cannot be looked at may have the other end as well as who has many descriptors.
-        if self._blind and mine and not some and not _is_cut(int(name[5:]), each[0]):
+        if not self._take_ends(name, mine, found) and self._blind and not _is_cut(int(name[5:]), each[0]):
             found.hidden.add("beside")
 
     def _by_fifo(self, name: str, each: list[str], way: str, found: Partners) -> None:
-        self._look_on()  # anybody may have opened it, whoever else has
+        self._look_on()
         others = Partners()
         # To ask what the file is touches it: only if it is to do with anybody.
         if self._take_ends(name, _ways(each) & set(way), others) and procfs.is_fifo(each[0].replace("/fdinfo/", "/fd/")):
@@ -187,9 +186,8 @@ class Relays:
         """The inodes of all its sockets."""
         return {int(name[7:]) for name, _ in self._of(pid) if name.startswith("socket:")}
 
-    def _who(self, name: str, *, every: bool = False) -> Iterator[int]:
-        if self._later and (every or name not in self._ends):
-            self._look_on()
+    def _who(self, name: str) -> Iterator[int]:
+        self._look_on()
         return (pid for pid, _ in self._ends.get(name, ()))
 
     def _by_unix(self, inode: int, found: Partners) -> None:
@@ -254,7 +252,7 @@ def may_be_fifo(link: str, fdinfo: str) -> bool:
 
 def _may_be_fifo(fdinfo: str) -> bool:
     ours = _descriptor_of(fdinfo)
-    # No FIFO's position moves; and not every file may be borrowed.
+    # No FIFO's position moves; and an older kernel does not tell what it is.
     return _field(fdinfo, "pos") == "0" and (ours is None or not kernel.is_no_pipe(*ours))
 
 

@@ -4,6 +4,8 @@
 import contextlib
 import errno
 import os
+import resource
+import socket
 import subprocess
 import sys
 
@@ -55,6 +57,18 @@ def test_what_is_no_pipe(child, tmp_path):
     assert not kernel.is_no_pipe(2**22, 0)
 
 
+def test_what_is_no_pipe_is_told_without_a_descriptor_of_it(child, tmp_path):
+    """To close a duplicate asks the file's file system (FUSE's FLUSH, NFS), which may be dead."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(tmp_path / "file", "w", encoding="utf-8") as file:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            found = [kernel.is_no_pipe(os.getpid(), fd) for fd in (file.fileno(), child.stdin.fileno())]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found == [True, False]
+
+
 class Many:
     """A process with many descriptors, and one end of a pipe, a pair, a FIFO and a terminal."""
 
@@ -68,9 +82,9 @@ print(flush=True)
 sys.stdin.read()
 """
 
-    def __init__(self, write, fifo):
+    def __init__(self, write, fifo, *also):
         words = [sys.executable, "-I", "-c", self.SOURCE, str(write), str(fifo)]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[write])
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[write, *also])
         self.process.stdout.readline()
 
     def stop(self):
@@ -89,24 +103,45 @@ def many(tmp_path):
         os.close(write)
 
 
-def test_who_has_many_descriptors_is_looked_at_where_an_end_is_missing(many, monkeypatch):
+@pytest.mark.parametrize("blind", [True, False])
+def test_who_has_many_descriptors_is_looked_at_whoever_else_has_the_end(many, monkeypatch, blind):
+    """Another may have inherited it, and hand on nothing; and what does not show is no reason to miss what does."""
     pid, read, write, _ = many
-    us, looked, real = os.getpid(), [], procfs.streams_of
-    monkeypatch.setattr(procfs, "streams_of", lambda one: looked.append(one) or real(one))
-
-    def givers(*, blind):
-        looked.clear()
-        relays = Relays([None])
-        relays._blind = blind
-        found = relays.partners(us, inner=False, only=[read])
-        return found.givers, pid in looked, found.hidden
-
+    monkeypatch.setattr(procfs, "some_are_hidden", lambda: blind)
     with subprocess.Popen(["sleep", "60"], pass_fds=[write]) as also:
         os.close(write)
-        assert givers(blind=False) == ({also.pid}, False, set())
+        found = Relays([None]).partners(os.getpid(), inner=False, only=[read])
         also.kill()
-    assert givers(blind=False) == ({pid}, True, set())
-    assert givers(blind=True) == (set(), False, {"beside"})  # it may be somebody who cannot be looked at
+    assert (found.givers, found.hidden) == ({pid, also.pid}, set())
+
+
+def test_who_has_many_descriptors_is_not_looked_at_for_what_nobody_has(many, child, monkeypatch):
+    """A pipe that is cut, a file, a TCP socket."""
+    pid, looked, real = many[0], [], procfs.streams_of
+    child.stdin.close()
+    with socket.socket() as tcp, open(__file__, encoding="utf-8") as file:
+        monkeypatch.setattr(procfs, "streams_of", lambda one: looked.append(one) or real(one))
+        relays = Relays([None])
+        relays.partners(child.pid, inner=False, only=[0])
+        relays.partners(os.getpid(), inner=False, only=[tcp.fileno(), file.fileno()])
+        assert relays.partners(child.pid, inner=False, only=[1]).takers  # one who takes what it writes is enough
+        assert child.pid in looked and pid not in looked
+        assert relays.partners(os.getpid(), inner=False, only=[child.stdout.fileno()]).givers and pid in looked
+
+
+def test_many_shares_a_terminal_and_a_pair_with_another(many):
+    """Of either the one that is seen may be none that hands it on."""
+    master, slave = os.openpty()
+    one, other = socket.socketpair()
+    with one, other, subprocess.Popen(["sleep", "60"], pass_fds=[master, other.fileno()]) as also:
+        big = Many(other.fileno(), many[3], master)
+        os.close(master)
+        other.close()
+        found = Relays([None]).partners(os.getpid(), inner=False, only=[slave, one.fileno()])
+        big.stop()
+        also.kill()
+    os.close(slave)
+    assert found.shown == found.paired == {also.pid, big.process.pid}
 
 
 def test_who_has_many_descriptors_may_have_opened_a_fifo_as_others_have(many):
@@ -136,3 +171,10 @@ def test_a_pipe_that_is_cut_hides_nobody(child, monkeypatch):
     child.stdin.close()
     child.stdout.close()
     assert Relays([None]).partners(child.pid, inner=True).hidden == set()
+
+
+def test_a_thread_that_has_ended_hides_none_of_the_others(child, monkeypatch):
+    """Its table was found, and is gone before it is read."""
+    monkeypatch.setattr(kernel, "thread_tables", lambda pid: [2**22, pid])
+    found = [fdinfo for _, fdinfo in procfs.streams_of(child.pid)]
+    assert f"/proc/{child.pid}/task/{child.pid}/fdinfo/0" in found

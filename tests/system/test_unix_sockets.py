@@ -53,6 +53,16 @@ def test_proc_tells_all_but_the_peers(three):
     assert [by_kernel[number] for number in numbers] == [True, False, False]
 
 
+def test_a_name_of_a_space_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(" ")
+        listener.listen()
+        client.connect(" ")
+        with listener.accept()[0] as server:
+            assert (inode(server), None, True) in procfs.unix_sockets()
+
+
 def test_a_name_forges_no_socket_that_has_none(three):
     """The name of a socket stands there as it is, with the ends of its lines."""
     victim = inode(three[0])

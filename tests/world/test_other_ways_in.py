@@ -199,11 +199,19 @@ def test_who_shares_a_pipe_with_us_is_spared_and_not_whom_he_asks(holder, tmp_pa
 
 #: what starts the shell could write to it, too, and keeps that
 KEEPS = """
-import os, subprocess, sys
+import os, resource, subprocess, sys
 reads, writes = os.pipe()
-subprocess.Popen(["nc", "-l", "127.0.0.1", sys.argv[1]], stdin=os.open(sys.argv[2], os.O_RDWR), stdout=writes)
+def many():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    null = os.open(os.devnull, os.O_RDONLY)
+    for number in range(100, 2100):
+        os.dup2(null, number)
+listen = ["nc", "-l", "127.0.0.1", sys.argv[1]]
+also = dict(close_fds=False, preexec_fn=many) if "many" in sys.argv else {}
+with open(sys.argv[2], "r+b", 0) as fifo:
+    subprocess.Popen(listen, stdin=fifo, stdout=writes, **also)
 nothing = subprocess.DEVNULL
-subprocess.run(["sh"], stdin=reads, stdout=nothing, stderr=nothing, pass_fds=[writes] if sys.argv[3:] else [])
+subprocess.run(["sh"], stdin=reads, stdout=nothing, stderr=nothing, pass_fds=[writes] if "both" in sys.argv else [])
 """
 
 #: a shell without a terminal that talks to whoever connects to nc, in one pipeline and apart from it
@@ -211,6 +219,7 @@ SHELLS = {
     "a pipeline": "cat {place}/in | sh 2>&1 | nc -l 127.0.0.1 {way} > {place}/in",
     "an ancestor has the pipe as well": "{python} -c '{keeps}' {way} {place}/out",
     "the shell has both ends": "{python} -c '{keeps}' {way} {place}/out both",
+    "an ancestor has it, and nc many others": "{python} -c '{keeps}' {way} {place}/out many",
     "detached": "setsid -f sh -c 'exec sh < {place}/in > {place}/out 2>&1'; exec nc -l 127.0.0.1 {way} > {place}/in < {place}/out",
 }
 
