@@ -117,6 +117,10 @@ def judge(name, path, dropped, seen):
     return made, died
 
 
+#: a minute on a quiet machine has a thousand of the slowest kind, a few seconds beside other suites have twenty
+FEW_RUNS = 100
+
+
 @pytest.mark.timeout(SECONDS + 300)
 def test_who_dies_is_who_was_to_die(session, tmp_path, record_property):
     env = {"SSH_CONNECTION": " ".join(map(str, (*session.local, *session.remote)))}
@@ -153,6 +157,8 @@ def test_who_dies_is_who_was_to_die(session, tmp_path, record_property):
     assert SECONDS < 60 or (all(told[name][1] for name in ("churn", "reuse")) and all(count["dropped"] for count in counts.values()))
     for name, count in counts.items():
         assert set(count) <= {"runs", "dropped", "gone", "protected"}, (name, count)
-        assert after[name][0] - before[name][0] < 2_000_000, (name, before[name], after[name])
+        # What one look takes goes by what the host's other processes hold at that moment: of a few looks the least says nothing.
+        assert SECONDS < 60 or count["runs"] >= FEW_RUNS, (name, count)
+        assert count["runs"] < FEW_RUNS or after[name][0] - before[name][0] < 2_000_000, (name, before[name], after[name])
         assert abs(after[name][1] - before[name][1]) < 8, (name, before[name], after[name])
     assert session.alive()
