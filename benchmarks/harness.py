@@ -213,7 +213,8 @@ def run(*command: str, status: int = 0) -> float:
 def run_apart(*command: str) -> float:
     """The same of a process that has nobody but PID 1 above it, as cron starts it.
 
-    Whoever feeds or reads our own ancestors may be an operator that a drop must find; here nobody is.
+    Whoever feeds or reads our own ancestors may be an operator that a drop must find; here nobody is.  Its
+    status is PID 1's to learn: what it did must show otherwise.
     """
     path = shutil.which(command[0]) or command[0]
     tell, told = os.pipe()
@@ -225,12 +226,15 @@ def run_apart(*command: str) -> float:
         if pid != 0:
             os.write(told, str(pid).encode())
             os._exit(0)
-        while os.getppid() == between:
-            time.sleep(0.0001)
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        os.execv(path, command)
+        try:
+            while os.getppid() == between:
+                time.sleep(0.0001)
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            os.execv(path, command)
+        finally:
+            os._exit(127)  # not found, say: no second benchmark goes on here
     os.waitpid(between, 0)
     ended = os.pidfd_open(int(os.read(tell, 20)))
     select.select([ended], [], [])

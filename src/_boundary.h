@@ -39,9 +39,10 @@ extern const char td_converse_doc[], td_end_doc[];
 PyObject *td_converse(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *td_end(PyObject *module, PyObject *conversation);
 extern const char td_classic_lines_doc[], td_process_doc[], td_thread_tables_doc[],
-    td_unix_doc[], td_is_absent_doc[];
+    td_unix_doc[], td_is_absent_doc[], td_is_fifo_doc[];
 PyObject *td_classic_lines(PyObject *module, PyObject *args);
 PyObject *td_is_absent(PyObject *module, PyObject *path);
+PyObject *td_is_fifo(PyObject *module, PyObject *path);
 PyObject *td_process_tuple(PyObject *module, PyObject *args);
 PyObject *td_thread_tables_bytes(PyObject *module, PyObject *args);
 PyObject *td_unix_bytes(PyObject *module, PyObject *args, PyObject *kwargs);

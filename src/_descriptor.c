@@ -107,9 +107,8 @@ socket_of(PyObject *module, PyObject *args)
 PyDoc_STRVAR(cut_doc,
     "pipe_is_cut(pid, fd, inode, /)\n--\n\n"
     "Has nobody the other end of this pipe that a process's descriptor is?\n\n"
-    "With inode 0: False if it is a pipe or a FIFO at all; the file is not touched.\n"
     "Needs the rights of ptrace(2).  Raises OSError with .step: ENOENT when it is\n"
-    "not that pipe.  pidfd_getfd(2), pipe(7), poll(2), AT_STATX_DONT_SYNC in statx(2).");
+    "not that pipe.  pidfd_getfd(2), pipe(7), poll(2).");
 
 static PyObject *
 pipe_is_cut(PyObject *module, PyObject *args)

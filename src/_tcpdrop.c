@@ -301,6 +301,7 @@ static PyMethodDef functions[] = {
 	    td_thread_tables_doc},
 	TD_FUNCTION("unix_sockets", td_unix_bytes, td_unix_doc),
 	{"is_absent", td_is_absent, METH_O, td_is_absent_doc},
+	{"is_fifo", td_is_fifo, METH_O, td_is_fifo_doc},
 	{"classic_lines", td_classic_lines, METH_VARARGS, td_classic_lines_doc},
 	TD_FUNCTION("mptcp_sockets", mptcp_sockets, mptcp_doc),
 	TD_FUNCTION("interfaces", interfaces, interfaces_doc),

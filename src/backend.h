@@ -118,8 +118,7 @@ int td_socket_of(int pid, int fd, struct td_row *row, const char **step);
 /*
  * Has nobody the other end of the pipe with this inode that a process's
  * descriptor is?  -ENOENT when it is another file, -ENOTSUP where descriptors
- * cannot be borrowed.  With inode 0 only whether it is a pipe or a FIFO at all,
- * which asks no file system; *cut stays.
+ * cannot be borrowed.
  */
 int td_pipe_is_cut(int pid, int fd, uint64_t inode, int *cut,
     const char **step);

@@ -20,7 +20,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -42,13 +41,6 @@
 #endif
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
-#endif
-/* In <linux/stat.h>, which libcs that have them, too, do not let in. */
-#ifndef STATX_TYPE
-#define STATX_TYPE 1
-#endif
-#ifndef AT_STATX_DONT_SYNC
-#define AT_STATX_DONT_SYNC 0x4000
 #endif
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -300,51 +292,22 @@ td_socket_of(int pid, int fd, struct td_row *row, const char **step)
 	return error;
 }
 
-/*
- * 0 if a process's descriptor is a pipe or a FIFO, -ENOENT if not: by what the
- * kernel has noted.  Its file system may be dead (NFS, FUSE), and is not asked;
- * to close what was borrowed would ask it, too.
- */
-static int
-is_pipe(int pid, int fd, const char **step)
-{
-	*step = "statx";
-#ifdef SYS_statx
-	unsigned char status[256]; /* struct statx, which not every libc has */
-	uint16_t mode;
-	char path[48];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-	if (syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE,
-		status) != 0)
-		return errno == ENOENT ? -EBADF : -errno; /* closed meanwhile */
-	memcpy(&mode, status + 28, sizeof(mode)); /* stx_mode */
-	return S_ISFIFO(mode) ? 0 : -ENOENT;
-#else
-	(void)pid, (void)fd;
-	return -ENOSYS;
-#endif
-}
-
 int
 td_pipe_is_cut(int pid, int fd, uint64_t inode, int *cut, const char **step)
 {
-	struct pollfd ask = {0};
+	int copy = borrow(pid, fd, step), error = 0;
+	struct pollfd ask = {.fd = copy};
 	struct stat status;
-	int error = 0;
 
-	if (inode == 0)
-		return is_pipe(pid, fd, step);
-	ask.fd = borrow(pid, fd, step);
-	if (ask.fd < 0)
-		return ask.fd;
+	if (copy < 0)
+		return copy;
 	*step = "pipe";
-	if (fstat(ask.fd, &status) != 0 || !S_ISFIFO(status.st_mode) ||
+	if (fstat(copy, &status) != 0 || !S_ISFIFO(status.st_mode) ||
 	    status.st_ino != inode)
 		error = -ENOENT;
 	else if (poll(&ask, 1, 0) < 0)
 		error = -errno;
 	*cut = (ask.revents & (POLLHUP | POLLERR)) != 0; /* of a reader, of a writer */
-	close(ask.fd);
+	close(copy);
 	return error;
 }

@@ -295,15 +295,6 @@ def pipe_is_cut(pid: int, fd: int, inode: int) -> bool:
         return False
 
 
-def is_no_pipe(pid: int, fd: int) -> bool:
-    """Is what a descriptor of a process is certainly neither a pipe nor a FIFO?  Its file system is not asked."""
-    try:
-        _tcpdrop.pipe_is_cut(pid, fd, 0)
-    except OSError as error:
-        return error.errno == errno.ENOENT
-    return False
-
-
 def process(pid: int, variable: bytes) -> tuple[int, bytes | int, bytes | int | None]:
     """A process's parent, its packed sockets and a variable of its environment; an int is why one could not be read."""
     return _ask("", _tcpdrop.process, pid, variable)
@@ -332,6 +323,14 @@ def unix_sockets(scope: int | None = None) -> list[tuple[int, int, bool]]:
 def is_absent(path: str) -> bool:
     """Has certainly nothing this name?"""
     return _tcpdrop.is_absent(path)
+
+
+def is_fifo(path: str) -> bool | None:
+    """Is it a pipe or a FIFO?  None: it cannot be told.  Its file system is not asked, and may be dead."""
+    try:
+        return _tcpdrop.is_fifo(path)
+    except OSError:
+        return None
 
 
 # ---- text

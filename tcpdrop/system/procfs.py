@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from _struct import Struct
 
 from ..errors import NotSupported
@@ -334,14 +333,6 @@ def hides_a_ring(pid: int) -> bool:
         for line in read(fdinfo).split(b"\n")
         if line.startswith(b"ino:")
     }
-
-
-def is_fifo(path: str) -> bool:
-    """Is what a descriptor's link leads to a FIFO?"""
-    try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
-    except OSError:
-        return False
 
 
 def _links(place: str) -> Iterator[str]:

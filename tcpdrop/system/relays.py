@@ -135,7 +135,8 @@ class Relays:
             elif kind == "pipe":
                 self._by_pipe(name, each, way, found)
             elif _may_be_fifo(each[0]):
-                self._by_fifo(name, each, way, found)
+                self._look_on()
+                self._take_ends(name, _ways(each) & set(way), found)
         for some in (found.givers, found.takers, found.paired, found.shown, found.came, found.asked):
             some.discard(pid)
         return found
@@ -148,14 +149,6 @@ class Relays:
             self._look_on()
         if not self._take_ends(name, mine, found) and self._blind and not _is_cut(int(name[5:]), each[0]):
             found.hidden.add("beside")
-
-    def _by_fifo(self, name: str, each: list[str], way: str, found: Partners) -> None:
-        self._look_on()
-        others = Partners()
-        # To ask what the file is touches it: only if it is to do with anybody.
-        if self._take_ends(name, _ways(each) & set(way), others) and procfs.is_fifo(each[0].replace("/fdinfo/", "/fd/")):
-            found.givers |= others.givers
-            found.takers |= others.takers
 
     def _take_ends(self, name: str, mine: set[str], found: Partners) -> bool:
         """Who has an end that belongs to one of ours?  Is there anybody, if only the process itself?"""
@@ -241,25 +234,17 @@ def _field(fdinfo: str, name: str) -> str:
 
 def _is_cut(inode: int, fdinfo: str) -> bool:
     """Has certainly nobody the other end of this pipe?  Its writer has closed it, say, which tells its end."""
-    ours = _descriptor_of(fdinfo)
-    return ours is not None and kernel.pipe_is_cut(*ours, inode)
+    _, _, pid, *thread, _, number = fdinfo.split("/")
+    return not thread and kernel.pipe_is_cut(int(pid), int(number), inode)
 
 
 def may_be_fifo(link: str, fdinfo: str) -> bool:
-    """As far as can be told without a touch of the file itself, which may hang, as on NFS."""
     return _name_of(link, fdinfo).startswith("fifo:") and _may_be_fifo(fdinfo)
 
 
 def _may_be_fifo(fdinfo: str) -> bool:
-    ours = _descriptor_of(fdinfo)
-    # No FIFO's position moves; and an older kernel does not tell what it is.
-    return _field(fdinfo, "pos") == "0" and (ours is None or not kernel.is_no_pipe(*ours))
-
-
-def _descriptor_of(fdinfo: str) -> tuple[int, int] | None:
-    """The process and the number; None: of a thread that has a table of its own."""
-    _, _, pid, *thread, _, number = fdinfo.split("/")
-    return None if thread else (int(pid), int(number))
+    # No FIFO's position moves.
+    return _field(fdinfo, "pos") == "0" and kernel.is_fifo(fdinfo.replace("/fdinfo/", "/fd/")) is not False
 
 
 def _ways(each: Iterable[str]) -> set[str]:

@@ -24,7 +24,19 @@ MAIN = Path(__file__).parents[1] / "support" / "faults_main.py"
 CHANGE_NOTHING = [
     *("list_connections", "list_connections details", "list_connections openers", "list_connections threads", "list_connections scope"),
     *("lookup", "lookup_each", "socket_of", "mptcp_sockets", "interfaces", "interfaces scope", "ifindices"),
-    *("pipe_is_cut", "unix_sockets", "probe", "routes", "links", "rules", "process", "thread_tables", "classic_lines", "is_absent"),
+    *(
+        "pipe_is_cut",
+        "unix_sockets",
+        "probe",
+        "routes",
+        "links",
+        "rules",
+        "process",
+        "thread_tables",
+        "classic_lines",
+        "is_absent",
+        "is_fifo",
+    ),
 ]
 CONVERSE = ["conversation", "conversation open", "conversation scope"]
 DROP = ["abort", "abort scope", "abort_rows", "abort_rows threads", "abort_descriptor", "abort_held own", "abort_held other"]

@@ -128,6 +128,8 @@ if linux:
         (1, lambda: _tcpdrop.pipe_is_cut(os.getpid(), pipe[0], os.fstat(pipe[0]).st_ino)),
         (1, lambda: _tcpdrop.pipe_is_cut(os.getpid(), null.fileno(), 1)),
         (1, lambda: _tcpdrop.pipe_is_cut(-1, 0, 1)),
+        (1, lambda: _tcpdrop.is_fifo(f"/proc/self/fd/{pipe[0]}")),
+        (1, lambda: _tcpdrop.is_fifo("/nonexistent")),
         (1, lambda: _tcpdrop.routes(table[0])),
         (1, lambda: _tcpdrop.routes(b"1")),
         (5, lambda: _tcpdrop.routes(table[0], null.fileno())),

@@ -30,9 +30,18 @@ class Host:
         self.line = [SHELL, SUDO, LOGIN, 1]
         self.hidden = False
         self.index = 3
+        self.sys = {}
 
 
-DEVICES = {"/dev/tty1": (4, 1), "/dev/tty2": (4, 2), "/dev/ttyS0": (4, 64), "/dev/pts/3": (136, 3), "/dev/ptmx": (5, 2)}
+DEVICES = {
+    "/dev/null": (1, 3),
+    "/dev/console": (5, 1),
+    "/dev/tty1": (4, 1),
+    "/dev/tty2": (4, 2),
+    "/dev/ttyS0": (4, 64),
+    "/dev/pts/3": (136, 3),
+    "/dev/ptmx": (5, 2),
+}
 
 
 @pytest.fixture
@@ -46,6 +55,7 @@ def host(monkeypatch):
     monkeypatch.setattr(procfs, "terminal_of", lambda pid: one.processes[pid][0])
     monkeypatch.setattr(procfs, "command_of", lambda pid: one.processes[pid][1])
     monkeypatch.setattr(procfs, "streams_of", lambda pid: [(link, f"/proc/{pid}/fdinfo/{link}") for link in one.processes[pid][2]])
+    monkeypatch.setattr(procfs, "text_of", lambda path: one.sys.get(path, ""))
     monkeypatch.setattr(procfs, "lines_of", lambda path: ["flags:\t02", f"tty-index:\t{one.index}"])
     real = os.stat
 
@@ -58,7 +68,7 @@ def host(monkeypatch):
 
 
 def all_at(host, terminal):
-    for pid in (US, SHELL, SUDO, LOGIN):
+    for pid in (US, SHELL, SUDO):
         host.processes[pid][:] = [terminal, "bash", []]
 
 
@@ -79,6 +89,44 @@ def test_a_pseudo_terminal_of_a_high_number(host):
     assert console.is_ours()
 
 
+def test_a_login_that_left_the_console_to_its_child(host):
+    """As that of util-linux does; and what started it is not asked."""
+    host.processes[LOGIN][0] = 0
+    host.line[-1:] = [550, 1]
+    host.processes[550] = [0, "systemd-sulogin", []]
+    assert console.is_ours()
+
+
+@pytest.mark.parametrize("name", ["/dev/tty2", "/srv/jail/dev/null", "/home/u/dev/log", "/dev/pts/3"])
+def test_what_else_is_open_elsewhere(host, name):
+    host.processes[500][2].append(name)
+    assert console.is_ours()
+
+
+def test_the_systems_console_is_a_serial_line(host):
+    host.processes[500][2].append("/dev/console")
+    host.sys = {"/sys/class/tty/console/active": "tty0 ttyS0\n", "/sys/class/tty/ttyS0/dev": "4:64\n"}
+    assert console.is_ours()
+    all_at(host, TTYS0)
+    assert not console.is_ours()
+    host.sys["/sys/class/tty/console/active"] = "ttyS0 tty0\n"  # whichever virtual console shows
+    all_at(host, TTY1)
+    assert not console.is_ours()
+
+
+def test_what_is_closed_meanwhile_hides_nothing_behind_it(host, monkeypatch):
+    host.processes[500][2] = ["/dev/ptmx", "/dev/tty1"]
+    real = os.stat
+
+    def stat(path, **rest):
+        if str(path).endswith("/fd//dev/ptmx"):
+            raise FileNotFoundError(2, "closed")
+        return real(path, **rest)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert not console.is_ours()
+
+
 def pseudo_alone(host):
     all_at(host, PTS3)
 
@@ -93,7 +141,20 @@ def shown_by_another(host):
 
 
 def two_consoles(host):
-    host.processes[LOGIN][0] = TTYS0
+    host.processes[US][0] = TTYS0
+
+
+def no_login_above(host):
+    """openvt, which somebody ran over ssh."""
+    host.processes[LOGIN][1] = "sh"
+
+
+def the_systems_console(host):
+    host.processes[500][2].append("/dev/console")
+
+
+def below_a_root_of_its_own(host):
+    host.processes[500][2].append("/srv/jail/dev/tty1")
 
 
 def led_from_outside(host):
@@ -133,6 +194,7 @@ def serial_line_open_elsewhere(host):
     "change",
     [
         *(pseudo_alone, no_terminal_between, shown_by_another, two_consoles, led_from_outside, hidden, a_multiplexer_between),
+        *(no_login_above, the_systems_console, below_a_root_of_its_own),
         *(open_elsewhere, shown_console, whichever_console, a_keyboard_of_a_program, serial_line_open_elsewhere),
     ],
 )

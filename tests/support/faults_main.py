@@ -314,6 +314,7 @@ def cases(world):
         "process": lambda: Process("process", lambda: _tcpdrop.process(os.getpid(), b"FAULTS_TEST"), parts),
         "thread_tables": lambda: Case("thread_tables", lambda: _tcpdrop.thread_tables(os.getpid())),
         "is_absent": lambda: Absent("is_absent", lambda: (_tcpdrop.is_absent(__file__ + ".not"), _tcpdrop.is_absent(__file__))),
+        "is_fifo": lambda: Case("is_fifo", lambda: (_tcpdrop.is_fifo(__file__), _tcpdrop.is_fifo(f"/proc/self/fd/{pipe[0]}"))),
         "classic_lines": lambda: Case("classic_lines", lambda: _tcpdrop.classic_lines(found * 9, b" x")),
     }
 

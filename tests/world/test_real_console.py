@@ -12,8 +12,9 @@ from tcpdrop.system import procfs
 
 pytestmark = [pytest.mark.privileged, pytest.mark.only_on("linux", reason="terminals are told by /proc")]
 
-#: what getty does, in a session that PID 1 alone stands above
-GETTY = "setsid -f sh -c 'exec <>{console} 2>&0; {before} {command} >{out}.part 2>&1; echo status $? >>{out}.part; mv {out}.part {out}'"
+#: what getty does, in a session that PID 1 alone stands above; the shell that login(1) starts is the command
+GETTY = "mount --bind {passwd} /etc/passwd && exec <>{console} >&0 2>&0 && exec {login}"
+SHELL = "#!/bin/sh\nexport SHELL=/bin/sh\n{before} {command} >{out}.part 2>&1; echo status $? >>{out}.part; mv {out}.part {out}\n"
 
 
 @pytest.fixture
@@ -31,11 +32,16 @@ def at(tmp_path):
     console = next((path for path in (f"/dev/tty{number}" for number in range(40, 64)) if opens(path)), None)
     if console is None:
         pytest.skip("no virtual console here")
-    out = tmp_path / "out"
+    out, shell, passwd = tmp_path / "out", tmp_path / "shell", tmp_path / "passwd"
+    passwd.write_text(f"root:x:0:0:root:/:{shell}\n", encoding="utf-8")
 
-    def run(command, before=""):
-        shell = GETTY.format(console=console, before=before, command=command, out=out)
-        subprocess.run(["sh", "-c", shell], check=True, stdin=subprocess.DEVNULL)
+    def run(command, before="", login="login -f root"):
+        shell.write_text(SHELL.format(before=before, command=command, out=out), encoding="utf-8")
+        shell.chmod(0o755)
+        getty = GETTY.format(passwd=passwd, console=console, login=login)
+        subprocess.run(
+            ["setsid", "-f", "unshare", "-m", "--propagation", "private", "sh", "-c", getty], check=True, stdin=subprocess.DEVNULL
+        )
         until(out.exists, "the command", 60)
         said = out.read_text()
         out.unlink()
@@ -70,6 +76,14 @@ def test_behind_another_terminal_that_was_made_there(at, holder):
     said = at(f'script -qec "{drop(pair)}" /dev/null')
     assert said.startswith(f"{line(pair)}: dropped\n"), said
     assert pair.state() is None
+
+
+def test_who_was_started_there_and_has_not_logged_in(at, holder, tmp_path):
+    """`ssh HOST openvt COMMAND`: nobody types there, and whoever did it came by a connection."""
+    pair = holder.pair()
+    said = at(drop(pair), login=tmp_path / "shell")
+    assert "cannot tell which connection carries your session: this process has a terminal" in said
+    assert pair.alive()
 
 
 def test_somebody_else_has_it_open(at, holder):
