@@ -8,7 +8,7 @@
  *   which may be dead (NFS, FUSE) and then does not answer.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE
+#define _GNU_SOURCE 1 /* in these words, which CPython's headers repeat */
 #endif
 #include "_boundary.h"
 
